@@ -1,0 +1,26 @@
+"""Compilation: XLA where TensorFlow has it, and a word where it has not."""
+
+import functools
+import warnings
+
+import tensorflow as tf
+
+
+@functools.cache
+def xla_works():
+    """Tell whether XLA can compile here; says so once if it cannot."""
+    try:
+        tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(1))
+    except (tf.errors.OpError, ValueError) as error:
+        warnings.warn(
+            f"This TensorFlow has no XLA; going on, slower ({error})",
+            stacklevel=2,
+        )
+        return False
+    return True
+
+
+@functools.cache
+def compiled(function):
+    """Compile a function of tensors, once for the whole program."""
+    return tf.function(function, jit_compile=xla_works())

@@ -1,0 +1,49 @@
+"""Feed-forward: each token thinks for itself, between two looks around."""
+
+import tensorflow as tf
+from keras import layers
+
+
+class FeedForward(layers.Layer):
+    """Widen each token's vector, bend it, and narrow it again.
+
+        FFN(x) = f(x W₁ + b₁) W₂ + b₂
+
+    The same weights serve every position, and no position sees another.
+
+    Args:
+        d_model: Width of the input and the output.
+        d_ff: Width in between, usually 4 · d_model.
+        activation: f, a function of a tensor: ReLU in the paper, a gelu in
+            GPT and BERT.
+        use_bias: Whether to add b₁ and b₂.
+
+    Call arguments:
+        x: `(batch, seq, d_model)`.
+
+    Returns:
+        `(batch, seq, d_model)`.
+
+    References:
+        Vaswani et al. 2017, §3.3, equation 2.
+    """
+
+    def __init__(
+        self, *, d_model, d_ff, activation=tf.nn.relu, use_bias=True, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.activation = activation
+        self.expand_dense = layers.Dense(
+            d_ff, use_bias=use_bias, name="expand_dense"
+        )
+        self.contract_dense = layers.Dense(
+            d_model, use_bias=use_bias, name="contract_dense"
+        )
+
+    def build(self, x_shape):
+        self.expand_dense.build(x_shape)
+        self.contract_dense.build((*x_shape[:-1], self.expand_dense.units))
+
+    def call(self, x):
+        hidden = self.activation(self.expand_dense(x))  # (batch, seq, d_ff)
+        return self.contract_dense(hidden)

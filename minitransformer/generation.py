@@ -1,0 +1,236 @@
+"""Generation: choose the next token, append it, look again."""
+
+import secrets
+
+import numpy as np
+import tensorflow as tf
+
+from minitransformer.compilation import compiled
+
+
+def choose(logits, *, seed, temperature, top_k, top_p):
+    """Choose one token for each row of logits.
+
+        p = softmax(logits / temperature), cut to the likeliest tokens
+
+    Args:
+        logits: `(batch, vocab_size)`.
+        seed: Two integers; the same seed chooses the same tokens.
+        temperature: 0 takes the likeliest token, 1 follows the model, less
+            than 1 is bolder in what is likely.
+        top_k: Only the k likeliest tokens remain, if not None.
+        top_p: Only the fewest tokens whose probabilities reach p remain,
+            if not None (Holtzman et al. 2020, §3.1); the likeliest always.
+
+    Returns:
+        Token ids `(batch,)`, int32.
+    """
+    if temperature == 0:
+        return tf.argmax(logits, axis=-1, output_type=tf.int32)
+    logits = tf.cast(logits, tf.float32) / temperature
+    nothing = logits.dtype.min
+    if top_k is not None:
+        k = min(top_k, logits.shape[-1])
+        kth = tf.math.top_k(logits, k).values[:, -1:]  # (batch, 1)
+        logits = tf.where(logits < kth, nothing, logits)
+    if top_p is not None:
+        ordered = tf.sort(logits, axis=-1, direction="DESCENDING")
+        likely = tf.nn.softmax(ordered)
+        before = tf.cumsum(likely, axis=-1, exclusive=True)
+        # The last token that is needed to reach p sets the bar.
+        needed = tf.where(before < top_p, ordered, logits.dtype.max)
+        bar = tf.reduce_min(needed, axis=-1, keepdims=True)
+        bar = tf.minimum(bar, ordered[:, :1])
+        logits = tf.where(logits < bar, nothing, logits)
+    # Gumbel's trick: the largest of logits + noise is a sample of softmax.
+    uniform = tf.random.stateless_uniform(
+        tf.shape(logits), seed, minval=1e-20, alg="philox"
+    )
+    noise = -tf.math.log(-tf.math.log(uniform))
+    return tf.argmax(logits + noise, axis=-1, output_type=tf.int32)
+
+
+def window(model, ids, begin):
+    """Cut `max_len` tokens out of ids, from `begin` on."""
+    size = (tf.shape(ids)[0], model.config.max_len)
+    return tf.slice(ids, (0, begin), size)
+
+
+def last_row(logits, position):
+    """Take the logits of one position: (batch, seq, vocab) → (batch, vocab)."""
+    return tf.gather(logits, position, axis=1)
+
+
+def read_window(model, ids, begin, length, use_cache):
+    """Read the window from its beginning; what is behind `length` is unseen.
+
+    Returns:
+        The logits of its last token `(batch, vocab_size)`, and a cache.
+    """
+    if not use_cache:
+        return last_row(model(window(model, ids, begin)), length - 1), ()
+    cache = model.start_cache(tf.shape(ids)[0])
+    logits, _, cache = model.forward(window(model, ids, begin), cache, 0)
+    # Slots behind `length` hold nonsense: each is overwritten before any
+    # token may look at it.
+    return last_row(logits, length - 1), cache
+
+
+def extend(model, state, until, seed, stop_id, temperature, top_k, top_p,
+           use_cache):  # fmt: skip
+    """Append tokens until there are `until`, or every row has ended."""
+    max_len = model.config.max_len
+
+    def go_on(ids, count, begin, logits, ended, cache):
+        return (count < until) & ~tf.reduce_all(ended)
+
+    def one_token(ids, count, begin, logits, ended, cache):
+        token = choose(
+            logits, seed=tf.stack([seed, count]), temperature=temperature,
+            top_k=top_k, top_p=top_p,
+        )  # fmt: skip
+        if stop_id is not None:
+            token = tf.where(ended, stop_id, token)
+            ended = ended | (token == stop_id)
+        here = tf.range(tf.shape(ids)[1]) == count
+        ids = tf.where(here, token[:, None], ids)
+        count += 1
+
+        # The window rule: when it is full, keep its last half, restart.
+        full = count - begin > max_len
+        begin = tf.where(full, count - max_len // 2, begin)
+        if use_cache:
+            logits, cache = tf.cond(
+                full,
+                lambda: read_window(
+                    model, ids, begin, max_len // 2, use_cache
+                ),
+                lambda: read_token(model, token, cache, count - begin - 1),
+            )
+        else:
+            logits, cache = read_window(
+                model, ids, begin, count - begin, use_cache
+            )
+        return ids, count, begin, logits, ended, cache
+
+    return tf.while_loop(go_on, one_token, state)
+
+
+def read_token(model, token, cache, position):
+    """Read one more token `(batch,)` at its position in the window."""
+    logits, _, cache = model.forward(token[:, None], cache, position)
+    return logits[:, 0], cache
+
+
+def stream(
+    model, prompt_ids, *, max_new_tokens, temperature=1.0, top_k=None,
+    top_p=None, seed=None, stop_id=None, use_cache=True, chunk=16,
+):  # fmt: skip
+    """Generate as `generate` does, and hand out tokens as they come.
+
+    Args:
+        chunk: How many tokens to hand out at a time.
+        model, prompt_ids, …: As for `generate`.
+
+    Yields:
+        NumPy int32 `(batch, n)`: the prompt first, then new tokens.
+
+    Raises:
+        ValueError: As `generate`.
+    """
+    prompt = np.asarray(prompt_ids)
+    check(model, prompt, max_new_tokens, temperature, top_k, top_p)
+    batch, start = prompt.shape
+    max_len, total = model.config.max_len, start + max_new_tokens
+    fill = 0 if stop_id is None else stop_id
+    # A multiple of max_len, so that other lengths need no other program,
+    # and room for the last window behind it.
+    capacity = (-(-total // max_len) + 1) * max_len
+    ids = np.full((batch, capacity), fill, "int32")
+    ids[:, :start] = prompt
+    begin = 0 if start <= max_len else start - max_len // 2
+    seed = secrets.randbits(31) if seed is None else seed
+
+    ids = tf.constant(ids)
+    logits, cache = compiled(read_window)(
+        model, ids, tf.constant(begin), tf.constant(start - begin), use_cache
+    )
+    state = (
+        ids, tf.constant(start), tf.constant(begin), logits,
+        tf.zeros(batch, tf.bool), cache,
+    )  # fmt: skip
+    yield prompt.astype("int32")
+    done = start
+    while done < total:
+        until = min(done + chunk, total)
+        # Compiled once for each batch size, capacity and set of options.
+        state = compiled(extend)(
+            model, state, tf.constant(until), tf.constant(seed), stop_id,
+            temperature, top_k, top_p, use_cache,
+        )  # fmt: skip
+        if int(state[1]) < until:  # every row has ended: the rest is filled
+            until = total
+        yield state[0][:, done:until].numpy()
+        done = until
+
+
+def generate(
+    model, prompt_ids, *, max_new_tokens, temperature=1.0, top_k=None,
+    top_p=None, seed=None, stop_id=None, use_cache=True,
+):  # fmt: skip
+    """Continue each prompt, token by token.
+
+    When the window is full, the last `max_len // 2` tokens are kept, their
+    positions start again at 0 and the cache is built anew; a prompt longer
+    than the window is cut in the same way. With and without cache the rule
+    is the same, and so are the tokens.
+
+    Args:
+        model: Has `config.max_len`, and maps ids `(batch, seq)` to logits;
+            with the cache, `start_cache` and `forward` as `GPT` has them.
+        prompt_ids: Integers `(batch, prompt)`, at least one each.
+        max_new_tokens: How many to append.
+        temperature: 0 is greedy; 1 follows the model's probabilities.
+        top_k: Choose among the k likeliest tokens only.
+        top_p: Choose among the fewest tokens that reach this probability.
+        seed: Integer for the same tokens again; None for new ones.
+        stop_id: A row that has made this token is filled up with it.
+        use_cache: False reads the whole window for each token: slower, and
+            the same tokens.
+
+    Returns:
+        NumPy int32 `(batch, prompt + max_new_tokens)`, prompt included.
+
+    Raises:
+        ValueError: if the prompt is empty, has ids outside the vocabulary,
+            or an option is out of its range.
+    """
+    parts = stream(
+        model, prompt_ids, max_new_tokens=max_new_tokens,
+        temperature=temperature, top_k=top_k, top_p=top_p, seed=seed,
+        stop_id=stop_id, use_cache=use_cache, chunk=max(max_new_tokens, 1),
+    )  # fmt: skip
+    return np.concatenate(list(parts), axis=1)
+
+
+def check(model, prompt, max_new_tokens, temperature, top_k, top_p):
+    """Refuse what cannot be generated, in a sentence."""
+    if prompt.ndim != 2 or prompt.shape[0] < 1 or prompt.shape[1] < 1:
+        raise ValueError(
+            f"prompt_ids has shape {prompt.shape}: give (batch, prompt) "
+            "with at least one token in each row."
+        )
+    vocab_size = getattr(model.config, "vocab_size", None)
+    if prompt.min() < 0 or (vocab_size and prompt.max() >= vocab_size):
+        raise ValueError(
+            f"prompt_ids must lie in 0 … {vocab_size - 1}: they were made "
+            "by another tokenizer."
+        )
+    if max_new_tokens < 0:
+        raise ValueError(f"max_new_tokens={max_new_tokens}: give 0 or more.")
+    if not temperature >= 0:
+        raise ValueError(f"temperature={temperature}: give 0 or more.")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k={top_k}: give at least 1, or None.")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p={top_p}: give more than 0, up to 1.")

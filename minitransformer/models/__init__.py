@@ -1,0 +1,1 @@
+"""Whole models; each in its own file, and none imports another."""

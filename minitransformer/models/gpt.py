@@ -1,0 +1,209 @@
+"""GPT: a decoder that has read text and guesses the next token."""
+
+import functools
+from dataclasses import asdict, dataclass
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from minitransformer.embeddings import TokenEmbedding
+from minitransformer.positions import LearnedPositions
+from minitransformer.saving import load_model, save_model
+from minitransformer.stacks import Decoder
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The sizes of a GPT.
+
+    Args:
+        vocab_size: Number of tokens, special ones included.
+        max_len: The longest sequence it can see at once.
+        d_model: Width of the residual stream.
+        num_heads: Number of attention heads; must divide `d_model`.
+        num_layers: Number of decoder blocks.
+        d_ff: Width inside the feed-forward layers; 4 · d_model if None.
+        dropout_rate: Share dropped in training, in four places: embeddings,
+            attention weights and the two sublayers' outputs.
+        use_bias: Whether Dense layers and norms have biases.
+
+    Raises:
+        ValueError: if a size is not positive, the heads do not divide the
+            width, or the dropout rate is not in [0, 1).
+    """
+
+    vocab_size: int
+    max_len: int
+    d_model: int
+    num_heads: int
+    num_layers: int
+    d_ff: int | None = None
+    dropout_rate: float = 0.0
+    use_bias: bool = True
+
+    def __post_init__(self):
+        if self.d_ff is None:
+            object.__setattr__(self, "d_ff", 4 * self.d_model)
+        for name, value in asdict(self).items():
+            if name not in ("dropout_rate", "use_bias") and value < 1:
+                raise ValueError(f"{name}={value}: give at least 1.")
+        if self.max_len < 2:
+            raise ValueError("max_len=1: a token needs one to follow.")
+        if self.d_model % self.num_heads:
+            raise ValueError(
+                f"d_model={self.d_model} is not divisible by num_heads="
+                f"{self.num_heads}: choose a multiple of {self.num_heads}."
+            )
+        if not 0 <= self.dropout_rate < 1:
+            raise ValueError(
+                f"dropout_rate={self.dropout_rate}: give a share from 0 up "
+                "to, but not including, 1."
+            )
+
+    @classmethod
+    def nano(cls, vocab_size):
+        """The 0.8 M parameters of nanoGPT's recipe for a CPU."""
+        return cls(
+            vocab_size=vocab_size, max_len=64, d_model=128, num_heads=4,
+            num_layers=4, use_bias=False,
+        )  # fmt: skip
+
+    @classmethod
+    def gpt2(cls):
+        """The smallest published GPT-2: 124 M parameters."""
+        return cls(
+            vocab_size=50257, max_len=1024, d_model=768, num_heads=12,
+            num_layers=12, dropout_rate=0.1,
+        )  # fmt: skip
+
+
+class GPT(keras.Model):
+    """Predict each next token from all tokens before it.
+
+        ids → embeddings + positions → decoder blocks → norm → logits
+
+    Args:
+        config: A `GPTConfig`.
+
+    Call arguments:
+        token_ids: Integers `(batch, seq)`, seq ≤ `config.max_len`.
+
+    Returns:
+        Logits `(batch, seq, vocab_size)`: row t is about token t + 1.
+
+    Raises:
+        ValueError: if the sequence is longer than `config.max_len`.
+
+    References:
+        Radford et al. 2019, §2.3: pre-norm blocks, a norm at the end, tied
+        logits, gelu (its tanh form), weights from N(0, 0.02), residual
+        projections scaled down by the root of their number.
+    Differs from the paper: initial biases are 0 and positions are drawn
+        from N(0, 0.02), as in nanoGPT; GPT-2's code draws them from
+        N(0, 0.01).
+    """
+
+    def __init__(self, config):
+        super().__init__(name="gpt")
+        self.config = config
+        self.embedding = TokenEmbedding(
+            vocab_size=config.vocab_size, d_model=config.d_model,
+            name="embedding",
+        )  # fmt: skip
+        self.positions = LearnedPositions(
+            max_len=config.max_len, d_model=config.d_model, name="positions"
+        )
+        self.dropout = layers.Dropout(config.dropout_rate)
+        self.decoder = Decoder(
+            num_layers=config.num_layers,
+            d_model=config.d_model,
+            num_heads=config.num_heads,
+            d_ff=config.d_ff,
+            norm_first=True,
+            cross_attention=False,
+            dropout_rate=config.dropout_rate,
+            activation=functools.partial(tf.nn.gelu, approximate=True),
+            use_bias=config.use_bias,
+        )
+        self(tf.zeros((1, 1), tf.int32))  # makes the weights
+        self.initialize()
+
+    def initialize(self):
+        """Draw the first weights: small, so that all tokens are as likely.
+
+            W ~ N(0, 0.02²);  at the end of a residual branch
+            W ~ N(0, 0.02² / (2 · num_layers)),  one of 2 · num_layers sums
+        """
+        for weight in self.trainable_variables:
+            if len(weight.shape) < 2:
+                continue  # gains stay 1, biases 0
+            stddev = 0.02
+            if weight.path.endswith(
+                ("output_dense/kernel", "contract_dense/kernel")
+            ):
+                stddev /= (2 * self.config.num_layers) ** 0.5
+            normal = keras.initializers.RandomNormal(stddev=stddev)
+            weight.assign(normal(weight.shape))
+
+    def call(self, token_ids):
+        return self.forward(token_ids)[0]
+
+    def forward(self, token_ids, cache=None, start=0):
+        """Do what a call does, and return all that was made on the way.
+
+        Args:
+            token_ids: Integers `(batch, seq)`.
+            cache: From `start_cache` or an earlier call, or None.
+            start: Position of `token_ids[:, 0]`.
+
+        Returns:
+            logits: `(batch, seq, vocab_size)`.
+            weights: A list with `(batch, heads, seq, key)` for each block.
+            cache: Keys and values for the tokens to come.
+        """
+        seq_len = token_ids.shape[1]
+        if seq_len is not None and seq_len > self.config.max_len:
+            raise ValueError(
+                f"{seq_len} tokens, but max_len={self.config.max_len}: cut "
+                "the sequence, or make a model with a larger max_len."
+            )
+        x = self.positions(self.embedding(token_ids), start=start)
+        x = self.dropout(x)  # (batch, seq, d_model)
+        x, weights, cache = self.decoder(x, cache=cache, start=start)
+        return self.embedding.logits(x), [own for own, _ in weights], cache
+
+    def start_cache(self, batch_size):
+        """Make an empty cache for `config.max_len` positions."""
+        return self.decoder.start_cache(batch_size, self.config.max_len)
+
+    def attention_maps(self, token_ids):
+        """Show who looked at whom.
+
+        Args:
+            token_ids: Integers `(batch, seq)`.
+
+        Returns:
+            A list with the weights `(batch, heads, query, key)` of each
+            layer.
+        """
+        return self.forward(tf.convert_to_tensor(token_ids))[1]
+
+    def save(self, folder):
+        """Write `config.json` and `weights.safetensors` into a folder.
+
+        Args:
+            folder: Made if it does not exist; a model saved there before is
+                replaced.
+        """
+        save_model(self, asdict(self.config), folder)
+
+    @classmethod
+    def load(cls, folder):
+        """Read a model that `save` wrote.
+
+        Raises:
+            ValueError: if the folder holds no model, or another one; the
+                message names what is wrong.
+        """
+        return load_model(lambda config: cls(GPTConfig(**config)), folder)

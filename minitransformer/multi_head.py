@@ -1,0 +1,163 @@
+"""Multi-head attention: several small attentions side by side.
+
+One attention can look in one place at a time. Heads split the width, attend
+each on its own, and are merged again.
+"""
+
+import tensorflow as tf
+from keras import layers
+
+from minitransformer.attention import scaled_dot_product_attention
+
+
+def split_heads(x, num_heads):
+    """Cut the width into heads: (batch, seq, width) to heads.
+
+    Args:
+        x: `(batch, seq, num_heads · head_dim)`.
+        num_heads: Number of heads.
+
+    Returns:
+        `(batch, num_heads, seq, head_dim)`.
+    """
+    batch, seq = tf.shape(x)[0], tf.shape(x)[1]
+    x = tf.reshape(x, (batch, seq, num_heads, x.shape[-1] // num_heads))
+    return tf.transpose(x, (0, 2, 1, 3))
+
+
+def merge_heads(x):
+    """Put the heads side by side again: the inverse of `split_heads`.
+
+    Args:
+        x: `(batch, heads, seq, head_dim)`.
+
+    Returns:
+        `(batch, seq, heads · head_dim)`.
+    """
+    batch, seq = tf.shape(x)[0], tf.shape(x)[2]
+    width = x.shape[1] * x.shape[3]
+    x = tf.transpose(x, (0, 2, 1, 3))  # (batch, seq, heads, head_dim)
+    return tf.reshape(x, (batch, seq, width))
+
+
+def write_cache(cache, new, start):
+    """Put new keys or values into their slots of a cache.
+
+    Args:
+        cache: `(batch, heads, max_len, head_dim)`.
+        new: `(batch, heads, seq, head_dim)`, for slots start, start + 1, ….
+        start: The first slot: an integer or a scalar tensor.
+
+    Returns:
+        A cache of the same shape; the one given is unchanged.
+    """
+    seq = tf.shape(new)[2]
+    index = tf.range(tf.shape(cache)[2]) - start  # which of `new` goes here
+    fresh = (index >= 0) & (index < seq)
+    moved = tf.gather(new, tf.clip_by_value(index, 0, seq - 1), axis=2)
+    return tf.where(fresh[:, None], moved, cache)
+
+
+class MultiHeadAttention(layers.Layer):
+    """Attend from several learned points of view at once.
+
+        headᵢ = Attention(query W_Qᵢ, key W_Kᵢ, value W_Vᵢ)
+        MultiHead(query, key, value) = Concat(head₁, …, headₕ) W_O
+
+    Args:
+        d_model: Width of the input and the output.
+        num_heads: Number of heads.
+        head_dim: Width of one head; d_model // num_heads if None. Given, it
+            may have any size (Keras calls it `key_dim`).
+        use_bias: Whether the four projections add a bias.
+        dropout_rate: Share of the weights dropped in training.
+
+    Call arguments:
+        query: `(batch, query, d_model)`.
+        key, value: `(batch, key, d_model)`.
+        attention_mask: Bool, broadcastable to `(batch, heads, query, key)`,
+            True = may attend.
+
+    Returns:
+        output: `(batch, query, d_model)`.
+        weights: `(batch, heads, query, key)`.
+
+    Raises:
+        ValueError: if `head_dim` is None and `num_heads` does not divide
+            `d_model`.
+
+    References:
+        Vaswani et al. 2017, §3.2.2. Our name is their name. One Dense layer
+        holds all heads' matrices side by side: W_Q = [W_Q₁ … W_Qₕ].
+    Differs from the paper: the projections have biases by default, as in
+    GPT-2 and BERT; GPT-2 also drops weights, which the paper does not.
+    """
+
+    def __init__(
+        self, *, d_model, num_heads, head_dim=None, use_bias=True,
+        dropout_rate=0.0, **kwargs
+    ):  # fmt: skip
+        super().__init__(**kwargs)
+        if head_dim is None and d_model % num_heads:
+            raise ValueError(
+                f"d_model={d_model} is not divisible by num_heads="
+                f"{num_heads}: choose a multiple of {num_heads}, or give "
+                "head_dim."
+            )
+        self.num_heads = num_heads
+        self.head_dim = head_dim or d_model // num_heads
+        width = num_heads * self.head_dim
+
+        def dense(units, name):
+            return layers.Dense(units, use_bias=use_bias, name=name)
+
+        self.query_dense = dense(width, "query_dense")
+        self.key_dense = dense(width, "key_dense")
+        self.value_dense = dense(width, "value_dense")
+        self.output_dense = dense(d_model, "output_dense")
+        self.dropout = layers.Dropout(dropout_rate)
+
+    def build(self, query_shape, key_shape, value_shape):
+        self.query_dense.build(query_shape)
+        self.key_dense.build(key_shape)
+        self.value_dense.build(value_shape)
+        width = self.num_heads * self.head_dim
+        self.output_dense.build((*query_shape[:-1], width))
+
+    def keys_and_values(self, key, value):
+        """Project what can be looked at; this pair is what a cache holds.
+
+        Returns:
+            Two tensors `(batch, heads, key, head_dim)`.
+        """
+        return (
+            split_heads(self.key_dense(key), self.num_heads),
+            split_heads(self.value_dense(value), self.num_heads),
+        )
+
+    def attend(self, query, keys, values, attention_mask=None):
+        """Look from `query` at keys and values that are already projected.
+
+        Returns:
+            output `(batch, query, d_model)` and weights
+            `(batch, heads, query, key)`.
+        """
+        queries = split_heads(self.query_dense(query), self.num_heads)
+        heads, weights = scaled_dot_product_attention(
+            queries, keys, values, attention_mask, dropout=self.dropout
+        )
+        return self.output_dense(merge_heads(heads)), weights
+
+    def call(self, query, key, value, attention_mask=None):
+        keys, values = self.keys_and_values(key, value)
+        return self.attend(query, keys, values, attention_mask)
+
+    def empty_cache(self, batch_size, max_len):
+        """Make room for the keys and values of `max_len` positions.
+
+        Returns:
+            Two tensors of zeros `(batch, heads, max_len, head_dim)`.
+        """
+        shape = (batch_size, self.num_heads, max_len, self.head_dim)
+        zeros = tf.zeros(shape, self.compute_dtype)
+        return zeros, zeros

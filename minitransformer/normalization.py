@@ -1,0 +1,51 @@
+"""Layer normalization: bring every vector to mean 0 and variance 1."""
+
+import tensorflow as tf
+from keras import layers
+
+
+class LayerNorm(layers.Layer):
+    """Normalize each vector over its own features, then scale and shift.
+
+        y = gain · (x − mean) / √(variance + ε) + bias
+
+    Mean and variance are taken over the last axis, for each token alone:
+    neither other tokens nor other sequences matter.
+
+    Args:
+        epsilon: ε, added to the variance. GPT-2 uses 1e-5, BERT 1e-12,
+            Keras 1e-3.
+        use_bias: Whether a bias is learned.
+
+    Call arguments:
+        x: `(…, d_model)`.
+
+    Returns:
+        `(…, d_model)`.
+
+    References:
+        Ba, Kiros & Hinton 2016, §3, equations 3 and 4.
+    Differs from the paper: it has no ε.
+    """
+
+    def __init__(self, *, epsilon=1e-5, use_bias=True, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+        self.use_bias = use_bias
+
+    def build(self, input_shape):
+        shape = (input_shape[-1],)
+        self.gain = self.add_weight(
+            shape=shape, initializer="ones", name="gain"
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                shape=shape, initializer="zeros", name="bias"
+            )
+
+    def call(self, x):
+        mean = tf.reduce_mean(x, axis=-1, keepdims=True)
+        centred = x - mean
+        variance = tf.reduce_mean(centred**2, axis=-1, keepdims=True)
+        y = centred * tf.math.rsqrt(variance + self.epsilon) * self.gain
+        return y + self.bias if self.use_bias else y

@@ -1,0 +1,47 @@
+"""Schedules: how the learning rate rises and falls."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Rise in a line, then fall along half a cosine.
+
+        step < warmup:  peak · (step + 1) / (warmup + 1)
+        then:           final + (peak − final) · (1 + cos(π · progress)) / 2
+
+    where progress goes from 0 after the warm-up to 1 at the last step.
+
+    Args:
+        peak: The highest learning rate.
+        final: The learning rate at the end.
+        warmup_steps: Number of steps of the rise.
+        steps: Number of all steps.
+
+    References:
+        Loshchilov & Hutter 2017, equation 5, without restarts; the values
+        are nanoGPT's.
+    """
+
+    def __init__(self, *, peak, final, warmup_steps, steps):
+        self.peak, self.final = peak, final
+        self.warmup_steps, self.steps = warmup_steps, steps
+
+    def __call__(self, step):
+        step = tf.cast(step, tf.float32)
+        rise = self.peak * (step + 1) / (self.warmup_steps + 1)
+        length = max(self.steps - self.warmup_steps, 1)
+        progress = tf.minimum((step - self.warmup_steps) / length, 1.0)
+        cosine = (1 + tf.cos(math.pi * progress)) / 2
+        fall = self.final + (self.peak - self.final) * cosine
+        return tf.where(step < self.warmup_steps, rise, fall)
+
+    def get_config(self):
+        return {
+            "peak": self.peak,
+            "final": self.final,
+            "warmup_steps": self.warmup_steps,
+            "steps": self.steps,
+        }

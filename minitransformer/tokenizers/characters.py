@@ -1,0 +1,84 @@
+"""The simplest tokenizer: every character is a token."""
+
+import json
+from pathlib import Path
+
+from minitransformer.saving import write_atomically
+
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+
+
+class CharTokenizer:
+    """Number the characters of a text.
+
+    Id 0 stands for any character that is not among them.
+
+    Args:
+        characters: The known characters, in the order of their ids.
+    """
+
+    file_name = "characters.json"
+    unk_id = 0
+
+    def __init__(self, characters):
+        self.characters = [UNKNOWN, *characters]
+        self.ids = {c: i for i, c in enumerate(self.characters) if i}
+
+    @classmethod
+    def train(cls, text):
+        """Make a tokenizer that knows each character of a text.
+
+        Args:
+            text: A string.
+        """
+        return cls(sorted(set(text) - {UNKNOWN}))
+
+    @property
+    def vocab_size(self):
+        """Number of ids, the unknown one included."""
+        return len(self.characters)
+
+    def encode(self, text):
+        """Turn text into ids.
+
+        Returns:
+            A list of integers, as long as the text; `unk_id` for unknown
+            characters.
+        """
+        return [self.ids.get(c, self.unk_id) for c in text]
+
+    def decode(self, token_ids):
+        """Turn ids into text; never raises.
+
+        Args:
+            token_ids: Integers, in a list or an array `(seq,)`.
+
+        Returns:
+            A string: "\N{REPLACEMENT CHARACTER}" for the unknown id and for
+            ids that do not exist.
+        """
+        known = range(len(self.characters))
+        return "".join(
+            self.characters[i] if i in known else UNKNOWN
+            for i in map(int, token_ids)
+        )
+
+    def unknown(self, text):
+        """List the characters of a text that have no id of their own."""
+        return sorted(set(text) - self.ids.keys())
+
+    def save(self, path):
+        """Write the characters as JSON."""
+        write_atomically(path, json.dumps(self.characters[1:]) + "\n")
+
+    @classmethod
+    def load(cls, path):
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: if the file is damaged.
+        """
+        try:
+            return cls(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path} is damaged: {error}") from error

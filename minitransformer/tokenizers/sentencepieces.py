@@ -1,0 +1,162 @@
+"""Pieces of words, found by SentencePiece in a text of your own.
+
+Frequent strings become one token; what is rare is spelled in smaller pieces,
+and what was never seen in bytes. So any text, in any language, survives
+a round trip exactly.
+"""
+
+import io
+from pathlib import Path
+
+from minitransformer.saving import write_atomically
+
+# SentencePiece writes a space as this character, so a real one is spelled
+# in bytes: else it would come back as a space.
+SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
+SPACE_BYTES = [f"<0x{byte:02X}>" for byte in SPACE.encode()]
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+SMALLEST = 320  # 256 bytes, 4 special ids and some pieces
+
+
+class SentencePieceTokenizer:
+    """Split text into learned pieces.
+
+    Args:
+        model: The bytes of a SentencePiece model; `train` and `load` make
+            them.
+
+    References:
+        Kudo & Richardson 2018; Kudo 2018 for the unigram model.
+    """
+
+    file_name = "sentencepiece.model"
+
+    def __init__(self, model):
+        import sentencepiece
+
+        self.model = model
+        self.processor = sentencepiece.SentencePieceProcessor()
+        self.processor.LoadFromSerializedProto(model)
+        self.pad_id = self.processor.pad_id()
+        self.unk_id = self.processor.unk_id()
+        self.bos_id = self.processor.bos_id()
+        self.eos_id = self.processor.eos_id()
+        self.space_ids = [
+            self.processor.PieceToId(piece) for piece in SPACE_BYTES
+        ]
+
+    @classmethod
+    def train(cls, text, *, vocab_size):
+        """Learn the pieces of a text.
+
+        Args:
+            text: A string.
+            vocab_size: Number of ids wanted, at least 320: the bytes and
+                the special ids need 260. A short text may yield fewer.
+
+        Raises:
+            ValueError: if `vocab_size` is too small for the text's
+                characters, or the text is empty.
+        """
+        import sentencepiece
+
+        if vocab_size < SMALLEST:
+            raise ValueError(
+                f"vocab_size={vocab_size} is too small: give at least "
+                f"{SMALLEST}."
+            )
+        model = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.Train(
+                sentence_iterator=(
+                    line[i : i + 1000]
+                    for line in text.replace(SPACE, " ").split("\n")
+                    for i in range(0, len(line), 1000)
+                ),
+                model_writer=model,
+                vocab_size=vocab_size,
+                hard_vocab_limit=False,
+                model_type="unigram",
+                byte_fallback=True,
+                character_coverage=0.9995,
+                normalization_rule_name="identity",
+                add_dummy_prefix=False,
+                remove_extra_whitespaces=False,
+                user_defined_symbols=["\n"],
+                pad_id=0,
+                unk_id=1,
+                bos_id=2,
+                eos_id=3,
+                num_threads=1,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise ValueError(
+                f"SentencePiece cannot learn {vocab_size} pieces from this "
+                f"text of {len(text):,} characters: try another vocab_size "
+                f"or a longer text ({error})"
+            ) from error
+        return cls(model.getvalue())
+
+    @property
+    def vocab_size(self):
+        """Number of ids, special ones and bytes included."""
+        return self.processor.GetPieceSize()
+
+    def encode(self, text):
+        """Turn text into ids.
+
+        Returns:
+            A list of integers. Special ids are never among them: text that
+            spells "</s>" is text.
+        """
+        # Half a surrogate pair is no character: UTF-8 cannot write it.
+        text = text.encode("utf-8", "replace").decode("utf-8")
+        ids = []
+        for i, part in enumerate(text.split(SPACE)):
+            ids += self.space_ids if i else []
+            ids += self.processor.EncodeAsIds(part)
+        return ids
+
+    def decode(self, token_ids):
+        """Turn ids into text; never raises.
+
+        Args:
+            token_ids: Integers, in a list or an array `(seq,)`.
+
+        Returns:
+            A string. Special ids are left out; bytes that make no character
+            and ids that do not exist become "\N{REPLACEMENT CHARACTER}".
+        """
+        data = b""
+        for i in map(int, token_ids):
+            if not 0 <= i < self.vocab_size:
+                data += UNKNOWN.encode()
+            elif self.processor.IsByte(i):
+                data += bytes([int(self.processor.IdToPiece(i)[3:-1], 16)])
+            elif self.processor.IsUnknown(i):
+                data += UNKNOWN.encode()
+            elif not self.processor.IsControl(i):
+                piece = self.processor.IdToPiece(i).replace(SPACE, " ")
+                data += piece.encode()
+        return data.decode("utf-8", "replace")
+
+    def unknown(self, text):
+        """List the characters that have no id: none, thanks to the bytes."""
+        return []
+
+    def save(self, path):
+        """Write the SentencePiece model."""
+        write_atomically(path, self.model)
+
+    @classmethod
+    def load(cls, path):
+        """Read what `save` wrote, or any SentencePiece model with bytes.
+
+        Raises:
+            ValueError: if the file is damaged.
+        """
+        try:
+            return cls(Path(path).read_bytes())
+        except RuntimeError as error:
+            raise ValueError(f"{path} is damaged: {error}") from error

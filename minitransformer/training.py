@@ -1,0 +1,240 @@
+"""Training: the one loop that every model here is trained by.
+
+A step: read a batch, compare the logits with the targets, follow the
+gradient. Several steps run inside one compiled call.
+"""
+
+import contextlib
+import signal
+import threading
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from minitransformer.losses import masked_cross_entropy
+
+
+def make_optimizer(model, *, learning_rate, weight_decay=0.1, beta_2=0.99):
+    """Make AdamW that decays matrices only, not gains and biases.
+
+    Args:
+        model: A built model.
+        learning_rate: A number or a schedule.
+        weight_decay: Share of a matrix taken away, times the learning rate.
+        beta_2: How long the second moment remembers.
+
+    Returns:
+        A built Keras optimizer.
+
+    References:
+        Loshchilov & Hutter 2019, algorithm 2; the values are nanoGPT's.
+    """
+    optimizer = keras.optimizers.AdamW(
+        learning_rate, beta_1=0.9, beta_2=beta_2, epsilon=1e-8,
+        weight_decay=weight_decay,
+    )  # fmt: skip
+    weights = model.trainable_variables
+    vectors = [weight for weight in weights if len(weight.shape) < 2]
+    if vectors:
+        optimizer.exclude_from_weight_decay(var_list=vectors)
+    optimizer.build(weights)
+    return optimizer
+
+
+def compile_steps(
+    model, optimizer, *, clip_norm, accumulate, seed, use_xla
+):
+    """Compile a function that makes several training steps.
+
+    Args:
+        model: Maps inputs to logits.
+        optimizer: A built Keras optimizer.
+        clip_norm: The gradient's global norm is cut to this.
+        accumulate: Number of batches that make one step together.
+        seed: Where the random streams of dropout begin.
+        use_xla: Whether XLA compiles.
+
+    Returns:
+        A function of a stack of batches `(steps · accumulate, …)`, the
+        number of the first step, and how many to make; it returns their
+        mean loss and the last gradient's norm before clipping.
+    """
+    strategy = tf.distribute.get_strategy()
+    weights = model.trainable_variables
+    dropouts = [
+        (variable, np.random.SeedSequence((seed, i)).generate_state(1)[0])
+        for i, variable in enumerate(model.non_trainable_variables)
+        if variable.path.endswith("seed_generator_state")
+    ]
+
+    @tf.function(jit_compile=use_xla)
+    def gradients(inputs, targets, token_weights):
+        with tf.GradientTape() as tape:
+            logits = model(inputs, training=True)
+            sums = masked_cross_entropy(logits, targets, token_weights)
+        return [
+            *sums,
+            # Dense, where the embedding's gradient is a list of rows.
+            *map(tf.convert_to_tensor, tape.gradient(sums[0], weights)),
+        ]
+
+    def one_step(stack, i, step):
+        for state, stream in dropouts:
+            # A stream for each layer and step, whatever ran before. Each
+            # batch that is accumulated counts it up by one.
+            state.assign(tf.stack([tf.cast(stream, tf.uint32),
+                                   tf.cast(step * accumulate, tf.uint32)]))  # fmt: skip
+        sums = gradients(*[part[i * accumulate] for part in stack])
+        for j in range(1, accumulate):
+            more = gradients(*[part[i * accumulate + j] for part in stack])
+            sums = [a + b for a, b in zip(sums, more, strict=True)]
+        replica = tf.distribute.get_replica_context()
+        loss, count, *total = replica.all_reduce("sum", sums)
+        mean = [gradient / count for gradient in total]
+        clipped, norm = tf.clip_by_global_norm(mean, clip_norm)
+        optimizer.apply(clipped, weights)
+        return loss / count, norm
+
+    @tf.function(jit_compile=use_xla and strategy.num_replicas_in_sync == 1)
+    def steps(stack, first, count):
+        loss, norm = tf.constant(0.0), tf.constant(0.0)
+        for i in tf.range(count):
+            one, norm = strategy.run(one_step, args=(stack, i, first + i))
+            loss += one
+        return loss / tf.cast(count, tf.float32), norm
+
+    return steps
+
+
+def compile_evaluation(model, *, use_xla):
+    """Compile a function that measures the mean loss over a dataset.
+
+    Args:
+        model: Maps inputs to logits.
+        use_xla: Whether XLA compiles.
+
+    Returns:
+        A function of a dataset of (inputs, targets, weights); it returns
+        the mean loss over all targets that count, in nats, as a float.
+    """
+
+    @tf.function(jit_compile=use_xla)
+    def sums(inputs, targets, weights):
+        return masked_cross_entropy(model(inputs), targets, weights)
+
+    def mean_loss(dataset):
+        loss, count = 0.0, 0.0
+        for batch in dataset:
+            batch_loss, batch_count = sums(*batch)
+            loss += float(batch_loss)
+            count += float(batch_count)
+        return loss / count
+
+    return mean_loss
+
+
+def train(
+    model, optimizer, batches, *, steps, evaluate, evaluate_every,
+    clip_norm=1.0, accumulate=1, seed=0, use_xla=True, checkpoints=None,
+    report=lambda row: None,
+):  # fmt: skip
+    """Train until `steps` are made, or Ctrl-C is pressed.
+
+    Args:
+        model: Maps inputs to logits.
+        optimizer: From `make_optimizer`.
+        batches: Function from a number n to a dataset of (inputs, targets,
+            weights) that begins with batch n and does not end.
+        steps: Number of steps in all, those before a resume included.
+        evaluate: Function without arguments that returns the validation
+            loss.
+        evaluate_every: Steps between evaluations; the last step has one.
+            At each one a checkpoint is saved.
+        clip_norm: The gradient's global norm is cut to this.
+        accumulate: Number of batches that make one step together.
+        seed: Where the random streams of dropout begin.
+        use_xla: Whether XLA compiles.
+        checkpoints: A `Checkpoints` to resume from and to save to, or None.
+        report: Function of a dictionary: step, loss, valid_loss (None
+            between evaluations), learning_rate, grad_norm, tokens_per_s,
+            seconds (of this call). It is called after each compiled call.
+
+    Returns:
+        The number of steps made: less than `steps` after Ctrl-C, and then
+        the checkpoint is saved.
+
+    Raises:
+        FloatingPointError: if the loss is no longer a number.
+        OSError: if a checkpoint cannot be written.
+    """
+    done = checkpoints.restore() if checkpoints else 0
+    # The most steps in a call, up to ten, that meet each evaluation.
+    call = max(n for n in range(1, 11) if evaluate_every % n == 0)
+    run = compile_steps(
+        model, optimizer, clip_norm=clip_norm, accumulate=accumulate,
+        seed=seed, use_xla=use_xla,
+    )  # fmt: skip
+    stacks = iter(
+        batches(done * accumulate).batch(call * accumulate).prefetch(2)
+    )
+    started = time.perf_counter()
+    with ctrl_c() as pressed:
+        while done < steps and not pressed():
+            since = time.perf_counter()
+            count = min(call, steps - done)
+            stack = next(stacks)
+            loss, norm = run(
+                stack, tf.constant(done), tf.constant(count)
+            )
+            loss, norm = float(loss), float(norm)  # waits for the result
+            now = time.perf_counter()
+            done += count
+            if not np.isfinite(loss):
+                raise FloatingPointError(
+                    f"The loss is {loss} at step {done}: try a lower "
+                    "learning rate."
+                )
+            due = done % evaluate_every == 0 or done == steps
+            report({
+                "step": done,
+                "loss": loss,
+                "valid_loss": evaluate() if due else None,
+                "learning_rate": float(optimizer.learning_rate),
+                "grad_norm": norm,
+                "tokens_per_s": tokens(stack, count) / (now - since),
+                "seconds": time.perf_counter() - started,
+            })  # fmt: skip
+            if checkpoints and (due or pressed()):
+                checkpoints.save(done)
+    return done
+
+
+def tokens(stack, count):
+    """Count the targets in `count` steps of a stack."""
+    targets = stack[1]
+    return float(tf.size(targets[0])) * count * targets.shape[0] / len(targets)
+
+
+@contextlib.contextmanager
+def ctrl_c():
+    """Notice Ctrl-C instead of stopping at once; the second one stops.
+
+    Yields:
+        A function that tells whether it was pressed.
+    """
+    pressed = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # only the main thread hears signals
+        return
+
+    def note(number, frame):
+        pressed.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
