@@ -6,6 +6,8 @@ import re
 import warnings
 from pathlib import Path
 
+import numpy as np
+
 from minitransformer.saving import write_atomically
 
 
@@ -53,7 +55,9 @@ class Checkpoints:
         """
         from safetensors.numpy import save
 
-        arrays = {name: v.numpy() for name, v in self.variables.items()}
+        arrays = {
+            name: np.asarray(v.numpy()) for name, v in self.variables.items()
+        }
         data = save(arrays, metadata={"sha256": digest(arrays)})
         write_atomically(
             self.folder / f"step-{step:08d}.safetensors", data

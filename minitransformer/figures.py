@@ -1,0 +1,161 @@
+"""Figures: curves and heatmaps as SVG, without a plotting library.
+
+They follow light and dark mode, on a page and as a file of their own.
+"""
+
+from html import escape
+
+# In a page `currentColor` is the text's; alone it follows the system.
+STYLE = """<style>
+svg.mt{color-scheme:light dark;font:12px system-ui,sans-serif}
+svg.mt:root{color:#222;background:#fff}
+@media(prefers-color-scheme:dark){svg.mt:root{color:#ddd;background:#1b1b1f}}
+.mt text{fill:currentColor}.mt .axis{stroke:currentColor;fill:none}
+.mt .grid{stroke:currentColor;opacity:.15}
+.mt .cell{fill:#4c6ef5}.mt .frame{fill:none;stroke:currentColor;opacity:.3}
+.mt .line0{stroke:#4c6ef5;fill:none;stroke-width:1.5;opacity:.7}
+.mt .line1{stroke:#e8590c;fill:none;stroke-width:2}
+.mt .dot0{fill:#4c6ef5}.mt .dot1{fill:#e8590c}
+</style>"""
+
+
+def svg(width, height, label, parts):
+    """Wrap parts of a drawing into an accessible SVG."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="mt" role="img" '
+        f'aria-label="{escape(label)}" viewBox="0 0 {width:g} {height:g}" '
+        f'width="{width:g}" height="{height:g}" '
+        f'style="max-width:100%;height:auto">\n<title>{escape(label)}'
+        f"</title>\n{STYLE}\n" + "\n".join(parts) + "\n</svg>\n"
+    )
+
+
+def ticks(low, high, count=5):
+    """Choose round numbers between two values."""
+    step = 10.0 ** len(str(int((high - low) / count)))
+    while (high - low) / step < count:
+        step /= 2 if str(f"{step:e}")[0] in "24" else 2.5
+        if step < 1e-12:
+            break
+    first = -(-low // step)
+    return [
+        (first + i) * step
+        for i in range(50)
+        if (first + i) * step <= high + 1e-9
+    ]
+
+
+def curve_svg(curves, *, x_label, y_label, label):
+    """Draw curves against each other.
+
+    Args:
+        curves: A dictionary from a name to a list of (x, y); at most two.
+        x_label, y_label: What the axes show.
+        label: What the figure shows, for those who cannot see it.
+
+    Returns:
+        An SVG, as a string.
+    """
+    points = [point for curve in curves.values() for point in curve]
+    if not points:
+        raise ValueError("There is no point to draw.")
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    x0, x1 = min(xs), max(max(xs), min(xs) + 1e-9)
+    y0, y1 = min(ys), max(max(ys), min(ys) + 1e-9)
+    width, height, left, right, top, bottom = 640, 360, 60, 20, 20, 50
+
+    def place(x, y):
+        return (
+            left + (x - x0) / (x1 - x0) * (width - left - right),
+            height - bottom - (y - y0) / (y1 - y0) * (height - top - bottom),
+        )
+
+    parts = []
+    for y in ticks(y0, y1):
+        _, at = place(x0, y)
+        parts.append(
+            f'<path class="grid" d="M{left} {at:.1f}H{width - right}"/>'
+            f'<text x="{left - 8}" y="{at + 4:.1f}" text-anchor="end">'
+            f"{y:g}</text>"
+        )
+    for x in ticks(x0, x1):
+        at, _ = place(x, y0)
+        parts.append(
+            f'<text x="{at:.1f}" y="{height - bottom + 18}" '
+            f'text-anchor="middle">{x:g}</text>'
+        )
+    for i, (name, curve) in enumerate(curves.items()):
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in map_all(place, curve))
+        parts.append(f'<polyline class="line{i}" points="{path}"/>')
+        if len(curve) < 40:
+            parts += [
+                f'<circle class="dot{i}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
+                for x, y in map_all(place, curve)
+            ]
+        parts.append(
+            f'<text x="{width - right}" y="{top + 16 + 18 * i}" '
+            f'text-anchor="end">{escape(name)} '
+            f'<tspan class="dot{i}">●</tspan></text>'
+        )
+    parts.append(
+        f'<path class="axis" d="M{left} {top}V{height - bottom}'
+        f'H{width - right}"/>'
+        f'<text x="{(left + width) / 2:.0f}" y="{height - 8}" '
+        f'text-anchor="middle">{escape(x_label)}</text>'
+        f'<text transform="translate(14 {height / 2:.0f}) rotate(-90)" '
+        f'text-anchor="middle">{escape(y_label)}</text>'
+    )
+    return svg(width, height, label, parts)
+
+
+def map_all(place, curve):
+    """Place all points of a curve."""
+    return [place(x, y) for x, y in curve]
+
+
+def heatmap_svg(weights, rows, columns, *, label, cell=22):
+    """Draw a matrix of weights: the darker, the larger.
+
+    Args:
+        weights: Numbers from 0 to 1, `(query, key)`.
+        rows: A label for each query.
+        columns: A label for each key.
+        label: What the figure shows, for those who cannot see it.
+        cell: Size of a cell in pixels.
+
+    Returns:
+        An SVG, as a string; each cell shows its weight when pointed at.
+    """
+    # Seven pixels a letter, and an em more for Korean and its like.
+    left = 12 + 8 * max(len(str(name)) for name in rows)
+    top = 12 + 8 * max(len(str(name)) for name in columns)
+    width = left + cell * len(columns) + 8
+    height = top + cell * len(rows) + 8
+    parts = []
+    for j, name in enumerate(columns):
+        x = left + cell * (j + 0.5)
+        parts.append(
+            f'<text transform="translate({x + 4:g} {top - 6:g}) '
+            f'rotate(-90)">{escape(str(name))}</text>'
+        )
+    for i, row in enumerate(rows):
+        y = top + cell * i
+        parts.append(
+            f'<text x="{left - 6:g}" y="{y + cell / 2 + 4:g}" '
+            f'text-anchor="end">{escape(str(row))}</text>'
+        )
+        for j, column in enumerate(columns):
+            weight = float(weights[i][j])
+            title = f"{row} → {column}: {weight:.3f}"
+            parts.append(
+                f'<rect class="cell" x="{left + cell * j:g}" y="{y:g}" '
+                f'width="{cell - 1:g}" height="{cell - 1:g}" '
+                f'fill-opacity="{weight:.3f}"><title>{escape(title)}'
+                "</title></rect>"
+            )
+    parts.append(
+        f'<rect class="frame" x="{left - 1}" y="{top - 1}" '
+        f'width="{cell * len(columns) + 1}" '
+        f'height="{cell * len(rows) + 1}"/>'
+    )
+    return svg(width, height, label, parts)

@@ -1,0 +1,73 @@
+"""Progress: a live line in a terminal, plain lines anywhere else."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+
+class TrainingProgress:
+    """Show how a training goes.
+
+    Args:
+        steps: Number of steps in all.
+        done: Number of steps already made.
+        console: A rich Console; standard output if None.
+
+    Use it as a context; call `report` with each row of `train`.
+    """
+
+    def __init__(self, steps, done=0, console=None):
+        self.steps, self.done = steps, done
+        self.console = console or Console(highlight=False)
+        self.first = None  # the first report's step and time
+        self.live = None
+
+    def __enter__(self):
+        if self.console.is_terminal:
+            self.live = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                console=self.console,
+                transient=True,
+            )
+            self.live.start()
+            self.task = self.live.add_task(
+                "compiling the training step …",
+                total=self.steps,
+                completed=self.done,
+            )
+        else:
+            self.console.print("compiling the training step …")
+        return self
+
+    def __exit__(self, *error):
+        if self.live:
+            self.live.stop()
+
+    def report(self, row):
+        """Show a row: move the line, or print where there was a validation."""
+        text = self.describe(row)
+        if row["valid_loss"] is not None:
+            self.console.print(text, soft_wrap=True)
+        if self.live:
+            self.live.update(
+                self.task, completed=row["step"], description=text
+            )
+
+    def describe(self, row):
+        """Make a line: step, losses, speed and the time left."""
+        # The first call compiled; the pace is that of all calls since.
+        now = time.perf_counter()
+        self.first = self.first or (row["step"], now)
+        step, since = self.first
+        pace = (now - since) / max(row["step"] - step, 1)
+        text = f"step {row['step']:>5,}/{self.steps:,}"
+        text += f" | loss {row['loss']:.4f}"
+        if row["valid_loss"] is not None:
+            text += f" | validation {row['valid_loss']:.4f}"
+        text += f" | {row['tokens_per_s']:,.0f} tokens/s"
+        if step < row["step"] < self.steps:
+            left = round(pace * (self.steps - row["step"]))
+            text += f" | {left // 60}:{left % 60:02d} left"
+        return text

@@ -1,0 +1,217 @@
+"""Runs: a folder for each training, that nothing overwrites unasked.
+
+A run holds `settings.json` (every flag, resolved), the model's `config.json`
+and `weights.safetensors`, the tokenizer's file, `log.csv`, figures, and
+`checkpoints/` for resuming.
+"""
+
+import csv
+import importlib.util
+import json
+from pathlib import Path
+
+from minitransformer.saving import write_atomically
+
+SETTINGS, LOG, CHECKPOINTS = "settings.json", "log.csv", "checkpoints"
+COLUMNS = [
+    "step", "loss", "valid_loss", "learning_rate", "grad_norm",
+    "tokens_per_s", "seconds",
+]  # fmt: skip
+
+
+def fresh_run(parent, prefix):
+    """Make the next free folder: `gpt-001`, `gpt-002`, ….
+
+    Args:
+        parent: The folder of all runs, made if it does not exist.
+        prefix: What its name begins with.
+
+    Returns:
+        The new folder's path.
+    """
+    number = 1
+    while True:
+        folder = Path(parent) / f"{prefix}-{number:03d}"
+        try:
+            folder.mkdir(parents=True)  # fails if another one was faster
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def newest_run(parent):
+    """Find the run that was written to last.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    runs = [path.parent for path in Path(parent).glob("*/config.json")]
+    if not runs:
+        raise ValueError(
+            f"There is no finished run in {parent}: train one first, or "
+            "name a folder with --run."
+        )
+    return max(runs, key=lambda run: (run / "config.json").stat().st_mtime)
+
+
+def open_run(folder, given, defaults, *, resume, overwrite):
+    """Claim a folder for a run, and settle its settings.
+
+    Args:
+        folder: The run's folder, made if it does not exist.
+        given: A dictionary of the settings the user gave.
+        defaults: A dictionary of all settings, for those not given.
+        resume: Go on with the run that is there; its settings hold, and
+            those given must be the same.
+        overwrite: Delete the run that is there.
+
+    Returns:
+        A dictionary with a value for each setting; it is in
+        `settings.json`, too.
+
+    Raises:
+        ValueError: if the folder is in use, or the settings differ.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file: give a folder with --out.")
+    if resume and overwrite:
+        raise ValueError("Give --resume or --overwrite, not both.")
+    path = folder / SETTINGS
+    if resume and path.is_file():
+        settings = read_settings(folder)
+        for name, value in given.items():
+            if name in settings and settings[name] != value:
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(
+                    f"The run in {folder} was started with {flag} "
+                    f"{settings[name]}, not {value}: leave the flag out, or "
+                    "start another run with another --out."
+                )
+        return settings
+    used = folder.is_dir() and any(folder.iterdir())
+    if used and path.is_file() and not overwrite:
+        raise ValueError(
+            f"{folder} holds a run already: add --resume to go on with it, "
+            "--overwrite to replace it, or give another --out."
+        )
+    if used and not path.is_file():
+        raise ValueError(
+            f"{folder} holds something that is no run: give another --out."
+        )
+    if used:
+        delete_run(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {**defaults, **given}
+    write_settings(folder, settings)
+    return settings
+
+
+def read_settings(folder):
+    """Read a run's settings.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    path = Path(folder) / SETTINGS
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def write_settings(folder, settings):
+    """Write a run's settings."""
+    text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(Path(folder) / SETTINGS, text)
+
+
+def delete_run(folder):
+    """Delete what a run writes, and nothing else; its settings go last."""
+    written = [
+        "config.json", "weights.safetensors", "characters.json",
+        "sentencepiece.model", LOG, "loss.svg", "attention.svg",
+        "sample.txt",
+    ]  # fmt: skip
+    folder = Path(folder)
+    paths = [folder / name for name in written]
+    paths += (folder / CHECKPOINTS).glob("step-*.safetensors")
+    paths += (folder / "tensorboard").glob("events.out.tfevents.*")
+    for path in [*paths, folder / SETTINGS]:
+        path.unlink(missing_ok=True)
+
+
+class Log:
+    """Write a run's `log.csv`, row by row, and TensorBoard's if installed.
+
+    Args:
+        folder: The run's folder.
+        step: The step the run goes on from: later rows are cut away, for
+            they are about to be made again.
+    """
+
+    def __init__(self, folder, step):
+        self.path = Path(folder) / LOG
+        self.rows = [row for row in read_log(folder) if row["step"] <= step]
+        self.earlier = self.rows[-1]["seconds"] if self.rows else 0.0
+        write_atomically(self.path, "")
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        self.board = None
+        if importlib.util.find_spec("tensorboard"):
+            import tensorflow as tf
+
+            self.board = tf.summary.create_file_writer(
+                str(Path(folder) / "tensorboard")
+            )
+
+    def add(self, row):
+        """Append a row, with the seconds of earlier sessions added."""
+        row = {**row, "seconds": row["seconds"] + self.earlier}
+        self.rows.append(row)
+        short = {
+            name: f"{value:.6g}" if isinstance(value, float) else value
+            for name, value in row.items()
+        }
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(short)
+        if self.board:
+            self.write_board(row)
+
+    def write_board(self, row):
+        """Write the row's numbers for TensorBoard."""
+        import tensorflow as tf
+
+        with self.board.as_default(step=row["step"]):
+            for name in COLUMNS[1:]:
+                if row[name] is not None:
+                    tf.summary.scalar(name, row[name])
+
+
+def read_log(folder):
+    """Read a run's log.
+
+    Args:
+        folder: The run's folder.
+
+    Returns:
+        A list of dictionaries of numbers, None for what was not measured. A
+        last line that was cut short is left out; without a log it is empty.
+    """
+    path = Path(folder) / LOG
+    if not path.is_file():
+        return []
+    rows = []
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            try:
+                numbers = {
+                    name: float(row[name]) if row[name] else None
+                    for name in COLUMNS
+                }
+                rows.append({**numbers, "step": int(row["step"])})
+            except (KeyError, TypeError, ValueError):
+                break
+    return rows

@@ -1,0 +1,77 @@
+"""Let a trained GPT go on from a prompt. Only the text is on stdout."""
+
+import argparse
+import os
+import sys
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--run", metavar="DIR",
+        help="a run of train_gpt.py (default: the newest in runs/)",
+    )  # fmt: skip
+    parser.add_argument("--prompt", required=True, help="how it begins")
+    parser.add_argument("--max-new-tokens", type=int, default=300,
+                        help="tokens to append (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--temperature", type=float, default=0.8,
+                        help="0 = the likeliest (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--top-k", type=int, help="the k likeliest only")
+    parser.add_argument("--top-p", type=float,
+                        help="the likeliest that reach p only")  # fmt: skip
+    parser.add_argument("--seed", type=int, help="for the same text again")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    flags = parse(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        for piece in text(flags):
+            print(piece, end="", flush=True)
+        print()
+    except (ValueError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            # Whoever read it has enough (`| head`).
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print()
+        return 130
+    return 0
+
+
+def text(flags):
+    """Yield the prompt, then new text as it comes."""
+    if not flags.prompt:
+        raise ValueError("The prompt is empty: give at least a character.")
+    from minitransformer import GPT, load_tokenizer, stream
+    from minitransformer.runs import newest_run
+
+    folder = flags.run or newest_run("runs")
+    model, tokenizer = GPT.load(folder), load_tokenizer(folder)
+    unknown = tokenizer.unknown(flags.prompt)
+    if unknown:
+        raise ValueError(
+            f"The prompt has characters that this model never saw: "
+            f"{' '.join(map(repr, unknown))}. Leave them out."
+        )
+    ids, shown = [], 0
+    for part in stream(
+        model, [tokenizer.encode(flags.prompt)],
+        max_new_tokens=flags.max_new_tokens, temperature=flags.temperature,
+        top_k=flags.top_k, top_p=flags.top_p, seed=flags.seed,
+    ):  # fmt: skip
+        ids.extend(part[0].tolist())
+        whole = tokenizer.decode(ids)
+        # A character may be half made: wait for its last byte.
+        ready = len(whole.rstrip("\N{REPLACEMENT CHARACTER}"))
+        yield whole[shown:ready]
+        shown = max(shown, ready)
+    yield whole[shown:]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

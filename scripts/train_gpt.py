@@ -1,0 +1,413 @@
+"""Train a small GPT on a text, and let it write.
+
+Without flags: 0.8 M parameters, Python's own documentation, two minutes or
+three on two cores. The defaults are nanoGPT's recipe for a CPU.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import math
+import os
+import shlex
+import sys
+import warnings
+import zlib
+from pathlib import Path
+
+DEFAULTS = {
+    "text": None,
+    "tokenizer": "characters",
+    "vocab_size": 1024,
+    "num_layers": 4,
+    "num_heads": 4,
+    "d_model": 128,
+    "max_len": 64,
+    "dropout_rate": 0.0,
+    "bias": False,
+    "batch_size": 12,
+    "accumulate": 1,
+    "steps": 2000,
+    "learning_rate": 1e-3,
+    "evaluate_every": 500,
+    "seed": 0,
+    "xla": True,
+}
+
+
+def parse(argv):
+    """Read the flags; only those given are in the result."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+
+    def flag(name, text, **options):
+        default = DEFAULTS[name.replace("-", "_")]
+        parser.add_argument(
+            f"--{name}", help=f"{text} (default: {default})", **options
+        )
+
+    parser.add_argument(
+        "--text",
+        help="a file in UTF-8, or 'shakespeare' (fetched once); "
+        "default: Python's own documentation",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", help="the run's folder; default: runs/gpt-001 "
+        "or the next one that is free",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resume", action="store_true", default=False,
+        help="go on with the run in --out, with its settings",
+    )  # fmt: skip
+    parser.add_argument(
+        "--overwrite", action="store_true", default=False,
+        help="replace the run in --out",
+    )  # fmt: skip
+    flag("steps", "training steps", type=positive)
+    flag("seed", "where all randomness begins", type=whole)
+    flag("num-layers", "decoder blocks", type=positive)
+    flag("num-heads", "attention heads; must divide d_model", type=positive)
+    flag("d-model", "width", type=positive)
+    flag("max-len", "tokens that it sees at once", type=positive)
+    flag("batch-size", "windows in a batch", type=positive)
+    flag("accumulate", "batches that make one step together", type=positive)
+    flag("learning-rate", "the peak; it ends at a tenth", type=fraction)
+    flag("dropout-rate", "share dropped in training", type=float)
+    flag("bias", "learn biases, too", action="store_true")
+    flag("tokenizer", "what a token is",
+         choices=["characters", "sentencepiece"])  # fmt: skip
+    flag("vocab-size", "tokens, for sentencepiece", type=positive)
+    flag("evaluate-every", "steps from validation to validation, and from "
+         "checkpoint to checkpoint", type=positive)  # fmt: skip
+    flag("xla", "compile with XLA", action=argparse.BooleanOptionalAction)
+    given = vars(parser.parse_args(argv))
+    if given.get("text") not in (None, "shakespeare"):
+        given["text"] = str(Path(given["text"]).resolve())
+    return given
+
+
+def whole(text):
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text}: give 0 or more")
+    return number
+
+
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: give 1 or more")
+    return number
+
+
+def fraction(text):
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: give more than 0")
+    return number
+
+
+def main(argv=None):
+    given = parse(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.showwarning = lambda message, *_: say(f"warning: {message}")
+    try:
+        return run(given)
+    except KeyboardInterrupt:
+        say("Stopped; what was not saved is lost.")
+        return 130
+
+
+def say(message):
+    print(message, file=sys.stderr, flush=True)
+
+
+def run(given):
+    try:
+        task = prepare(given)
+    except (ValueError, OSError) as error:
+        say(f"error: {error}")
+        return 2
+    try:
+        done = fit(task)
+        if done < task["settings"]["steps"]:
+            again = ["python", sys.argv[0], "--out", str(task["folder"])]
+            say(
+                f"Stopped at step {done}, and saved. Go on with\n  "
+                f"{shlex.join(again)} --resume"
+            )
+            return 130
+        finish(task)
+    except FloatingPointError as error:
+        say(f"error: {error}")
+        return 1
+    except OSError as error:
+        say(
+            f"error: {task['folder']} cannot be written to "
+            f"({error.strerror or error}): make room, and add --resume to "
+            "go on from the last checkpoint."
+        )
+        return 1
+    return 0
+
+
+def load_text(source):
+    """Find the text, and a name for it."""
+    from minitransformer import python_docs, read_text, shakespeare
+
+    if source is None:
+        print("reading Python's documentation …", flush=True)
+        return "Python's documentation", python_docs()
+    if source == "shakespeare":
+        return "tiny Shakespeare", shakespeare()
+    return Path(source).name, read_text(source)
+
+
+def prepare(given):
+    """Do all that a mistake of the user's can stop."""
+    from minitransformer.runs import fresh_run, open_run, write_settings
+
+    flags = {
+        name: value
+        for name, value in given.items()
+        if name not in ("out", "resume", "overwrite")
+    }
+    if given["resume"] and "out" not in given:
+        raise ValueError("Say which run to resume: --resume --out DIR.")
+    source = flags.get("text", DEFAULTS["text"])
+    if given["resume"]:
+        with contextlib.suppress(ValueError, OSError):
+            from minitransformer.runs import read_settings
+
+            source = read_settings(given["out"])["text"]
+    name, text = load_text(source)
+    checked = check(text, {**DEFAULTS, **flags}) if not given["resume"] else 0
+
+    if "out" in given:
+        folder = Path(given["out"])
+    else:
+        folder = fresh_run("runs", "gpt")
+    settings = open_run(
+        folder, flags, DEFAULTS,
+        resume=given["resume"], overwrite=given["overwrite"],
+    )  # fmt: skip
+    text_sha256 = hashlib.sha256(text.encode()).hexdigest()
+    if settings.setdefault("text_sha256", text_sha256) != text_sha256:
+        raise ValueError(
+            f"{name} has changed since the run in {folder} was started: "
+            "start another run with another --out."
+        )
+    tokenizer, train_ids, valid_ids = checked or check(text, settings, folder)
+    tokenizer.save(folder / tokenizer.file_name)
+    write_settings(folder, settings)
+    return {
+        "folder": folder, "settings": settings, "name": name, "text": text,
+        "tokenizer": tokenizer, "train_ids": train_ids,
+        "valid_ids": valid_ids,
+    }  # fmt: skip
+
+
+def check(text, settings, folder=None):
+    """Make the tokenizer and the tokens, before anything is written."""
+    from minitransformer import (
+        CharTokenizer,
+        GPTConfig,
+        SentencePieceTokenizer,
+        consecutive_windows,
+        load_tokenizer,
+        random_windows,
+    )
+
+    train_text, valid_text = split(text)
+    tokenizer = None
+    if folder:
+        with contextlib.suppress(ValueError):
+            tokenizer = load_tokenizer(folder)
+    if tokenizer is None and settings["tokenizer"] == "characters":
+        tokenizer = CharTokenizer.train(text)
+    elif tokenizer is None:
+        print("learning the pieces …", flush=True)
+        tokenizer = SentencePieceTokenizer.train(
+            train_text, vocab_size=settings["vocab_size"]
+        )
+    train_ids = tokenizer.encode(train_text)
+    valid_ids = tokenizer.encode(valid_text)
+    config(tokenizer, settings, GPTConfig)
+    windows = {"seq_len": settings["max_len"], "batch_size": 1}
+    random_windows(train_ids, seed=0, **windows)
+    consecutive_windows(valid_ids, **windows)
+    return tokenizer, train_ids, valid_ids
+
+
+def split(text):
+    """Keep the last tenth for validation."""
+    place = int(0.9 * len(text))
+    return text[:place], text[place:]
+
+
+def config(tokenizer, settings, kind):
+    return kind(
+        vocab_size=tokenizer.vocab_size,
+        max_len=settings["max_len"],
+        d_model=settings["d_model"],
+        num_heads=settings["num_heads"],
+        num_layers=settings["num_layers"],
+        dropout_rate=settings["dropout_rate"],
+        use_bias=settings["bias"],
+    )
+
+
+def fit(task):
+    """Train, and return the number of steps made."""
+    import keras
+
+    from minitransformer import (
+        GPT,
+        Checkpoints,
+        GPTConfig,
+        WarmupCosine,
+        consecutive_windows,
+        make_optimizer,
+        random_windows,
+        train,
+    )
+    from minitransformer.compilation import xla_works
+    from minitransformer.progress import TrainingProgress
+    from minitransformer.runs import CHECKPOINTS, Log
+    from minitransformer.training import compile_evaluation
+
+    settings, tokenizer = task["settings"], task["tokenizer"]
+    folder, steps = task["folder"], settings["steps"]
+    keras.utils.set_random_seed(settings["seed"])
+    model = task["model"] = GPT(config(tokenizer, settings, GPTConfig))
+    optimizer = make_optimizer(
+        model,
+        learning_rate=WarmupCosine(
+            peak=settings["learning_rate"],
+            final=settings["learning_rate"] / 10,
+            warmup_steps=min(100, steps // 10),
+            steps=steps,
+        ),
+    )
+    print(f"text        {task['name']}, {len(task['text']):,} characters")
+    print(f"tokens      {len(task['train_ids']):,} to train on, "
+          f"{len(task['valid_ids']):,} to validate, "
+          f"{tokenizer.vocab_size:,} different ones")  # fmt: skip
+    print(f"model       {model.count_params():,} parameters; guessing blindly "
+          f"costs ln({tokenizer.vocab_size}) = "
+          f"{math.log(tokenizer.vocab_size):.2f} nats a token")  # fmt: skip
+    print("settings    " + ", ".join(
+        f"{name} {value}" for name, value in settings.items()
+        if name not in ("text", "text_sha256")
+    ))  # fmt: skip
+    print(f"run         {folder}", flush=True)
+
+    def batches(first):
+        return random_windows(
+            task["train_ids"], seq_len=settings["max_len"],
+            batch_size=settings["batch_size"], seed=settings["seed"],
+            first=first,
+        )  # fmt: skip
+
+    use_xla = settings["xla"] and xla_works()
+    valid = consecutive_windows(
+        task["valid_ids"], seq_len=settings["max_len"],
+        batch_size=max(1, 4096 // settings["max_len"]),
+    )  # fmt: skip
+    mean_loss = compile_evaluation(model, use_xla=use_xla)
+    checkpoints = Checkpoints(
+        folder / CHECKPOINTS, [*model.trainable_variables, *optimizer.variables]
+    )
+    start = checkpoints.restore()
+    if start:
+        print(f"resuming    at step {start:,}", flush=True)
+    log = task["log"] = Log(folder, start)
+    with TrainingProgress(steps, start) as progress:
+
+        def report(row):
+            log.add(row)
+            progress.report(row)
+
+        return train(
+            model, optimizer, batches,
+            steps=steps,
+            evaluate=lambda: mean_loss(valid),
+            evaluate_every=settings["evaluate_every"],
+            accumulate=settings["accumulate"],
+            seed=settings["seed"],
+            use_xla=use_xla,
+            checkpoints=checkpoints,
+            report=report,
+        )  # fmt: skip
+
+
+def finish(task):
+    """Save the model, draw, sum up, and let it write."""
+    from minitransformer import curve_svg, heatmap_svg
+    from minitransformer.saving import write_atomically
+
+    folder, model, log = task["folder"], task["model"], task["log"]
+    tokenizer = task["tokenizer"]
+    model.save(folder)
+    curves = {
+        "training": [(r["step"], r["loss"]) for r in log.rows],
+        "validation": [
+            (r["step"], r["valid_loss"])
+            for r in log.rows
+            if r["valid_loss"] is not None
+        ],
+    }
+    write_atomically(folder / "loss.svg", curve_svg(
+        curves, x_label="step", y_label="loss (nats a token)",
+        label="Training and validation loss",
+    ))  # fmt: skip
+
+    valid_text = split(task["text"])[1]
+    # The first token of all is given, not guessed.
+    guessed = len(valid_text) - len(tokenizer.decode(task["valid_ids"][:1]))
+    last = log.rows[-1]
+    nats = last["valid_loss"] * (len(task["valid_ids"]) - 1)
+    bits = nats / guessed / math.log(2)
+    data = valid_text.encode()
+    zipped = 8 * len(zlib.compress(data, 9)) / len(valid_text)
+    print(f"validation  {last['valid_loss']:.4f} nats a token, {bits:.3f} "
+          f"bits a character (zlib -9: {zipped:.3f})")  # fmt: skip
+    print(f"time        {last['seconds']:.0f} s of training and validation")
+
+    prompt = valid_text[:16].rsplit(None, 1)[0] or valid_text[:1]
+    sample = write(model, tokenizer, prompt, task["settings"]["seed"])
+    write_atomically(folder / "sample.txt", sample + "\n")
+    shown = tokenizer.encode(sample)[: min(24, model.config.max_len)]
+    names = [tokenizer.decode([i]).replace("\n", "⏎") for i in shown]
+    heads = model.attention_maps([shown])[-1]
+    write_atomically(folder / "attention.svg", heatmap_svg(
+        heads[0, 0].numpy(), names, names,
+        label="Attention of the last layer's first head: a row for each "
+        "token that looks, a column for each that is seen",
+    ))  # fmt: skip
+    print(f"drawn       {folder / 'loss.svg'}, {folder / 'attention.svg'}")
+    script = Path(sys.argv[0]).with_name("generate.py")
+    print(f"\n{sample}\n\nNext, try\n  python {script} --run "
+          f"{shlex.quote(str(folder))} --prompt {shlex.quote(prompt)}\n"
+          f"  python {sys.argv[0]} --text shakespeare\n"
+          f"  python {sys.argv[0]} --steps 5000 --d-model 192 "
+          "--num-heads 6")  # fmt: skip
+
+
+def write(model, tokenizer, prompt, seed):
+    """Let the model go on from a prompt for 300 tokens."""
+    from minitransformer import generate
+
+    print("compiling the generation …", flush=True)
+    ids = generate(
+        model, [tokenizer.encode(prompt)], max_new_tokens=300,
+        temperature=0.8, seed=seed,
+    )  # fmt: skip
+    return tokenizer.decode(ids[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
