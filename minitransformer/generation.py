@@ -61,14 +61,12 @@ def last_row(logits, position):
     return tf.gather(logits, position, axis=1)
 
 
-def read_window(model, ids, begin, length, use_cache):
-    """Read the window from its beginning; what is behind `length` is unseen.
+def read_window(model, ids, begin, length):
+    """Read a whole window; what is behind `length` is not seen.
 
     Returns:
         The logits of its last token `(batch, vocab_size)`, and a cache.
     """
-    if not use_cache:
-        return last_row(model(window(model, ids, begin)), length - 1), ()
     cache = model.start_cache(tf.shape(ids)[0])
     logits, _, cache = model.forward(window(model, ids, begin), cache, 0)
     # Slots behind `length` hold nonsense: each is overwritten before any
@@ -76,15 +74,41 @@ def read_window(model, ids, begin, length, use_cache):
     return last_row(logits, length - 1), cache
 
 
+def read_token(model, ids, begin, length, cache):
+    """Read the window's last token; the cache knows those before it.
+
+    Returns:
+        Its logits `(batch, vocab_size)`, and the cache with it.
+    """
+    token = tf.gather(ids, [begin + length - 1], axis=1)  # (batch, 1)
+    logits, _, cache = model.forward(token, cache, length - 1)
+    return logits[:, 0], cache
+
+
 def extend(model, state, until, seed, stop_id, temperature, top_k, top_p,
            use_cache):  # fmt: skip
-    """Append tokens until there are `until`, or every row has ended."""
+    """Append tokens until there are `until`, or every row has ended.
+
+    The state: ids `(batch, capacity)`, of which `count` are there; the
+    window's first token; whether the cache must be built anew; which rows
+    have ended; the cache.
+    """
     max_len = model.config.max_len
 
-    def go_on(ids, count, begin, logits, ended, cache):
+    def go_on(ids, count, begin, stale, ended, cache):
         return (count < until) & ~tf.reduce_all(ended)
 
-    def one_token(ids, count, begin, logits, ended, cache):
+    def one_token(ids, count, begin, stale, ended, cache):
+        length = count - begin
+        if use_cache:
+            logits, cache = tf.cond(
+                stale,
+                lambda: read_window(model, ids, begin, length),
+                lambda: read_token(model, ids, begin, length, cache),
+            )
+        else:
+            logits = model(window(model, ids, begin))
+            logits = last_row(logits, length - 1)
         token = choose(
             logits, seed=tf.stack([seed, count]), temperature=temperature,
             top_k=top_k, top_p=top_p,
@@ -95,31 +119,12 @@ def extend(model, state, until, seed, stop_id, temperature, top_k, top_p,
         here = tf.range(tf.shape(ids)[1]) == count
         ids = tf.where(here, token[:, None], ids)
         count += 1
-
-        # The window rule: when it is full, keep its last half, restart.
+        # The window rule: past its end, keep its last half and restart.
         full = count - begin > max_len
         begin = tf.where(full, count - max_len // 2, begin)
-        if use_cache:
-            logits, cache = tf.cond(
-                full,
-                lambda: read_window(
-                    model, ids, begin, max_len // 2, use_cache
-                ),
-                lambda: read_token(model, token, cache, count - begin - 1),
-            )
-        else:
-            logits, cache = read_window(
-                model, ids, begin, count - begin, use_cache
-            )
-        return ids, count, begin, logits, ended, cache
+        return ids, count, begin, full, ended, cache
 
     return tf.while_loop(go_on, one_token, state)
-
-
-def read_token(model, token, cache, position):
-    """Read one more token `(batch,)` at its position in the window."""
-    logits, _, cache = model.forward(token[:, None], cache, position)
-    return logits[:, 0], cache
 
 
 def stream(
@@ -151,13 +156,10 @@ def stream(
     begin = 0 if start <= max_len else start - max_len // 2
     seed = secrets.randbits(31) if seed is None else seed
 
-    ids = tf.constant(ids)
-    logits, cache = compiled(read_window)(
-        model, ids, tf.constant(begin), tf.constant(start - begin), use_cache
-    )
     state = (
-        ids, tf.constant(start), tf.constant(begin), logits,
-        tf.zeros(batch, tf.bool), cache,
+        tf.constant(ids), tf.constant(start), tf.constant(begin),
+        tf.constant(True), tf.zeros(batch, tf.bool),
+        model.start_cache(batch) if use_cache else (),
     )  # fmt: skip
     yield prompt.astype("int32")
     done = start

@@ -1,5 +1,9 @@
 """Progress: a live line in a terminal, plain lines anywhere else."""
 
+import contextlib
+import os
+import sys
+import tempfile
 import time
 
 from rich.console import Console
@@ -71,3 +75,26 @@ class TrainingProgress:
             left = round(pace * (self.steps - row["step"]))
             text += f" | {left // 60}:{left % 60:02d} left"
         return text
+
+
+@contextlib.contextmanager
+def quiet_import():
+    """Hold back what TensorFlow writes to stderr while it is imported.
+
+    It speaks of missing GPUs before any log level counts. If the import
+    fails, all that was held back is shown.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with tempfile.TemporaryFile() as file:
+        stderr = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            file.seek(0)
+            os.write(stderr, file.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -5,6 +5,7 @@ gradient. Several steps run inside one compiled call.
 """
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -138,7 +139,7 @@ def compile_evaluation(model, *, use_xla):
 def train(
     model, optimizer, batches, *, steps, evaluate, evaluate_every,
     clip_norm=1.0, accumulate=1, seed=0, use_xla=True, checkpoints=None,
-    report=lambda row: None,
+    checkpoint_every=250, report=lambda row: None,
 ):  # fmt: skip
     """Train until `steps` are made, or Ctrl-C is pressed.
 
@@ -151,12 +152,12 @@ def train(
         evaluate: Function without arguments that returns the validation
             loss.
         evaluate_every: Steps between evaluations; the last step has one.
-            At each one a checkpoint is saved.
         clip_norm: The gradient's global norm is cut to this.
         accumulate: Number of batches that make one step together.
         seed: Where the random streams of dropout begin.
         use_xla: Whether XLA compiles.
         checkpoints: A `Checkpoints` to resume from and to save to, or None.
+        checkpoint_every: Steps between checkpoints; the last step has one.
         report: Function of a dictionary: step, loss, valid_loss (None
             between evaluations), learning_rate, grad_norm, tokens_per_s,
             seconds (of this call). It is called after each compiled call.
@@ -170,8 +171,9 @@ def train(
         OSError: if a checkpoint cannot be written.
     """
     done = checkpoints.restore() if checkpoints else 0
-    # The most steps in a call, up to ten, that meet each evaluation.
-    call = max(n for n in range(1, 11) if evaluate_every % n == 0)
+    # The most steps in a call, up to ten, that meet what is due between.
+    often = math.gcd(evaluate_every, checkpoint_every)
+    call = max(n for n in range(1, 11) if often % n == 0)
     run = compile_steps(
         model, optimizer, clip_norm=clip_norm, accumulate=accumulate,
         seed=seed, use_xla=use_xla,
@@ -196,17 +198,19 @@ def train(
                     f"The loss is {loss} at step {done}: try a lower "
                     "learning rate."
                 )
-            due = done % evaluate_every == 0 or done == steps
+            last = done == steps
+            measured = done % evaluate_every == 0 or last
             report({
                 "step": done,
                 "loss": loss,
-                "valid_loss": evaluate() if due else None,
+                "valid_loss": evaluate() if measured else None,
                 "learning_rate": float(optimizer.learning_rate),
                 "grad_norm": norm,
                 "tokens_per_s": tokens(stack, count) / (now - since),
                 "seconds": time.perf_counter() - started,
             })  # fmt: skip
-            if checkpoints and (due or pressed()):
+            due = done % checkpoint_every == 0 or last or pressed()
+            if checkpoints and due:
                 checkpoints.save(done)
     return done
 

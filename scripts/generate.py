@@ -25,7 +25,6 @@ def parse(argv):
 
 def main(argv=None):
     flags = parse(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         for piece in text(flags):
             print(piece, end="", flush=True)
@@ -47,7 +46,10 @@ def text(flags):
     """Yield the prompt, then new text as it comes."""
     if not flags.prompt:
         raise ValueError("The prompt is empty: give at least a character.")
-    from minitransformer import GPT, load_tokenizer, stream
+    from minitransformer.progress import quiet_import
+
+    with quiet_import():
+        from minitransformer import GPT, load_tokenizer, stream
     from minitransformer.runs import newest_run
 
     folder = flags.run or newest_run("runs")

@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import hashlib
 import math
-import os
 import shlex
 import sys
 import warnings
@@ -29,7 +28,7 @@ DEFAULTS = {
     "accumulate": 1,
     "steps": 2000,
     "learning_rate": 1e-3,
-    "evaluate_every": 500,
+    "evaluate_every": 1000,
     "seed": 0,
     "xla": True,
 }
@@ -80,8 +79,7 @@ def parse(argv):
     flag("tokenizer", "what a token is",
          choices=["characters", "sentencepiece"])  # fmt: skip
     flag("vocab-size", "tokens, for sentencepiece", type=positive)
-    flag("evaluate-every", "steps from validation to validation, and from "
-         "checkpoint to checkpoint", type=positive)  # fmt: skip
+    flag("evaluate-every", "steps between validations", type=positive)
     flag("xla", "compile with XLA", action=argparse.BooleanOptionalAction)
     given = vars(parser.parse_args(argv))
     if given.get("text") not in (None, "shakespeare"):
@@ -112,9 +110,12 @@ def fraction(text):
 
 def main(argv=None):
     given = parse(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.showwarning = lambda message, *_: say(f"warning: {message}")
     try:
+        from minitransformer.progress import quiet_import
+
+        with quiet_import():
+            import tensorflow  # noqa: F401
         return run(given)
     except KeyboardInterrupt:
         say("Stopped; what was not saved is lost.")
@@ -315,7 +316,7 @@ def fit(task):
     use_xla = settings["xla"] and xla_works()
     valid = consecutive_windows(
         task["valid_ids"], seq_len=settings["max_len"],
-        batch_size=max(1, 4096 // settings["max_len"]),
+        batch_size=max(1, 2048 // settings["max_len"]),
     )  # fmt: skip
     mean_loss = compile_evaluation(model, use_xla=use_xla)
     checkpoints = Checkpoints(
