@@ -87,9 +87,13 @@ def compile_steps(
             # batch that is accumulated counts it up by one.
             state.assign(tf.stack([tf.cast(stream, tf.uint32),
                                    tf.cast(step * accumulate, tf.uint32)]))  # fmt: skip
-        sums = gradients(*[part[i * accumulate] for part in stack])
+
+        def batch(number):
+            return tf.nest.map_structure(lambda part: part[number], stack)
+
+        sums = gradients(*batch(i * accumulate))
         for j in range(1, accumulate):
-            more = gradients(*[part[i * accumulate + j] for part in stack])
+            more = gradients(*batch(i * accumulate + j))
             sums = [a + b for a, b in zip(sums, more, strict=True)]
         replica = tf.distribute.get_replica_context()
         loss, count, *total = replica.all_reduce("sum", sums)

@@ -1,0 +1,74 @@
+"""What all tests share."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def rng():
+    """A random generator that is the same in each test."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def normal(rng):
+    """Function from a shape to random floats."""
+    return lambda *shape: rng.normal(size=shape).astype("float32")
+
+
+@pytest.fixture(autouse=True)
+def _same_weights():
+    """Give every test the same random weights."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_gpt():
+    """A GPT of sizes that all differ, with weights far from initial."""
+    return make_tiny_gpt()
+
+
+def make_tiny_gpt(seed=0, **options):
+    """Make a GPT whose logits are far apart, for parity and generation."""
+    import keras
+
+    from minitransformer import GPT, GPTConfig
+
+    keras.utils.set_random_seed(seed)
+    sizes = {
+        "vocab_size": 23, "max_len": 11, "d_model": 12, "num_heads": 3,
+        "num_layers": 2, "d_ff": 20,
+    }  # fmt: skip
+    model = GPT(GPTConfig(**{**sizes, **options}))
+    rng = np.random.default_rng(seed)
+    for weight in model.trainable_variables:
+        weight.assign_add(0.3 * rng.normal(size=weight.shape))
+    return model
+
+
+def load_script(name):
+    """Import a script as a module, without running it."""
+    path = ROOT / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"script_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def train_gpt():
+    return load_script("train_gpt")
+
+
+@pytest.fixture(scope="session")
+def generate_script():
+    return load_script("generate")

@@ -1,0 +1,35 @@
+import numpy as np
+import tensorflow as tf
+
+from minitransformer import FeedForward
+
+
+def test_two_matrices_and_a_relu_between(normal):
+    layer = FeedForward(d_model=6, d_ff=10)
+    x = normal(2, 3, 6)
+    layer(x)
+    w1, b1, w2, b2 = (normal(*w.shape) for w in layer.weights)
+    layer.set_weights([w1, b1, w2, b2])
+    expected = np.maximum(x @ w1 + b1, 0) @ w2 + b2
+    np.testing.assert_allclose(layer(x), expected, atol=1e-5)
+
+
+def test_the_activation_given_is_used(normal):
+    x = normal(2, 3, 6)
+    layer = FeedForward(d_model=6, d_ff=10, activation=tf.zeros_like)
+    np.testing.assert_array_equal(layer(x), np.zeros((2, 3, 6)))
+
+
+def test_no_position_sees_another(normal):
+    layer = FeedForward(d_model=6, d_ff=10)
+    x = normal(2, 3, 6)
+    before = layer(x).numpy()
+    x[1, 2] += 1
+    changed = (before != layer(x).numpy()).any(axis=-1)
+    np.testing.assert_array_equal(np.argwhere(changed), [[1, 2]])
+
+
+def test_use_bias_false_leaves_two_kernels(normal):
+    layer = FeedForward(d_model=6, d_ff=10, use_bias=False)
+    layer(normal(2, 3, 6))
+    assert [tuple(w.shape) for w in layer.weights] == [(6, 10), (10, 6)]

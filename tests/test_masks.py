@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from minitransformer import causal_mask, padding_mask, widen_padding_mask
+
+
+def test_true_means_may_attend_and_no_position_sees_a_later_one():
+    mask = causal_mask(4).numpy()
+    assert mask.dtype == bool
+    np.testing.assert_array_equal(mask, np.tril(np.ones((4, 4), bool)))
+
+
+def test_queries_are_the_last_positions_when_there_are_more_keys():
+    expected = [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
+    np.testing.assert_array_equal(causal_mask(2, 5), np.array(expected, bool))
+
+
+@pytest.mark.parametrize("start", [0, 1, 3])
+def test_start_says_where_the_queries_stand(start):
+    mask = causal_mask(2, 6, start=start).numpy()
+    np.testing.assert_array_equal(mask.sum(axis=1), [start + 1, start + 2])
+
+
+def test_padding_mask_is_true_for_real_tokens():
+    ids = np.array([[5, 7, 9, 0], [0, 3, 9, 9]])
+    mask = padding_mask(ids, pad_id=9).numpy()
+    np.testing.assert_array_equal(
+        mask, [[True, True, False, True], [True, True, False, False]]
+    )
+
+
+def test_widened_padding_mask_hides_keys_and_not_queries():
+    mask = np.array([[True, True, False]])
+    wide = widen_padding_mask(mask)
+    assert wide.shape == (1, 1, 1, 3)
+    over_weights = np.broadcast_to(wide, (1, 2, 4, 3))
+    assert not over_weights[..., 2].any()
+    assert over_weights[..., :2].all()

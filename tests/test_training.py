@@ -1,0 +1,235 @@
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import make_tiny_gpt
+
+from minitransformer import (
+    Checkpoints,
+    consecutive_windows,
+    make_optimizer,
+    masked_cross_entropy,
+    random_windows,
+    train,
+)
+from minitransformer.training import compile_evaluation
+
+IDS = np.random.default_rng(1).integers(0, 23, 300)
+
+
+def windows(batch_size=4, seed=5):
+    return lambda first: random_windows(
+        IDS, seq_len=7, batch_size=batch_size, seed=seed, first=first
+    )
+
+
+def fit(model, steps=6, rows=None, batches=None, rate=1e-2, **options):
+    optimizer = options.pop("optimizer", None) or make_optimizer(
+        model, learning_rate=rate
+    )
+    rows = [] if rows is None else rows
+    done = train(
+        model, optimizer, batches or windows(), steps=steps,
+        **{"evaluate": lambda: 0.0, "evaluate_every": 3, "use_xla": False,
+           "report": rows.append, **options},
+    )  # fmt: skip
+    return done, rows
+
+
+def assert_same_weights(a, b, exactly=True, atol=0.0):
+    for x, y in zip(a.get_weights(), b.get_weights(), strict=True):
+        if exactly:
+            np.testing.assert_array_equal(x, y)
+        else:
+            np.testing.assert_allclose(x, y, atol=atol)
+
+
+def test_a_step_is_clipped_adamw_that_decays_matrices_only():
+    model, by_hand = make_tiny_gpt(), make_tiny_gpt()
+    _, rows = fit(model, steps=1, rate=0.1, clip_norm=0.5)
+    inputs, targets, weights = next(iter(windows()(0)))
+    with tf.GradientTape() as tape:
+        loss, count = masked_cross_entropy(by_hand(inputs), targets, weights)
+        mean = loss / count
+    variables = by_hand.trainable_variables
+    gradients = [
+        tf.convert_to_tensor(g).numpy()
+        for g in tape.gradient(mean, variables)
+    ]
+    norm = np.sqrt(sum((g**2).sum() for g in gradients))
+    assert rows[0]["loss"] == pytest.approx(float(mean), rel=1e-5)
+    assert rows[0]["grad_norm"] == pytest.approx(norm, rel=1e-4)
+    assert norm > 0.5
+    for ours, before, g in zip(
+        model.trainable_variables, variables, gradients, strict=True
+    ):
+        g = g * 0.5 / norm
+        # The first step of Adam: both moments are the gradient's own.
+        change = 0.1 * g / (np.abs(g) + 1e-8)
+        decay = 0.1 * 0.1 * before.numpy() if g.ndim == 2 else 0.0
+        expected = before.numpy() - decay - change
+        far = np.abs(g) > 1e-5  # where ε does not matter
+        np.testing.assert_allclose(
+            ours.numpy()[far], expected[far], atol=2e-3
+        )
+
+
+def test_the_loss_falls_to_what_can_be_known():
+    keras.utils.set_random_seed(0)
+    model = make_tiny_gpt()
+    ids = np.tile([3, 1, 4, 1, 5, 9, 2, 6], 40)
+    _, rows = fit(
+        model, steps=120, rate=3e-3, evaluate_every=60,
+        batches=lambda first: random_windows(
+            ids, seq_len=7, batch_size=4, seed=0, first=first
+        ),
+    )  # fmt: skip
+    assert rows[-1]["loss"] < 0.3 * rows[0]["loss"]
+
+
+def test_accumulated_batches_are_one_large_batch():
+    large, small = make_tiny_gpt(), make_tiny_gpt()
+
+    def joined(first):
+        # Two batches of 4 side by side, with different numbers of targets.
+        return halves(2 * first).batch(2).map(
+            lambda *parts: tuple(tf.concat(tf.unstack(p), 0) for p in parts)
+        )
+
+    def halves(first):
+        return windows()(first).map(
+            lambda x, y, w: (
+                x, y, w * tf.cast(tf.range(7) < 2 + x[0, 0] % 5, tf.float32)
+            )
+        )  # fmt: skip
+
+    _, one = fit(large, steps=4, batches=lambda first: joined_set(joined))
+    _, two = fit(small, steps=4, batches=halves, accumulate=2)
+    assert one[-1]["loss"] == pytest.approx(two[-1]["loss"], rel=1e-4)
+    assert_same_weights(large, small, exactly=False, atol=1e-3)
+
+
+def joined_set(joined):
+    """Take shapes that tf.data could not see from an example."""
+    example = next(iter(joined(0)))
+    return joined(0).map(
+        lambda *parts: tuple(
+            tf.ensure_shape(p, e.shape)
+            for p, e in zip(parts, example, strict=True)
+        )
+    )
+
+
+@pytest.mark.parametrize("dropout_rate", [0.0, 0.4])
+@pytest.mark.parametrize("use_xla", [False, True])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_resumed_training_ends_with_the_same_weights_bit_for_bit(
+    tmp_path, dropout_rate, use_xla, accumulate
+):
+    def start(folder):
+        model = make_tiny_gpt(dropout_rate=dropout_rate)
+        optimizer = make_optimizer(model, learning_rate=1e-2)
+        state = [*model.trainable_variables, *optimizer.variables]
+        return model, {
+            "optimizer": optimizer, "use_xla": use_xla,
+            "checkpoints": Checkpoints(tmp_path / folder, state),
+            "checkpoint_every": 3, "accumulate": accumulate, "seed": 7,
+        }  # fmt: skip
+
+    whole, options = start("whole")
+    _, rows = fit(whole, steps=8, **options)
+    first, options = start("parts")
+    fit(first, steps=3, **options)
+    # The checkpoint at the end of a shorter run is one on the way of a
+    # longer one, as the learning rate here does not depend on its length.
+    second, options = start("parts")
+    done, later = fit(second, steps=8, **options)
+    assert done == 8
+    assert [row["step"] for row in later] == [6, 8]
+    assert later[-1]["loss"] == rows[-1]["loss"]
+    assert_same_weights(whole, second)
+
+
+def test_dropout_differs_from_step_to_step_and_with_the_seed():
+    losses = {}
+    for seed in (1, 1, 2):
+        model = make_tiny_gpt(dropout_rate=0.5)
+        _, rows = fit(
+            model, steps=4, rate=0.0, seed=seed, evaluate_every=1,
+            batches=lambda first: windows()(0).take(1).repeat(),
+        )  # fmt: skip
+        new = [row["loss"] for row in rows]
+        if seed in losses:
+            assert losses[seed] == new
+        losses[seed] = new
+        assert len(set(new)) == 4
+    assert losses[1] != losses[2]
+
+
+def test_xla_and_plain_tensorflow_agree():
+    plain, compiled = make_tiny_gpt(), make_tiny_gpt()
+    _, one = fit(plain, steps=5, rate=1e-3)
+    _, two = fit(compiled, steps=5, rate=1e-3, use_xla=True)
+    assert one[-1]["loss"] == pytest.approx(two[-1]["loss"], rel=1e-4)
+
+
+def test_rows_tell_of_each_call_and_the_last_step_is_validated():
+    _, rows = fit(make_tiny_gpt(), steps=7, evaluate=lambda: 1.5,
+                  evaluate_every=5)  # fmt: skip
+    assert [row["step"] for row in rows] == [5, 7]
+    assert [row["valid_loss"] for row in rows] == [1.5, 1.5]
+    _, rows = fit(make_tiny_gpt(), steps=30, evaluate_every=20)
+    assert [row["step"] for row in rows] == [10, 20, 30]
+    assert [row["valid_loss"] for row in rows] == [None, 0.0, 0.0]
+    assert all(row["tokens_per_s"] > 0 for row in rows)
+
+
+def test_validation_is_the_mean_over_all_targets():
+    model = make_tiny_gpt()
+    mean_loss = compile_evaluation(model, use_xla=False)
+    loss = mean_loss(consecutive_windows(IDS, seq_len=7, batch_size=4))
+    total = 0.0
+    for i in range(0, len(IDS) - 1, 7):
+        part = IDS[i : i + 8][None]
+        weights = np.ones((1, part.shape[1] - 1))
+        total += masked_cross_entropy(
+            model(part[:, :-1]), part[:, 1:], weights
+        )[0]
+    assert loss == pytest.approx(float(total) / (len(IDS) - 1), rel=1e-5)
+
+
+def test_ctrl_c_saves_and_stops(tmp_path):
+    model = make_tiny_gpt()
+    optimizer = make_optimizer(model, learning_rate=1e-2)
+    checkpoints = Checkpoints(tmp_path, model.trainable_variables)
+    before = signal.getsignal(signal.SIGINT)
+
+    def press(row):
+        if row["step"] == 6:
+            signal.raise_signal(signal.SIGINT)
+
+    done, _ = fit(
+        model, steps=30, optimizer=optimizer, checkpoints=checkpoints,
+        report=press,
+    )  # fmt: skip
+    assert done == 6
+    assert [step for step, _ in checkpoints.files()] == [6]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_stops_at_once():
+    def press(row):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(make_tiny_gpt(), steps=30, report=press)
+
+
+def test_a_loss_that_is_no_number_stops_with_advice():
+    model = make_tiny_gpt()
+    model.embedding.table.assign(np.full((23, 12), np.nan))
+    with pytest.raises(FloatingPointError, match="lower learning rate"):
+        fit(model)
