@@ -75,6 +75,7 @@ def shakespeare(origin=SHAKESPEARE, folder=None):
         import keras
 
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             keras.utils.get_file(
                 path.name, origin, file_hash=SHAKESPEARE_SHA256,
                 hash_algorithm="sha256", cache_dir=folder, cache_subdir="",

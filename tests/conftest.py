@@ -31,6 +31,16 @@ def _same_weights():
         sys.modules["keras"].utils.set_random_seed(0)
 
 
+@pytest.fixture
+def eagerly():
+    """Run what would be compiled line by line: tracing takes seconds."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="session")
 def tiny_gpt():
     """A GPT of sizes that all differ, with weights far from initial."""

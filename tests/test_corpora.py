@@ -26,9 +26,10 @@ def test_it_is_read_once_and_kept(docs, monkeypatch):
     assert python_docs(folder) == text
 
 
-def test_a_cache_that_cannot_be_written_does_no_harm(docs, tmp_path):
+def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpora, "docstrings", list)  # they take seconds
     (tmp_path / "file").write_text("")
-    assert python_docs(tmp_path / "file" / "folder") == docs[0]
+    assert len(python_docs(tmp_path / "file" / "folder")) > 100_000
 
 
 def test_missing_topics_are_named(monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from pydoc_data.topics import topics
 
 from minitransformer import (
     CharTokenizer,
@@ -7,7 +8,7 @@ from minitransformer import (
     load_tokenizer,
 )
 
-TEXT = "the cat sat on the mat, and the dog sat on the log.\n" * 30
+TEXT = topics["assignment"] + topics["for"] + topics["class"]
 HARD = [
     "", " ", "\n", "  two  spaces ", "tab\tand\r\nline\n\nends",
     "안녕하세요, 세계", "日本語と中文", "😀👨‍👩‍👧 é e\u0301", "▁ ▁▁", "\x00\x01\x7f",
@@ -17,7 +18,7 @@ HARD = [
 
 @pytest.fixture(scope="module")
 def pieces():
-    return SentencePieceTokenizer.train(TEXT, vocab_size=320)
+    return SentencePieceTokenizer.train(TEXT, vocab_size=500)
 
 
 @pytest.mark.parametrize("text", HARD, ids=ascii)
@@ -33,11 +34,11 @@ def test_text_never_makes_special_ids(pieces):
 
 
 def test_pieces_are_fewer_than_characters(pieces):
-    assert len(pieces.encode(TEXT)) < len(TEXT) / 2
+    assert len(pieces.encode(TEXT)) < len(TEXT) / 1.5
 
 
 def test_vocab_size_is_a_bound_on_the_ids(pieces):
-    assert pieces.vocab_size <= 320
+    assert pieces.vocab_size <= 500
     assert max(pieces.encode("".join(HARD) + TEXT)) < pieces.vocab_size
 
 
