@@ -96,12 +96,14 @@ class DecoderBlock(layers.Layer):
 
     Call arguments:
         x: `(batch, target, d_model)`.
-        attention_mask: Bool, broadcastable to `(batch, heads, target, key)`,
-            where the keys are the target's, or the cache's slots.
+        attention_mask: Bool, broadcastable to
+            `(batch, heads, target, key)`, where the keys are the target's,
+            or the cache's slots.
         memory: `(batch, source, d_model)`, what the encoder wrote. Not
             needed when the cache holds its keys and values.
-        memory_mask: Bool, broadcastable to `(batch, heads, target, source)`.
-            It is the source's mask, never the target's.
+        memory_mask: Bool, broadcastable to
+            `(batch, heads, target, source)`. It is the source's mask, never
+            the target's.
         cache: What an earlier call returned, or None.
         start: Position of `x[:, 0]`: the first slot to write.
 
@@ -117,8 +119,8 @@ class DecoderBlock(layers.Layer):
 
     def __init__(
         self, *, d_model, num_heads, d_ff, norm_first, cross_attention,
-        dropout_rate=0.0, activation=tf.nn.relu, use_bias=True, epsilon=1e-5,
-        **kwargs
+        dropout_rate=0.0, activation=tf.nn.relu, use_bias=True,
+        epsilon=1e-5, **kwargs
     ):  # fmt: skip
         super().__init__(**kwargs)
 
@@ -165,7 +167,9 @@ class DecoderBlock(layers.Layer):
                 write_cache(old, new, start)
                 for old, new in zip(cache["self"], own, strict=True)
             )
-        h, self_weights = self.self_attention.attend(h, *own, attention_mask)
+        h, self_weights = self.self_attention.attend(
+            h, *own, attention_mask
+        )
         x = x + self.dropout(h)
         x = x if self.norm_first else self.attention_norm(x)
         new_cache, cross_weights = {"self": own}, None

@@ -1,4 +1,4 @@
-"""Checkpoints: everything that training needs to go on, and nothing lost."""
+"""Checkpoints: all that training needs to go on, and nothing lost."""
 
 import contextlib
 import hashlib
@@ -12,7 +12,7 @@ from minitransformer.saving import write_atomically
 
 
 def digest(arrays):
-    """Compute one checksum over named arrays: names, types, shapes, bytes."""
+    """Compute one checksum over arrays: names, types, shapes, bytes."""
     checksum = hashlib.sha256()
     for name in sorted(arrays):
         array = arrays[name]
@@ -51,17 +51,16 @@ class Checkpoints:
         """Write the state after `step` steps, then delete all but two.
 
         Raises:
-            OSError: if it cannot be written; the older ones are still there.
+            OSError: if it cannot be written; the older ones are there.
         """
         from safetensors.numpy import save
 
         arrays = {
-            name: np.asarray(v.numpy()) for name, v in self.variables.items()
+            name: np.asarray(v.numpy())
+            for name, v in self.variables.items()
         }
         data = save(arrays, metadata={"sha256": digest(arrays)})
-        write_atomically(
-            self.folder / f"step-{step:08d}.safetensors", data
-        )
+        write_atomically(self.folder / f"step-{step:08d}.safetensors", data)
         for _, path in self.files()[2:]:
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -78,7 +77,7 @@ class Checkpoints:
                 arrays = self.read(path)
             except (ValueError, OSError) as error:
                 warnings.warn(
-                    f"{path} is damaged ({error}): using the one before it.",
+                    f"{path} is damaged ({error}): using the one before.",
                     stacklevel=2,
                 )
                 continue
@@ -94,12 +93,17 @@ class Checkpoints:
         try:
             with safe_open(path, framework="numpy") as file:
                 expected = (file.metadata() or {}).get("sha256")
-                arrays = {name: file.get_tensor(name) for name in file.keys()}
+                arrays = {
+                    name: file.get_tensor(name)
+                    for name in file.keys()  # noqa: SIM118
+                }
         except SafetensorError as error:
             raise ValueError(str(error)) from error
         if digest(arrays) != expected:
             raise ValueError("its checksum is wrong")
-        shapes = {name: tuple(v.shape) for name, v in self.variables.items()}
+        shapes = {
+            name: tuple(v.shape) for name, v in self.variables.items()
+        }
         if {name: a.shape for name, a in arrays.items()} != shapes:
             raise ValueError("it belongs to another model")
         return arrays

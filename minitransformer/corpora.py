@@ -1,4 +1,4 @@
-"""Texts to learn from: Python's own documentation, Shakespeare, your own."""
+"""Texts to learn from: Python's documentation, Shakespeare, your own."""
 
 import ast
 import hashlib
@@ -83,8 +83,8 @@ def shakespeare(origin=SHAKESPEARE, folder=None):
         except Exception as error:  # it raises the bare class when offline
             raise ValueError(
                 f"Shakespeare could not be fetched ({error}). Try again "
-                "online, give a file of your own with --text FILE, or leave "
-                "--text out for the built-in text."
+                "online, give a file of your own with --text FILE, or "
+                "leave --text out for the built-in text."
             ) from error
     return read_text(path)
 
@@ -184,6 +184,8 @@ def clean(paragraph):
     line = unicodedata.normalize("NFKD", line)
     line = line.encode("ascii", "ignore").decode()
     letters = sum(c.isalpha() or c == " " for c in line)
-    sentence = re.match(r"[A-Z\"'*(]", line) and re.search(r"[.!?:)]$", line)
+    sentence = re.match(r"[A-Z\"'*(]", line) and re.search(
+        r"[.!?:)]$", line
+    )
     prose = len(line) > 30 and letters > 0.85 * len(line) and sentence
     return line if prose else ""

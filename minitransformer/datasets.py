@@ -31,15 +31,18 @@ def random_windows(token_ids, *, seq_len, batch_size, seed, first=0):
     places = len(token_ids) - seq_len
     if places < 1:
         raise ValueError(
-            f"The text has {len(token_ids)} tokens for training, fewer than "
-            f"one window of {seq_len} + 1: use a longer text or a smaller "
+            f"The text has {len(token_ids)} tokens for training, fewer "
+            f"than one window of {seq_len} + 1: use a longer text or a smaller "
             "max_len."
         )
     tokens = tf.constant(token_ids, tf.int32)
 
     def batch(number):
         offsets = tf.random.stateless_uniform(
-            (batch_size, 1), seed=(seed, number), maxval=places, dtype=tf.int64
+            (batch_size, 1),
+            seed=(seed, number),
+            maxval=places,
+            dtype=tf.int64,
         )
         index = offsets + tf.range(seq_len + 1, dtype=tf.int64)
         return next_token(tf.gather(tokens, index))

@@ -29,7 +29,13 @@ class FeedForward(layers.Layer):
     """
 
     def __init__(
-        self, *, d_model, d_ff, activation=tf.nn.relu, use_bias=True, **kwargs
+        self,
+        *,
+        d_model,
+        d_ff,
+        activation=tf.nn.relu,
+        use_bias=True,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.activation = activation

@@ -9,7 +9,8 @@ from html import escape
 STYLE = """<style>
 svg.mt{color-scheme:light dark;font:12px system-ui,sans-serif}
 svg.mt:root{color:#222;background:#fff}
-@media(prefers-color-scheme:dark){svg.mt:root{color:#ddd;background:#1b1b1f}}
+@media(prefers-color-scheme:dark){
+svg.mt:root{color:#ddd;background:#1b1b1f}}
 .mt text{fill:currentColor}.mt .axis{stroke:currentColor;fill:none}
 .mt .grid{stroke:currentColor;opacity:.15}
 .mt .cell{fill:#4c6ef5}.mt .frame{fill:none;stroke:currentColor;opacity:.3}
@@ -67,7 +68,9 @@ def curve_svg(curves, *, x_label, y_label, label):
     def place(x, y):
         return (
             left + (x - x0) / (x1 - x0) * (width - left - right),
-            height - bottom - (y - y0) / (y1 - y0) * (height - top - bottom),
+            height
+            - bottom
+            - (y - y0) / (y1 - y0) * (height - top - bottom),
         )
 
     parts = []
@@ -85,7 +88,9 @@ def curve_svg(curves, *, x_label, y_label, label):
             f'text-anchor="middle">{x:g}</text>'
         )
     for i, (name, curve) in enumerate(curves.items()):
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in map_all(place, curve))
+        path = " ".join(
+            f"{x:.1f},{y:.1f}" for x, y in map_all(place, curve)
+        )
         parts.append(f'<polyline class="line{i}" points="{path}"/>')
         if len(curve) < 40:
             parts += [

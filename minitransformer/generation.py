@@ -57,7 +57,7 @@ def window(model, ids, begin):
 
 
 def last_row(logits, position):
-    """Take the logits of one position: (batch, seq, vocab) → (batch, vocab)."""
+    """Take one position's logits: (batch, seq, vocab) → (batch, vocab)."""
     return tf.gather(logits, position, axis=1)
 
 
@@ -229,7 +229,9 @@ def check(model, prompt, max_new_tokens, temperature, top_k, top_p):
             "by another tokenizer."
         )
     if max_new_tokens < 0:
-        raise ValueError(f"max_new_tokens={max_new_tokens}: give 0 or more.")
+        raise ValueError(
+            f"max_new_tokens={max_new_tokens}: give 0 or more."
+        )
     if not temperature >= 0:
         raise ValueError(f"temperature={temperature}: give 0 or more.")
     if top_k is not None and top_k < 1:

@@ -9,8 +9,8 @@ def masked_cross_entropy(logits, targets, weights):
         loss = Σₜ weightₜ · −log softmax(logitsₜ)[targetₜ]  /  Σₜ weightₜ
 
     The two sums are returned apart, for a mean of means is wrong when the
-    batches hold different numbers of real tokens: add up both, over batches,
-    accumulated steps or machines, and divide once.
+    batches hold different numbers of real tokens: add up both, over
+    batches, accumulated steps or machines, and divide once.
 
     Args:
         logits: `(batch, seq, vocab_size)`.

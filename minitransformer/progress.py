@@ -50,7 +50,7 @@ class TrainingProgress:
             self.live.stop()
 
     def report(self, row):
-        """Show a row: move the line, or print where there was a validation."""
+        """Show a row: move the line, and print validations."""
         text = self.describe(row)
         if row["valid_loss"] is not None:
             self.console.print(text, soft_wrap=True)

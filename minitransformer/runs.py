@@ -1,7 +1,7 @@
 """Runs: a folder for each training, that nothing overwrites unasked.
 
-A run holds `settings.json` (every flag, resolved), the model's `config.json`
-and `weights.safetensors`, the tokenizer's file, `log.csv`, figures, and
+A run holds `settings.json` (every flag, resolved), the model's
+`config.json` and `weights.safetensors`, the tokenizer's file, `log.csv`, figures, and
 `checkpoints/` for resuming.
 """
 
@@ -85,8 +85,8 @@ def open_run(folder, given, defaults, *, resume, overwrite):
                 flag = "--" + name.replace("_", "-")
                 raise ValueError(
                     f"The run in {folder} was started with {flag} "
-                    f"{settings[name]}, not {value}: leave the flag out, or "
-                    "start another run with another --out."
+                    f"{settings[name]}, not {value}: leave the flag out, "
+                    "or start another run with another --out."
                 )
         return settings
     used = folder.is_dir() and any(folder.iterdir())
@@ -176,7 +176,9 @@ class Log:
             for name, value in row.items()
         }
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(short)
+            csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(
+                short
+            )
         if self.board:
             self.write_board(row)
 

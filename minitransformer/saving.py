@@ -25,7 +25,9 @@ def write_atomically(path, data):
     """
     path = Path(path)
     data = data.encode() if isinstance(data, str) else data
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    handle, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=".writing-"
+    )
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -1,4 +1,4 @@
-"""Stacks: the same block several times, each reading the last one's work."""
+"""Stacks: the same block several times, each on the last one's output."""
 
 import tensorflow as tf
 from keras import layers
@@ -141,7 +141,9 @@ class Decoder(layers.Layer):
         cache = []
         for block in self.blocks:
             entry = {
-                "self": block.self_attention.empty_cache(batch_size, max_len)
+                "self": block.self_attention.empty_cache(
+                    batch_size, max_len
+                )
             }
             if block.cross_attention is not None:
                 entry["cross"] = block.cross_attention.keys_and_values(

@@ -185,7 +185,9 @@ def prepare(given):
 
             source = read_settings(given["out"])["text"]
     name, text = load_text(source)
-    checked = check(text, {**DEFAULTS, **flags}) if not given["resume"] else 0
+    checked = (
+        check(text, {**DEFAULTS, **flags}) if not given["resume"] else 0
+    )
 
     if "out" in given:
         folder = Path(given["out"])
@@ -201,7 +203,9 @@ def prepare(given):
             f"{name} has changed since the run in {folder} was started: "
             "start another run with another --out."
         )
-    tokenizer, train_ids, valid_ids = checked or check(text, settings, folder)
+    tokenizer, train_ids, valid_ids = checked or check(
+        text, settings, folder
+    )
     tokenizer.save(folder / tokenizer.file_name)
     write_settings(folder, settings)
     return {
@@ -320,7 +324,8 @@ def fit(task):
     )  # fmt: skip
     mean_loss = compile_evaluation(model, use_xla=use_xla)
     checkpoints = Checkpoints(
-        folder / CHECKPOINTS, [*model.trainable_variables, *optimizer.variables]
+        folder / CHECKPOINTS,
+        [*model.trainable_variables, *optimizer.variables],
     )
     start = checkpoints.restore()
     if start:

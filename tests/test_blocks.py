@@ -35,7 +35,9 @@ def test_encoder_block_is_its_equation(normal, rng, norm_first):
 
 @pytest.mark.parametrize("norm_first", [True, False])
 def test_decoder_block_is_its_equation(normal, rng, norm_first):
-    block = DecoderBlock(norm_first=norm_first, cross_attention=True, **SIZES)
+    block = DecoderBlock(
+        norm_first=norm_first, cross_attention=True, **SIZES
+    )
     x, memory = normal(2, 3, 12), normal(2, 5, 12)
     memory_mask = rng.random((2, 1, 1, 5)) < 0.6
     memory_mask[..., 0] = True

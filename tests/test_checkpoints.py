@@ -7,7 +7,10 @@ from minitransformer import Checkpoints
 
 @pytest.fixture
 def state():
-    return [keras.Variable(np.zeros((2, 3))), keras.Variable(0, dtype="int64")]
+    return [
+        keras.Variable(np.zeros((2, 3))),
+        keras.Variable(0, dtype="int64"),
+    ]
 
 
 def fill(state, value):

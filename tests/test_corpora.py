@@ -22,7 +22,9 @@ def test_the_documentation_is_clean_and_holds_nothing_twice(docs):
 
 def test_it_is_read_once_and_kept(docs, monkeypatch):
     text, folder = docs
-    monkeypatch.setattr(corpora, "topics", lambda: pytest.fail("read again"))
+    monkeypatch.setattr(
+        corpora, "topics", lambda: pytest.fail("read again")
+    )
     assert python_docs(folder) == text
 
 
@@ -33,7 +35,9 @@ def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path, monkeypatch):
 
 
 def test_missing_topics_are_named(monkeypatch, tmp_path):
-    monkeypatch.setitem(__import__("sys").modules, "pydoc_data.topics", None)
+    monkeypatch.setitem(
+        __import__("sys").modules, "pydoc_data.topics", None
+    )
     with pytest.raises(ValueError, match="documentation topics"):
         python_docs(tmp_path)
 

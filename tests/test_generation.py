@@ -59,7 +59,9 @@ def test_greedy_follows_the_window_rule_past_its_end(
 @pytest.mark.parametrize(
     "options", [{}, {"temperature": 0.7, "top_k": 5}, {"top_p": 0.8}]
 )
-def test_with_and_without_cache_choose_the_same_tokens(tiny_gpt, eagerly, options):
+def test_with_and_without_cache_choose_the_same_tokens(
+    tiny_gpt, eagerly, options
+):
     both = [
         generate(
             tiny_gpt, PROMPTS, max_new_tokens=14, seed=3, use_cache=cached,
@@ -81,16 +83,16 @@ def test_a_seed_repeats_and_no_seed_does_not(tiny_gpt, eagerly):
     assert run(1) != run(2)
     assert run(None) != run(None)
     # The rows of a batch draw their own numbers.
-    twins = generate(
-        tiny_gpt, [[1, 2], [1, 2]], max_new_tokens=8, seed=1
-    )
+    twins = generate(tiny_gpt, [[1, 2], [1, 2]], max_new_tokens=8, seed=1)
     assert twins[0].tolist() != twins[1].tolist()
 
 
 def test_a_row_that_has_ended_is_filled_with_the_stop_id(tiny_gpt, eagerly):
     free = generate(tiny_gpt, PROMPTS, max_new_tokens=20, seed=5)
     # A token that the two rows make at different places.
-    firsts = [{t: i for i, t in reversed(list(enumerate(r[3:])))} for r in free]
+    firsts = [
+        {t: i for i, t in reversed(list(enumerate(r[3:])))} for r in free
+    ]
     stop = next(
         int(t) for t, i in firsts[0].items() if firsts[1].get(t, 99) != i
     )
@@ -109,7 +111,9 @@ def test_a_row_that_has_ended_is_filled_with_the_stop_id(tiny_gpt, eagerly):
 
 
 def test_streamed_pieces_are_the_whole(tiny_gpt, eagerly):
-    whole = generate(tiny_gpt, PROMPTS, max_new_tokens=21, seed=2, stop_id=7)
+    whole = generate(
+        tiny_gpt, PROMPTS, max_new_tokens=21, seed=2, stop_id=7
+    )
     parts = list(
         stream(
             tiny_gpt, PROMPTS, max_new_tokens=21, seed=2, stop_id=7, chunk=4
@@ -120,9 +124,7 @@ def test_streamed_pieces_are_the_whole(tiny_gpt, eagerly):
 
 
 def test_one_row_is_the_same_alone_and_in_a_batch(tiny_gpt, eagerly):
-    together = generate(
-        tiny_gpt, PROMPTS, max_new_tokens=20, temperature=0
-    )
+    together = generate(tiny_gpt, PROMPTS, max_new_tokens=20, temperature=0)
     alone = generate(
         tiny_gpt, PROMPTS[1:], max_new_tokens=20, temperature=0
     )

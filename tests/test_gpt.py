@@ -75,13 +75,19 @@ def test_the_first_loss_is_that_of_a_blind_guess(rng, vocab_size):
     loss, count = masked_cross_entropy(
         model(ids[:, :-1]), ids[:, 1:], np.ones((8, 64), "float32")
     )
-    assert float(loss / count) == pytest.approx(math.log(vocab_size), abs=0.1)
+    assert float(loss / count) == pytest.approx(
+        math.log(vocab_size), abs=0.1
+    )
 
 
 def test_residual_projections_start_smaller():
     model = GPT(
         GPTConfig(
-            vocab_size=50, max_len=16, d_model=128, num_heads=4, num_layers=8
+            vocab_size=50,
+            max_len=16,
+            d_model=128,
+            num_heads=4,
+            num_layers=8,
         )
     )
     for weight in model.trainable_variables:

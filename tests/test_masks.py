@@ -12,7 +12,9 @@ def test_true_means_may_attend_and_no_position_sees_a_later_one():
 
 def test_queries_are_the_last_positions_when_there_are_more_keys():
     expected = [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
-    np.testing.assert_array_equal(causal_mask(2, 5), np.array(expected, bool))
+    np.testing.assert_array_equal(
+        causal_mask(2, 5), np.array(expected, bool)
+    )
 
 
 @pytest.mark.parametrize("start", [0, 1, 3])

@@ -26,9 +26,7 @@ def copy_weights(ours, theirs):
             [kernel.reshape(-1, heads, dim), bias.reshape(heads, dim)]
         )
     kernel, bias = ours.output_dense.get_weights()
-    theirs._output_dense.set_weights(
-        [kernel.reshape(heads, dim, -1), bias]
-    )
+    theirs._output_dense.set_weights([kernel.reshape(heads, dim, -1), bias])
 
 
 def randomize(layer, rng):
@@ -98,7 +96,9 @@ def test_heads_that_do_not_divide_are_refused():
 
 def test_use_bias_false_leaves_only_kernels(normal):
     layer = MultiHeadAttention(d_model=12, num_heads=4, use_bias=False)
-    layer(query=normal(1, 2, 12), key=normal(1, 2, 12), value=normal(1, 2, 12))
+    layer(
+        query=normal(1, 2, 12), key=normal(1, 2, 12), value=normal(1, 2, 12)
+    )
     assert [w.name for w in layer.weights] == ["kernel"] * 4
 
 
@@ -128,7 +128,9 @@ def test_cached_pieces_give_the_same_as_the_whole(normal):
     cache = layer.empty_cache(2, 9)
     for i in range(5):
         new = layer.keys_and_values(x[:, i : i + 1], x[:, i : i + 1])
-        cache = [write_cache(c, n, i) for c, n in zip(cache, new, strict=True)]
+        cache = [
+            write_cache(c, n, i) for c, n in zip(cache, new, strict=True)
+        ]
         mask = causal_mask(1, 9, start=i)
         one, weights = layer.attend(x[:, i : i + 1], *cache, mask)
         np.testing.assert_allclose(one[:, 0], whole[:, i], atol=1e-6)

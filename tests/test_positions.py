@@ -13,7 +13,9 @@ def test_sine_and_cosine_alternate_as_in_the_paper():
     for pos in range(9):
         for i in range(3):
             angle = pos / 10000 ** (2 * i / 6)
-            assert table[pos, 2 * i] == pytest.approx(np.sin(angle), abs=1e-6)
+            assert table[pos, 2 * i] == pytest.approx(
+                np.sin(angle), abs=1e-6
+            )
             assert table[pos, 2 * i + 1] == pytest.approx(
                 np.cos(angle), abs=1e-6
             )

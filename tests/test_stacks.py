@@ -25,7 +25,9 @@ def test_without_positions_order_means_nothing(normal, rng):
     x, order = normal(2, 5, 12), rng.permutation(5)
     plain, _ = encoder(x)
     reordered, _ = encoder(x[:, order])
-    np.testing.assert_allclose(plain.numpy()[:, order], reordered, atol=1e-5)
+    np.testing.assert_allclose(
+        plain.numpy()[:, order], reordered, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("norm_first", [True, False])
@@ -43,9 +45,7 @@ def test_padding_of_the_source_never_changes_the_target(normal):
     decoder = Decoder(norm_first=False, cross_attention=True, **SIZES)
     x, memory = normal(2, 3, 12), normal(2, 5, 12)
     mask = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]], bool)
-    before, weights, _ = decoder(
-        x, memory=memory, memory_padding_mask=mask
-    )
+    before, weights, _ = decoder(x, memory=memory, memory_padding_mask=mask)
     own, cross = weights[-1]
     assert own.shape == (2, 4, 3, 3)
     assert cross.shape == (2, 4, 3, 5)

@@ -1,6 +1,7 @@
+from pydoc_data.topics import topics
+
 import numpy as np
 import pytest
-from pydoc_data.topics import topics
 
 from minitransformer import (
     CharTokenizer,
@@ -60,7 +61,9 @@ def test_characters_know_their_text_and_name_the_unknown():
     assert len(ids) == 7
     assert ids[5:] == [tokenizer.unk_id, tokenizer.unk_id]
     assert tokenizer.unk_id not in ids[:5]
-    assert tokenizer.decode(tokenizer.encode("안녕\nhello")) == "안녕\nhello"
+    assert (
+        tokenizer.decode(tokenizer.encode("안녕\nhello")) == "안녕\nhello"
+    )
     assert tokenizer.unknown("hello ×") == [" ", "×"]
 
 

@@ -56,7 +56,9 @@ def test_a_step_is_clipped_adamw_that_decays_matrices_only(eagerly):
     _, rows = fit(model, steps=1, rate=0.1, clip_norm=0.5)
     inputs, targets, weights = next(iter(windows()(0)))
     with tf.GradientTape() as tape:
-        loss, count = masked_cross_entropy(by_hand(inputs), targets, weights)
+        loss, count = masked_cross_entropy(
+            by_hand(inputs), targets, weights
+        )
         mean = loss / count
     variables = by_hand.trainable_variables
     gradients = [
@@ -106,8 +108,14 @@ def test_accumulated_batches_are_one_large_batch(eagerly):
 
     def whole(first):
         # The same two batches of 4, as one of 8.
-        return halves(2 * first).batch(2, drop_remainder=True).map(
-            lambda *parts: tuple(tf.concat(tf.unstack(p), 0) for p in parts)
+        return (
+            halves(2 * first)
+            .batch(2, drop_remainder=True)
+            .map(
+                lambda *parts: tuple(
+                    tf.concat(tf.unstack(p), 0) for p in parts
+                )
+            )
         )
 
     _, one = fit(large, steps=4, batches=whole)

@@ -132,8 +132,8 @@ class GPT(keras.Model):
     def initialize(self):
         """Draw the first weights: small, so that all tokens are as likely.
 
-            W ~ N(0, 0.02²);  at the end of a residual branch
-            W ~ N(0, 0.02² / (2 · num_layers)),  one of 2 · num_layers sums
+        W ~ N(0, 0.02²);  at the end of a residual branch
+        W ~ N(0, 0.02² / (2 · num_layers)),  one of 2 · num_layers sums
         """
         for weight in self.trainable_variables:
             if len(weight.shape) < 2:

@@ -1,7 +1,7 @@
 """Pieces of words, found by SentencePiece in a text of your own.
 
-Frequent strings become one token; what is rare is spelled in smaller pieces,
-and what was never seen in bytes. So any text, in any language, survives
+Frequent strings become one token; what is rare is spelled in smaller
+pieces, and what was never seen in bytes. So any text, in any language, survives
 a round trip exactly.
 """
 
@@ -142,7 +142,7 @@ class SentencePieceTokenizer:
         return data.decode("utf-8", "replace")
 
     def unknown(self, text):
-        """List the characters that have no id: none, thanks to the bytes."""
+        """List the characters without an id: none, thanks to the bytes."""
         return []
 
     def save(self, path):

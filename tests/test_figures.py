@@ -1,0 +1,57 @@
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from minitransformer import curve_svg, heatmap_svg
+from minitransformer.figures import ticks
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_a_heatmap_has_a_cell_for_each_weight_and_escapes_labels():
+    weights = np.array([[0.25, 0.75, 0.0], [1.0, 0.0, 0.0]])
+    root = ET.fromstring(
+        heatmap_svg(
+            weights, ["<a>", "b"], ["c", "&", "안"], label='"x" & y'
+        )
+    )
+    cells = [r for r in root.iter(f"{SVG}rect") if r.get("class") == "cell"]
+    assert [float(c.get("fill-opacity")) for c in cells] == [
+        0.25, 0.75, 0, 1, 0, 0,
+    ]  # fmt: skip
+    assert cells[1].find(f"{SVG}title").text == "<a> → &: 0.750"
+    assert root.get("aria-label") == '"x" & y'
+
+
+def test_curves_stay_inside_and_are_drawn_to_scale():
+    curves = {"a": [(0, 4.0), (50, 2.0), (100, 1.0)], "b": [(100, 1.5)]}
+    root = ET.fromstring(
+        curve_svg(curves, x_label="step", y_label="loss", label="losses")
+    )
+    line = next(root.iter(f"{SVG}polyline")).get("points").split()
+    points = [tuple(map(float, p.split(","))) for p in line]
+    assert all(0 <= x <= 640 and 0 <= y <= 360 for x, y in points)
+    (x0, y0), (x1, y1), (x2, y2) = points
+    assert x1 - x0 == pytest.approx(x2 - x1)
+    assert y1 - y0 == pytest.approx(2 * (y2 - y1), rel=0.01)
+
+
+def test_one_point_and_a_flat_curve_can_be_drawn():
+    for curve in ([(5, 1.0)], [(5, 1.0), (6, 1.0)]):
+        ET.fromstring(
+            curve_svg({"a": curve}, x_label="", y_label="", label="")
+        )
+    with pytest.raises(ValueError, match="no point"):
+        curve_svg({"a": []}, x_label="", y_label="", label="")
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (1.57, 3.3), (0, 2000), (10, 20), (-3, 0.2)]
+)
+def test_ticks_are_round_and_a_handful(low, high):
+    values = ticks(low, high)
+    assert 3 <= len(values) <= 12
+    assert low <= min(values)
+    assert max(values) <= high + 1e-9
+    assert all(len(f"{value:g}") <= 5 for value in values)

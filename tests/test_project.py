@@ -1,0 +1,154 @@
+"""What the project promises as a whole."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from conftest import ROOT
+
+import minitransformer
+
+PACKAGE = ROOT / "minitransformer"
+NOTHING, LADDER = set(), {"masks", "attention", "normalization",
+                          "feed_forward", "positions"}  # fmt: skip
+MAY_IMPORT = {
+    "masks": NOTHING, "attention": NOTHING, "normalization": NOTHING,
+    "feed_forward": NOTHING, "positions": NOTHING, "saving": NOTHING,
+    "compilation": NOTHING, "progress": NOTHING, "figures": NOTHING,
+    "schedules": NOTHING, "losses": NOTHING, "objectives": NOTHING,
+    "tokenizers": {"saving", "tokenizers"},
+    "corpora": {"saving"}, "checkpoints": {"saving"}, "runs": {"saving"},
+    "multi_head": LADDER, "embeddings": LADDER,
+    "blocks": LADDER | {"multi_head", "embeddings"},
+    "stacks": LADDER | {"multi_head", "embeddings", "blocks"},
+    "models": LADDER | {"multi_head", "embeddings", "blocks", "stacks",
+                        "saving"},
+    "datasets": {"objectives"}, "training": {"losses"},
+    "generation": {"compilation"},
+}  # fmt: skip
+
+
+def modules():
+    return [
+        p for p in sorted(PACKAGE.rglob("*.py")) if p.name != "__init__.py"
+    ]
+
+
+def imports(path):
+    """List the modules of ours that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            if node.module and node.module.startswith("minitransformer"):
+                yield node.module.split(".")[1:] or ["minitransformer"]
+        elif isinstance(node, ast.Import):
+            for name in node.names:
+                assert not name.name.startswith("minitransformer"), path
+
+
+@pytest.mark.parametrize(
+    "path", modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix()
+)
+def test_imports_follow_the_reading_order(path):
+    kind = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert kind in MAY_IMPORT, f"say in MAY_IMPORT what {kind} may import"
+    for target in imports(path):
+        assert target[0] in MAY_IMPORT[kind], f"{path.name}: {target}"
+
+
+def test_importing_the_package_loads_no_tensorflow():
+    code = (
+        "import sys, minitransformer\n"
+        "assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)\n"
+        "from minitransformer import CharTokenizer\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_public_name_is_there_and_has_a_docstring():
+    for name in minitransformer.__all__:
+        assert getattr(minitransformer, name).__doc__, name
+    assert set(minitransformer.__all__) <= set(dir(minitransformer))
+    with pytest.raises(AttributeError, match="nonsense"):
+        minitransformer.nonsense  # noqa: B018
+
+
+def test_the_type_stub_lists_the_same_names():
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text())
+    names = {}
+    for node in stub.body:
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                names[alias.asname] = node.module
+                assert alias.name == alias.asname
+    expected = {
+        name: f"minitransformer.{module}"
+        for module, group in minitransformer._MODULES.items()
+        for name in group
+    }
+    assert names == expected
+
+
+def test_versions_agree():
+    version = minitransformer.__version__
+    for name in ("CITATION.cff", "CHANGELOG.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert re.search(rf"\b{re.escape(version)}\b", text), name
+
+
+def test_lines_of_the_package_fit_beside_prose():
+    for path in PACKAGE.rglob("*.py"):
+        for number, line in enumerate(
+            path.read_text(encoding="utf-8").splitlines(), 1
+        ):
+            assert len(line) <= 76, f"{path.name}:{number}"
+
+
+def test_ruff_finds_nothing():
+    for command in (["check"], ["format", "--check"]):
+        result = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, str(ROOT)],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stdout
+
+
+def test_the_gate_runs_the_readmes_own_commands():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for name in ("train", "test"):
+        command = re.search(
+            rf"<!-- command: {name} -->\n```bash\n(.+)\n```", readme
+        )
+        assert command, f"README has no command {name}"
+        assert "venv" in command[1]
+        assert f"readme_command {name}" in gate
+
+
+def test_the_recipes_figures_in_the_readme_are_the_measured_ones():
+    import json
+
+    path = ROOT / "docs" / "evidence" / "nanogpt-recipe.json"
+    result = json.loads(path.read_text())
+    losses = result["valid_loss"].values()
+    assert len(losses) == 3
+    assert result["mean"] == pytest.approx(sum(losses) / 3)
+    assert result["mean"] <= 1.90
+    assert max(losses) <= 1.92
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for number in [*losses, result["mean"]]:
+        assert f"{number:.4f}" in readme
+    assert "scripts/evidence/nanogpt_recipe.py" in readme
+
+
+def test_extras_hold_what_is_promised():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())[
+        "project"
+    ]
+    extras = project["optional-dependencies"]
+    assert {"docs", "test", "tensorboard"} <= set(extras)
+    assert "minitransformer[docs]" in extras["test"]

@@ -1,0 +1,108 @@
+import csv
+
+import pytest
+
+from minitransformer.runs import (
+    COLUMNS,
+    Log,
+    fresh_run,
+    newest_run,
+    open_run,
+    read_log,
+    read_settings,
+)
+
+DEFAULTS = {"steps": 10, "seed": 0, "text": None}
+
+
+def claim(folder, given=None, resume=False, overwrite=False):
+    return open_run(
+        folder, given or {}, DEFAULTS, resume=resume, overwrite=overwrite
+    )
+
+
+def row(step, seconds=1.0):
+    values = dict.fromkeys(COLUMNS, 0.5)
+    return {**values, "step": step, "valid_loss": None, "seconds": seconds}
+
+
+def test_fresh_runs_are_numbered_and_never_shared(tmp_path):
+    names = [fresh_run(tmp_path / "runs", "gpt").name for _ in range(3)]
+    assert names == ["gpt-001", "gpt-002", "gpt-003"]
+
+
+def test_a_run_is_not_touched_unasked(tmp_path):
+    claim(tmp_path / "run", {"seed": 1})
+    with pytest.raises(ValueError, match="--resume"):
+        claim(tmp_path / "run", {"seed": 2})
+    assert read_settings(tmp_path / "run")["seed"] == 1
+
+
+def test_overwriting_deletes_what_a_run_wrote_and_nothing_else(tmp_path):
+    folder = tmp_path / "run"
+    claim(folder)
+    (folder / "log.csv").write_text("x")
+    (folder / "my-notes.txt").write_text("mine")
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "step-00000010.safetensors").write_text("x")
+    claim(folder, {"seed": 3}, overwrite=True)
+    left = sorted(p.name for p in folder.rglob("*") if p.is_file())
+    assert left == ["my-notes.txt", "settings.json"]
+    assert read_settings(folder)["seed"] == 3
+
+
+def test_a_folder_of_the_users_is_refused_with_every_flag(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    for flags in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(ValueError, match="no run"):
+            claim(tmp_path, **flags)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="is a file"):
+        claim(tmp_path / "file")
+
+
+def test_resuming_keeps_the_settings_and_refuses_others(tmp_path):
+    folder = tmp_path / "run"
+    claim(folder, {"steps": 99})
+    assert claim(folder, resume=True)["steps"] == 99
+    assert claim(folder, {"steps": 99}, resume=True)["steps"] == 99
+    with pytest.raises(ValueError, match="started with --steps 99, not 5"):
+        claim(folder, {"steps": 5}, resume=True)
+    with pytest.raises(ValueError, match="not both"):
+        claim(folder, resume=True, overwrite=True)
+
+
+def test_resuming_what_never_began_starts_it(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "missing"):
+        assert claim(tmp_path / name, {"seed": 4}, resume=True)["seed"] == 4
+
+
+def test_the_log_is_cut_back_to_the_checkpoint(tmp_path):
+    log = Log(tmp_path, 0)
+    for step in (10, 20, 30):
+        log.add(row(step, seconds=step / 10))
+    with (tmp_path / "log.csv").open("a") as file:
+        file.write("40,0.5,0.")  # cut short by a kill
+    log = Log(tmp_path, 20)
+    log.add(row(30, seconds=0.25))
+    with (tmp_path / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == COLUMNS
+    assert [r["step"] for r in rows] == ["10", "20", "30"]
+    assert rows[-1]["seconds"] == "2.25"
+    assert rows[-1]["valid_loss"] == ""
+    assert [r["step"] for r in read_log(tmp_path)] == [10, 20, 30]
+
+
+def test_the_newest_run_is_found(tmp_path):
+    with pytest.raises(ValueError, match="no finished run"):
+        newest_run(tmp_path)
+    for name in ("gpt-001", "gpt-002"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "gpt-001" / "config.json").write_text("{}")
+    assert newest_run(tmp_path).name == "gpt-001"
