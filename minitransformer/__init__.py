@@ -36,7 +36,7 @@ _MODULES = {
     "losses": ["masked_cross_entropy"],
     "schedules": ["WarmupCosine"],
     "checkpoints": ["Checkpoints"],
-    "training": ["make_optimizer", "train", "evaluate"],
+    "training": ["make_optimizer", "train", "compile_evaluation"],
     "generation": ["generate", "stream"],
     "figures": ["curve_svg", "heatmap_svg"],
 }

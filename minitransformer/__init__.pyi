@@ -109,7 +109,7 @@ from minitransformer.tokenizers.sentencepieces import (
     SentencePieceTokenizer as SentencePieceTokenizer,
 )
 from minitransformer.training import (
-    evaluate as evaluate,
+    compile_evaluation as compile_evaluation,
 )
 from minitransformer.training import (
     make_optimizer as make_optimizer,

@@ -32,8 +32,8 @@ def random_windows(token_ids, *, seq_len, batch_size, seed, first=0):
     if places < 1:
         raise ValueError(
             f"The text has {len(token_ids)} tokens for training, fewer "
-            f"than one window of {seq_len} + 1: use a longer text or a smaller "
-            "max_len."
+            f"than one window of {seq_len} + 1: use a longer text or a "
+            "smaller max_len."
         )
     tokens = tf.constant(token_ids, tf.int32)
 

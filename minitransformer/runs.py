@@ -1,8 +1,8 @@
 """Runs: a folder for each training, that nothing overwrites unasked.
 
 A run holds `settings.json` (every flag, resolved), the model's
-`config.json` and `weights.safetensors`, the tokenizer's file, `log.csv`, figures, and
-`checkpoints/` for resuming.
+`config.json` and `weights.safetensors`, the tokenizer's file, `log.csv`,
+figures, and `checkpoints/` for resuming.
 """
 
 import csv

@@ -274,6 +274,7 @@ def fit(task):
         Checkpoints,
         GPTConfig,
         WarmupCosine,
+        compile_evaluation,
         consecutive_windows,
         make_optimizer,
         random_windows,
@@ -282,7 +283,6 @@ def fit(task):
     from minitransformer.compilation import xla_works
     from minitransformer.progress import TrainingProgress
     from minitransformer.runs import CHECKPOINTS, Log
-    from minitransformer.training import compile_evaluation
 
     settings, tokenizer = task["settings"], task["tokenizer"]
     folder, steps = task["folder"], settings["steps"]

@@ -71,5 +71,7 @@ def test_every_mutant_turns_its_tests_red(tmp_path):
         return f"{name}: exit code {code}\n{output[-600:]}"
 
     with ThreadPoolExecutor(2) as pool:
-        survivors = list(filter(None, pool.map(survives, enumerate(MUTANTS))))
+        survivors = list(
+            filter(None, pool.map(survives, enumerate(MUTANTS)))
+        )
     assert not survivors, "\n\n".join(survivors)

@@ -1,8 +1,8 @@
 """Pieces of words, found by SentencePiece in a text of your own.
 
 Frequent strings become one token; what is rare is spelled in smaller
-pieces, and what was never seen in bytes. So any text, in any language, survives
-a round trip exactly.
+pieces, and what was never seen in bytes. So any text, in any language,
+survives a round trip exactly.
 """
 
 import io
