@@ -10,9 +10,15 @@ import hashlib
 import math
 import shlex
 import sys
-import warnings
 import zlib
 from pathlib import Path
+
+from minitransformer.commands import (
+    above_zero,
+    positive,
+    run_training,
+    whole,
+)
 
 DEFAULTS = {
     "text": None,
@@ -73,7 +79,7 @@ def parse(argv):
     flag("max-len", "tokens that it sees at once", type=positive)
     flag("batch-size", "windows in a batch", type=positive)
     flag("accumulate", "batches that make one step together", type=positive)
-    flag("learning-rate", "the peak; it ends at a tenth", type=fraction)
+    flag("learning-rate", "the peak; it ends at a tenth", type=above_zero)
     flag("dropout-rate", "share dropped in training", type=float)
     flag("bias", "learn biases, too", action="store_true")
     flag("tokenizer", "what a token is",
@@ -87,72 +93,17 @@ def parse(argv):
     return given
 
 
-def whole(text):
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text}: give 0 or more")
-    return number
-
-
-def positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: give 1 or more")
-    return number
-
-
-def fraction(text):
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: give more than 0")
-    return number
-
-
 def main(argv=None):
     given = parse(argv)
-    warnings.showwarning = lambda message, *_: say(f"warning: {message}")
-    try:
+
+    def begin():
         from minitransformer.progress import quiet_import
 
         with quiet_import():
             import tensorflow  # noqa: F401
-        return run(given)
-    except KeyboardInterrupt:
-        say("Stopped; what was not saved is lost.")
-        return 130
+        return prepare(given)
 
-
-def say(message):
-    print(message, file=sys.stderr, flush=True)
-
-
-def run(given):
-    try:
-        task = prepare(given)
-    except (ValueError, OSError) as error:
-        say(f"error: {error}")
-        return 2
-    try:
-        done = fit(task)
-        if done < task["settings"]["steps"]:
-            again = ["python", sys.argv[0], "--out", str(task["folder"])]
-            say(
-                f"Stopped at step {done}, and saved. Go on with\n  "
-                f"{shlex.join(again)} --resume"
-            )
-            return 130
-        finish(task)
-    except FloatingPointError as error:
-        say(f"error: {error}")
-        return 1
-    except OSError as error:
-        say(
-            f"error: {task['folder']} cannot be written to "
-            f"({error.strerror or error}): make room, and add --resume to "
-            "go on from the last checkpoint."
-        )
-        return 1
-    return 0
+    return run_training(begin, fit, finish)
 
 
 def load_text(source):
@@ -169,43 +120,39 @@ def load_text(source):
 
 def prepare(given):
     """Do all that a mistake of the user's can stop."""
-    from minitransformer.runs import fresh_run, open_run, write_settings
-
-    flags = {
-        name: value
-        for name, value in given.items()
-        if name not in ("out", "resume", "overwrite")
-    }
-    if given["resume"] and "out" not in given:
-        raise ValueError("Say which run to resume: --resume --out DIR.")
-    source = flags.get("text", DEFAULTS["text"])
-    if given["resume"]:
-        with contextlib.suppress(ValueError, OSError):
-            from minitransformer.runs import read_settings
-
-            source = read_settings(given["out"])["text"]
-    name, text = load_text(source)
-    checked = (
-        check(text, {**DEFAULTS, **flags}) if not given["resume"] else 0
+    from minitransformer import load_tokenizer
+    from minitransformer.runs import (
+        SETTINGS,
+        fresh_run,
+        open_run,
+        read_settings,
+        write_settings,
     )
 
-    if "out" in given:
-        folder = Path(given["out"])
-    else:
-        folder = fresh_run("runs", "gpt")
+    given = dict(given)
+    out = given.pop("out", None)
+    resume, overwrite = given.pop("resume"), given.pop("overwrite")
+    if resume and out is None:
+        raise ValueError("Say which run to resume: --resume --out DIR.")
+    settings, tokenizer = {**DEFAULTS, **given}, None
+    if resume and (Path(out) / SETTINGS).is_file():
+        settings = read_settings(out)
+        with contextlib.suppress(ValueError):  # killed before it was saved
+            tokenizer = load_tokenizer(out)
+    # What cannot be trained is refused before anything is written.
+    name, text = load_text(settings["text"])
+    tokenizer, train_ids, valid_ids = tokenize(text, settings, tokenizer)
+
+    folder = fresh_run("runs", "gpt") if out is None else Path(out)
     settings = open_run(
-        folder, flags, DEFAULTS,
-        resume=given["resume"], overwrite=given["overwrite"],
-    )  # fmt: skip
+        folder, given, DEFAULTS, resume=resume, overwrite=overwrite
+    )
     text_sha256 = hashlib.sha256(text.encode()).hexdigest()
     if settings.setdefault("text_sha256", text_sha256) != text_sha256:
         raise ValueError(
             f"{name} has changed since the run in {folder} was started: "
             "start another run with another --out."
         )
-    tokenizer, train_ids, valid_ids = checked or check(
-        text, settings, folder
-    )
     tokenizer.save(folder / tokenizer.file_name)
     write_settings(folder, settings)
     return {
@@ -215,22 +162,17 @@ def prepare(given):
     }  # fmt: skip
 
 
-def check(text, settings, folder=None):
-    """Make the tokenizer and the tokens, before anything is written."""
+def tokenize(text, settings, tokenizer=None):
+    """Make the tokenizer, if there is none, and the tokens."""
     from minitransformer import (
         CharTokenizer,
         GPTConfig,
         SentencePieceTokenizer,
         consecutive_windows,
-        load_tokenizer,
         random_windows,
     )
 
     train_text, valid_text = split(text)
-    tokenizer = None
-    if folder:
-        with contextlib.suppress(ValueError):
-            tokenizer = load_tokenizer(folder)
     if tokenizer is None and settings["tokenizer"] == "characters":
         tokenizer = CharTokenizer.train(text)
     elif tokenizer is None:

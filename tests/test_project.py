@@ -17,7 +17,7 @@ NOTHING, LADDER = set(), {"masks", "attention", "normalization",
 MAY_IMPORT = {
     "masks": NOTHING, "attention": NOTHING, "normalization": NOTHING,
     "feed_forward": NOTHING, "positions": NOTHING, "saving": NOTHING,
-    "compilation": NOTHING, "progress": NOTHING, "figures": NOTHING,
+    "commands": NOTHING, "compilation": NOTHING, "progress": NOTHING, "figures": NOTHING,
     "schedules": NOTHING, "losses": NOTHING, "objectives": NOTHING,
     "tokenizers": {"saving", "tokenizers"},
     "corpora": {"saving"}, "checkpoints": {"saving"}, "runs": {"saving"},

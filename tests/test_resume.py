@@ -91,4 +91,6 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(text, tmp_path):
     step = int(rows(out)[-1][0])
     saved = [p.name for p in (out / "checkpoints").iterdir()]
     assert f"step-{step:08d}.safetensors" in saved
-    assert json.loads((out / "settings.json").read_text())["steps"] == 100_000
+    assert (
+        json.loads((out / "settings.json").read_text())["steps"] == 100_000
+    )
