@@ -329,7 +329,10 @@ def finish(task):
     sample = write(model, tokenizer, prompt, task["settings"]["seed"])
     write_atomically(folder / "sample.txt", sample + "\n")
     shown = tokenizer.encode(sample)[: min(24, model.config.max_len)]
-    names = [tokenizer.decode([i]).replace("\n", "⏎") for i in shown]
+    names = [
+        tokenizer.decode([i]).replace("\n", "⏎").replace(" ", "␣")
+        for i in shown
+    ]
     heads = model.attention_maps([shown])[-1]
     write_atomically(folder / "attention.svg", heatmap_svg(
         heads[0, 0].numpy(), names, names,

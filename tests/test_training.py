@@ -83,6 +83,24 @@ def test_a_step_is_clipped_adamw_that_decays_matrices_only(eagerly):
         )
 
 
+def test_a_step_goes_no_further_than_the_clipped_gradient(eagerly):
+    # Plain descent: Adam's first step is the same at any scale.
+    for clip_norm in (0.5, 1e6):
+        model = small_gpt()
+        before = model.get_weights()
+        optimizer = keras.optimizers.SGD(0.1)
+        _, rows = fit(
+            model, steps=1, optimizer=optimizer, clip_norm=clip_norm
+        )
+        way = np.sqrt(sum(
+            ((new - old) ** 2).sum()
+            for new, old in zip(model.get_weights(), before, strict=True)
+        ))  # fmt: skip
+        length = min(rows[0]["grad_norm"], clip_norm)
+        assert way == pytest.approx(0.1 * length, rel=1e-3)
+    assert rows[0]["grad_norm"] > 0.5
+
+
 def test_the_loss_falls_to_what_can_be_known():
     keras.utils.set_random_seed(0)
     model = small_gpt()
