@@ -10,7 +10,8 @@ import tensorflow as tf
 def xla_works():
     """Tell whether XLA can compile here; says so once if it cannot."""
     try:
-        tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(1))
+        add = tf.function(tf.add, jit_compile=True, autograph=False)
+        add(1, 1)
     except (tf.errors.OpError, ValueError) as error:
         warnings.warn(
             f"This TensorFlow has no XLA; going on, slower ({error})",
@@ -23,4 +24,4 @@ def xla_works():
 @functools.cache
 def compiled(function):
     """Compile a function of tensors, once for the whole program."""
-    return tf.function(function, jit_compile=xla_works())
+    return tf.function(function, jit_compile=xla_works(), autograph=False)

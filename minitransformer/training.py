@@ -70,7 +70,7 @@ def compile_steps(
         if variable.path.endswith("seed_generator_state")
     ]
 
-    @tf.function(jit_compile=use_xla)
+    @tf.function(jit_compile=use_xla, autograph=False)
     def gradients(inputs, targets, token_weights):
         with tf.GradientTape() as tape:
             logits = model(inputs, training=True)
@@ -102,12 +102,17 @@ def compile_steps(
         optimizer.apply(clipped, weights)
         return loss / count, norm
 
-    @tf.function(jit_compile=use_xla and strategy.num_replicas_in_sync == 1)
+    alone = strategy.num_replicas_in_sync == 1  # XLA has no all-reduce here
+
+    @tf.function(jit_compile=use_xla and alone, autograph=False)
     def steps(stack, first, count):
-        loss, norm = tf.constant(0.0), tf.constant(0.0)
-        for i in tf.range(count):
+        def another(i, loss, norm):
             one, norm = strategy.run(one_step, args=(stack, i, first + i))
-            loss += one
+            return i + 1, loss + one, norm
+
+        _, loss, norm = tf.while_loop(
+            lambda i, loss, norm: i < count, another, (0, 0.0, 0.0)
+        )
         return loss / tf.cast(count, tf.float32), norm
 
     return steps
@@ -125,7 +130,7 @@ def compile_evaluation(model, *, use_xla):
         the mean loss over all targets that count, in nats, as a float.
     """
 
-    @tf.function(jit_compile=use_xla)
+    @tf.function(jit_compile=use_xla, autograph=False)
     def sums(inputs, targets, weights):
         return masked_cross_entropy(model(inputs), targets, weights)
 

@@ -325,7 +325,9 @@ def finish(task):
           f"bits a character (zlib -9: {zipped:.3f})")  # fmt: skip
     print(f"time        {last['seconds']:.0f} s of training and validation")
 
-    prompt = valid_text[:16].rsplit(None, 1)[0] or valid_text[:1]
+    # A few words of the validation text, on one line.
+    line = next(filter(str.strip, valid_text.splitlines()), valid_text)
+    prompt = line[:16].rsplit(None, 1)[0]
     sample = write(model, tokenizer, prompt, task["settings"]["seed"])
     write_atomically(folder / "sample.txt", sample + "\n")
     shown = tokenizer.encode(sample)[: min(24, model.config.max_len)]
