@@ -36,6 +36,8 @@ class Checkpoints:
     def __init__(self, folder, variables):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.glob(".writing-*"):
+            path.unlink()  # a kill left it
         self.variables = {f"{i:04d}": v for i, v in enumerate(variables)}
 
     def files(self):
@@ -77,7 +79,7 @@ class Checkpoints:
                 arrays = self.read(path)
             except (ValueError, OSError) as error:
                 warnings.warn(
-                    f"{path} is damaged ({error}): using the one before.",
+                    f"{path} is damaged ({error}): going back before it.",
                     stacklevel=2,
                 )
                 continue

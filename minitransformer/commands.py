@@ -6,9 +6,12 @@ cannot go on, 1; Ctrl-C, 130, after saving and saying how to go on.
 
 import argparse
 import math
+import os
 import shlex
+import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 
 def positive(text):
@@ -19,11 +22,11 @@ def positive(text):
     return number
 
 
-def whole(text):
-    """Read a flag's whole number, 0 or more."""
+def seed(text):
+    """Read a seed: a whole number that 31 bits can hold."""
     number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text}: give 0 or more")
+    if not 0 <= number < 2**31:
+        raise argparse.ArgumentTypeError(f"{text}: give 0 to 2147483647")
     return number
 
 
@@ -40,6 +43,27 @@ def say(message):
     print(message, file=sys.stderr, flush=True)
 
 
+def command(*parts):
+    """Spell a command so that it can be pasted into this system's shell.
+
+    Args:
+        *parts: A script of this repository and its arguments.
+    """
+    python = Path(sys.executable)
+    if python.is_relative_to(Path.cwd()):
+        python = python.relative_to(Path.cwd())
+    words = [str(python), *map(str, parts)]
+    if os.name == "nt":
+        return subprocess.list2cmdline(words)
+    return shlex.join(words)
+
+
+def speak_utf8():
+    """Let stdout take any text, whatever the system's encoding is."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+
+
 def run_training(prepare, fit, finish):
     """Run the three parts of a training script, and name what went wrong.
 
@@ -54,34 +78,34 @@ def run_training(prepare, fit, finish):
     Returns:
         The exit code: 0, 1, 2 or 130.
     """
+    speak_utf8()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: say(
             f"warning: {message}"
         )
         try:
-            return run_parts(prepare, fit, finish)
+            task = prepare()
         except KeyboardInterrupt:
-            say("Stopped; what was not saved is lost.")
+            say("Stopped; nothing had begun.")
             return 130
+        except (ValueError, OSError) as error:
+            say(f"error: {error}")
+            return 2
+        return run_task(task, fit, finish)
 
 
-def run_parts(prepare, fit, finish):
-    """Do as `run_training` says, but for Ctrl-C at other moments."""
-    try:
-        task = prepare()
-    except (ValueError, OSError) as error:
-        say(f"error: {error}")
-        return 2
+def run_task(task, fit, finish):
+    """Do what `run_training` does once the run's folder is there."""
+    again = command(sys.argv[0], "--out", task["folder"], "--resume")
     try:
         done = fit(task)
         if done < task["settings"]["steps"]:
-            again = ["python", sys.argv[0], "--out", str(task["folder"])]
-            say(
-                f"Stopped at step {done}, and saved. Go on with\n  "
-                f"{shlex.join(again)} --resume"
-            )
+            say(f"Stopped at step {done}, and saved. Go on with\n  {again}")
             return 130
         finish(task)
+    except KeyboardInterrupt:
+        say(f"Stopped. Go on from the last checkpoint with\n  {again}")
+        return 130
     except FloatingPointError as error:
         say(f"error: {error}")
         return 1

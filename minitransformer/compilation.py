@@ -22,6 +22,8 @@ def xla_works():
 
 
 @functools.cache
-def compiled(function):
+def compiled(function, use_xla):
     """Compile a function of tensors, once for the whole program."""
-    return tf.function(function, jit_compile=xla_works(), autograph=False)
+    return tf.function(
+        function, jit_compile=use_xla and xla_works(), autograph=False
+    )

@@ -129,7 +129,8 @@ def extend(model, state, until, seed, stop_id, temperature, top_k, top_p,
 
 def stream(
     model, prompt_ids, *, max_new_tokens, temperature=1.0, top_k=None,
-    top_p=None, seed=None, stop_id=None, use_cache=True, chunk=16,
+    top_p=None, seed=None, stop_id=None, use_cache=True, use_xla=True,
+    chunk=16,
 ):  # fmt: skip
     """Generate as `generate` does, and hand out tokens as they come.
 
@@ -144,7 +145,7 @@ def stream(
         ValueError: As `generate`.
     """
     prompt = np.asarray(prompt_ids)
-    check(model, prompt, max_new_tokens, temperature, top_k, top_p)
+    check(model, prompt, max_new_tokens, temperature, top_k, top_p, seed)
     batch, start = prompt.shape
     max_len, total = model.config.max_len, start + max_new_tokens
     fill = 0 if stop_id is None else stop_id
@@ -166,7 +167,7 @@ def stream(
     while done < total:
         until = min(done + chunk, total)
         # Compiled once for each batch size, capacity and set of options.
-        state = compiled(extend)(
+        state = compiled(extend, use_xla)(
             model, state, tf.constant(until), tf.constant(seed), stop_id,
             temperature, top_k, top_p, use_cache,
         )  # fmt: skip
@@ -178,7 +179,7 @@ def stream(
 
 def generate(
     model, prompt_ids, *, max_new_tokens, temperature=1.0, top_k=None,
-    top_p=None, seed=None, stop_id=None, use_cache=True,
+    top_p=None, seed=None, stop_id=None, use_cache=True, use_xla=True,
 ):  # fmt: skip
     """Continue each prompt, token by token.
 
@@ -199,6 +200,8 @@ def generate(
         stop_id: A row that has made this token is filled up with it.
         use_cache: False reads the whole window for each token: slower, and
             the same tokens.
+        use_xla: Whether XLA compiles, where TensorFlow has it. It draws
+            other random numbers from the same seed.
 
     Returns:
         NumPy int32 `(batch, prompt + max_new_tokens)`, prompt included.
@@ -210,12 +213,13 @@ def generate(
     parts = stream(
         model, prompt_ids, max_new_tokens=max_new_tokens,
         temperature=temperature, top_k=top_k, top_p=top_p, seed=seed,
-        stop_id=stop_id, use_cache=use_cache, chunk=max(max_new_tokens, 1),
+        stop_id=stop_id, use_cache=use_cache, use_xla=use_xla,
+        chunk=max(max_new_tokens, 1),
     )  # fmt: skip
     return np.concatenate(list(parts), axis=1)
 
 
-def check(model, prompt, max_new_tokens, temperature, top_k, top_p):
+def check(model, prompt, max_new_tokens, temperature, top_k, top_p, seed):
     """Refuse what cannot be generated, in a sentence."""
     if prompt.ndim != 2 or prompt.shape[0] < 1 or prompt.shape[1] < 1:
         raise ValueError(
@@ -232,6 +236,8 @@ def check(model, prompt, max_new_tokens, temperature, top_k, top_p):
         raise ValueError(
             f"max_new_tokens={max_new_tokens}: give 0 or more."
         )
+    if seed is not None and not 0 <= seed < 2**31:
+        raise ValueError(f"seed={seed}: give 0 to 2147483647, or None.")
     if not temperature >= 0:
         raise ValueError(f"temperature={temperature}: give 0 or more.")
     if top_k is not None and top_k < 1:

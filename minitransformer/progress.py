@@ -25,13 +25,13 @@ class TrainingProgress:
         self.steps, self.done = steps, done
         self.console = console or Console(highlight=False)
         self.first = None  # the first report's step and time
-        self.live = None
+        self.live, self.valid = None, None
 
     def __enter__(self):
         if self.console.is_terminal:
             self.live = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=20),
+                BarColumn(bar_width=8),
                 console=self.console,
                 transient=True,
             )
@@ -68,8 +68,9 @@ class TrainingProgress:
         pace = (now - since) / max(row["step"] - step, 1)
         text = f"step {row['step']:>5,}/{self.steps:,}"
         text += f" | loss {row['loss']:.4f}"
-        if row["valid_loss"] is not None:
-            text += f" | validation {row['valid_loss']:.4f}"
+        self.valid = row["valid_loss"] or self.valid
+        if self.valid is not None:
+            text += f" | validation {self.valid:.4f}"
         text += f" | {row['tokens_per_s']:,.0f} tokens/s"
         if step < row["step"] < self.steps:
             left = round(pace * (self.steps - row["step"]))

@@ -7,6 +7,7 @@ figures, and `checkpoints/` for resuming.
 
 import csv
 import importlib.util
+import io
 import json
 from pathlib import Path
 
@@ -89,22 +90,30 @@ def open_run(folder, given, defaults, *, resume, overwrite):
                     "or start another run with another --out."
                 )
         return settings
-    used = folder.is_dir() and any(folder.iterdir())
-    if used and path.is_file() and not overwrite:
+    used = path.is_file()
+    if used and not overwrite:
         raise ValueError(
             f"{folder} holds a run already: add --resume to go on with it, "
             "--overwrite to replace it, or give another --out."
         )
-    if used and not path.is_file():
+    if not used and folder.is_dir() and holds_files(folder):
         raise ValueError(
             f"{folder} holds something that is no run: give another --out."
         )
+    folder.mkdir(parents=True, exist_ok=True)
     if used:
         delete_run(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     settings = {**defaults, **given}
     write_settings(folder, settings)
     return settings
+
+
+def holds_files(folder):
+    """Tell whether there is a file, but for what a killed write left."""
+    return any(
+        path.is_file() and not path.name.startswith(".writing-")
+        for path in folder.rglob("*")
+    )
 
 
 def read_settings(folder):
@@ -127,7 +136,7 @@ def write_settings(folder, settings):
 
 
 def delete_run(folder):
-    """Delete what a run writes, and nothing else; its settings go last."""
+    """Delete what a run writes, and nothing else; its settings stay."""
     written = [
         "config.json", "weights.safetensors", "characters.json",
         "sentencepiece.model", LOG, "loss.svg", "attention.svg",
@@ -137,7 +146,7 @@ def delete_run(folder):
     paths = [folder / name for name in written]
     paths += (folder / CHECKPOINTS).glob("step-*.safetensors")
     paths += (folder / "tensorboard").glob("events.out.tfevents.*")
-    for path in [*paths, folder / SETTINGS]:
+    for path in paths:
         path.unlink(missing_ok=True)
 
 
@@ -154,18 +163,21 @@ class Log:
         self.path = Path(folder) / LOG
         self.rows = [row for row in read_log(folder) if row["step"] <= step]
         self.earlier = self.rows[-1]["seconds"] if self.rows else 0.0
-        write_atomically(self.path, "")
-        with self.path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(shorten, self.rows))
+        write_atomically(self.path, text.getvalue())
         self.board = None
         if importlib.util.find_spec("tensorboard"):
             import tensorflow as tf
 
-            self.board = tf.summary.create_file_writer(
-                str(Path(folder) / "tensorboard")
-            )
+            board = Path(folder) / "tensorboard"
+            for path in board.glob("events.out.tfevents.*"):
+                path.unlink()
+            self.board = tf.summary.create_file_writer(str(board))
+            for row in self.rows:
+                self.write_board(row)
 
     def add(self, row):
         """Append a row, with the seconds of earlier sessions added."""
@@ -190,6 +202,15 @@ class Log:
             for name in COLUMNS[1:]:
                 if row[name] is not None:
                     tf.summary.scalar(name, row[name])
+        self.board.flush()
+
+
+def shorten(row):
+    """Write a row's numbers with six digits; steps stay whole."""
+    return {
+        name: f"{value:.6g}" if isinstance(value, float) else value
+        for name, value in row.items()
+    }
 
 
 def read_log(folder):

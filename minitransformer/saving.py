@@ -6,7 +6,6 @@ Both can be read without this package, and neither can run code (no pickle).
 import contextlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
@@ -25,18 +24,16 @@ def write_atomically(path, data):
     """
     path = Path(path)
     data = data.encode() if isinstance(data, str) else data
-    handle, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=".writing-"
-    )
+    temporary = path.with_name(f".writing-{os.getpid()}-{path.name}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # on the disk before it gets its name
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            temporary.unlink()
         raise
 
 
@@ -123,7 +120,8 @@ def load_model(build, folder):
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise ValueError(
-                f"{folder} holds no saved model: {name} is not there."
+                f"{folder} holds no saved model: {name} is not there. If "
+                "its training was stopped, end it first, with --resume."
             )
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))

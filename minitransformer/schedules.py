@@ -12,7 +12,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         step < warmup:  peak · (step + 1) / (warmup + 1)
         then:           final + (peak − final) · (1 + cos(π · progress)) / 2
 
-    where progress goes from 0 after the warm-up to 1 at the last step.
+    where progress goes from 0 after the warm-up to 1 after the last step.
 
     Args:
         peak: The highest learning rate.

@@ -7,6 +7,7 @@ gradient. Several steps run inside one compiled call.
 import contextlib
 import math
 import signal
+import sys
 import threading
 import time
 
@@ -63,6 +64,7 @@ def compile_steps(
         mean loss and the last gradient's norm before clipping.
     """
     strategy = tf.distribute.get_strategy()
+    replicas = strategy.num_replicas_in_sync
     weights = model.trainable_variables
     dropouts = [
         (variable, np.random.SeedSequence((seed, i)).generate_state(1)[0])
@@ -82,32 +84,44 @@ def compile_steps(
         ]
 
     def one_step(stack, i, step):
+        replica = tf.distribute.get_replica_context()
+        which = tf.cast(replica.replica_id_in_sync_group, tf.int32)
         for state, stream in dropouts:
             # A stream for each layer and step, whatever ran before. Keras
             # counts its calls up by one: room for 1024 in a step.
             place = tf.cast(step * 1024, tf.uint32)
-            state.assign(tf.stack([tf.cast(stream, tf.uint32), place]))
+            mine = tf.constant(stream, tf.uint32) + tf.cast(
+                which, tf.uint32
+            )
+            state.assign(tf.stack([mine, place]))
 
         def batch(number):
-            return tf.nest.map_structure(lambda part: part[number], stack)
+            # Each replica takes its own rows of the batch.
+            return tf.nest.map_structure(
+                lambda part: share(part[number], which, replicas), stack
+            )
 
         sums = gradients(*batch(i * accumulate))
         for j in range(1, accumulate):
             more = gradients(*batch(i * accumulate + j))
             sums = [a + b for a, b in zip(sums, more, strict=True)]
-        replica = tf.distribute.get_replica_context()
         loss, count, *total = replica.all_reduce("sum", sums)
         mean = [gradient / count for gradient in total]
         clipped, norm = tf.clip_by_global_norm(mean, clip_norm)
-        optimizer.apply(clipped, weights)
+        # Keras adds up over the replicas what is summed already.
+        optimizer.apply([part / replicas for part in clipped], weights)
         return loss / count, norm
 
-    alone = strategy.num_replicas_in_sync == 1  # XLA has no all-reduce here
-
-    @tf.function(jit_compile=use_xla and alone, autograph=False)
+    # With several replicas XLA compiles forward and backward alone.
+    @tf.function(jit_compile=use_xla and replicas == 1, autograph=False)
     def steps(stack, first, count):
         def another(i, loss, norm):
-            one, norm = strategy.run(one_step, args=(stack, i, first + i))
+            results = strategy.run(one_step, args=(stack, i, first + i))
+            # The same on every replica, after the all-reduce.
+            one, norm = (
+                strategy.experimental_local_results(result)[0]
+                for result in results
+            )
             return i + 1, loss + one, norm
 
         _, loss, norm = tf.while_loop(
@@ -116,6 +130,14 @@ def compile_steps(
         return loss / tf.cast(count, tf.float32), norm
 
     return steps
+
+
+def share(batch, which, replicas):
+    """Cut one replica's rows out of a batch."""
+    if replicas == 1:
+        return batch
+    rows = batch.shape[0] // replicas
+    return batch[which * rows : (which + 1) * rows]
 
 
 def compile_evaluation(model, *, use_xla):
@@ -147,7 +169,8 @@ def compile_evaluation(model, *, use_xla):
 
 def train(
     model, optimizer, batches, *, steps, evaluate, evaluate_every,
-    clip_norm=1.0, accumulate=1, seed=0, use_xla=True, checkpoints=None,
+    start=0, clip_norm=1.0, accumulate=1, seed=0, use_xla=True,
+    checkpoints=None,
     checkpoint_every=250, report=lambda row: None,
 ):  # fmt: skip
     """Train until `steps` are made, or Ctrl-C is pressed.
@@ -165,7 +188,8 @@ def train(
         accumulate: Number of batches that make one step together.
         seed: Where the random streams of dropout begin.
         use_xla: Whether XLA compiles.
-        checkpoints: A `Checkpoints` to resume from and to save to, or None.
+        start: Steps already made, by a run that is resumed.
+        checkpoints: A `Checkpoints` to save to, or None.
         checkpoint_every: Steps between checkpoints; the last step has one.
         report: Function of a dictionary: step, loss, valid_loss (None
             between evaluations), learning_rate, grad_norm, tokens_per_s,
@@ -179,7 +203,7 @@ def train(
         FloatingPointError: if the loss is no longer a number.
         OSError: if a checkpoint cannot be written.
     """
-    done = checkpoints.restore() if checkpoints else 0
+    done = start
     # The most steps in a call, up to ten, that meet what is due between.
     often = math.gcd(evaluate_every, checkpoint_every)
     call = max(n for n in range(1, 11) if often % n == 0)
@@ -200,10 +224,10 @@ def train(
             loss, norm = float(loss), float(norm)  # waits for the result
             now = time.perf_counter()
             done += count
-            if not np.isfinite(loss):
+            if not np.isfinite([loss, norm]).all():
                 raise FloatingPointError(
-                    f"The loss is {loss} at step {done}: try a lower "
-                    "learning rate."
+                    f"At step {done} the loss is {loss} and its gradient's "
+                    f"norm {norm}: try a lower learning rate."
                 )
             last = done == steps
             measured = done % evaluate_every == 0 or last
@@ -211,7 +235,9 @@ def train(
                 "step": done,
                 "loss": loss,
                 "valid_loss": evaluate() if measured else None,
-                "learning_rate": float(optimizer.learning_rate),
+                "learning_rate": float(
+                    tf.convert_to_tensor(optimizer.learning_rate)
+                ),
                 "grad_norm": norm,
                 "tokens_per_s": tokens(stack, count) / (now - since),
                 "seconds": time.perf_counter() - started,
@@ -244,6 +270,9 @@ def ctrl_c():
 
     def note(number, frame):
         pressed.append(number)
+        sys.stderr.write(
+            "\nsaving after this step; again to stop at once\n"
+        )
         signal.signal(signal.SIGINT, before)
 
     before = signal.signal(signal.SIGINT, note)

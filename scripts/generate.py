@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 
+from minitransformer.commands import speak_utf8
+
 
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__)
@@ -20,11 +22,14 @@ def parse(argv):
     parser.add_argument("--top-p", type=float,
                         help="the likeliest that reach p only")  # fmt: skip
     parser.add_argument("--seed", type=int, help="for the same text again")
+    parser.add_argument("--xla", default=True, help="compile with XLA",
+                        action=argparse.BooleanOptionalAction)  # fmt: skip
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     flags = parse(argv)
+    speak_utf8()
     try:
         for piece in text(flags):
             print(piece, end="", flush=True)
@@ -65,6 +70,7 @@ def text(flags):
         model, [tokenizer.encode(flags.prompt)],
         max_new_tokens=flags.max_new_tokens, temperature=flags.temperature,
         top_k=flags.top_k, top_p=flags.top_p, seed=flags.seed,
+        use_xla=flags.xla,
     ):  # fmt: skip
         ids.extend(part[0].tolist())
         whole = tokenizer.decode(ids)

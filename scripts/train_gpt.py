@@ -8,16 +8,16 @@ import argparse
 import contextlib
 import hashlib
 import math
-import shlex
 import sys
 import zlib
 from pathlib import Path
 
 from minitransformer.commands import (
     above_zero,
+    command,
     positive,
     run_training,
-    whole,
+    seed,
 )
 
 DEFAULTS = {
@@ -72,7 +72,7 @@ def parse(argv):
         help="replace the run in --out",
     )  # fmt: skip
     flag("steps", "training steps", type=positive)
-    flag("seed", "where all randomness begins", type=whole)
+    flag("seed", "where all randomness begins", type=seed)
     flag("num-layers", "decoder blocks", type=positive)
     flag("num-heads", "attention heads; must divide d_model", type=positive)
     flag("d-model", "width", type=positive)
@@ -136,9 +136,13 @@ def prepare(given):
         raise ValueError("Say which run to resume: --resume --out DIR.")
     settings, tokenizer = {**DEFAULTS, **given}, None
     if resume and (Path(out) / SETTINGS).is_file():
-        settings = read_settings(out)
+        # The text may have moved; its checksum is compared below.
+        text_path = {"text": given.pop("text")} if "text" in given else {}
+        settings = {**read_settings(out), **text_path}
         with contextlib.suppress(ValueError):  # killed before it was saved
             tokenizer = load_tokenizer(out)
+    elif resume:
+        print(f"nothing to resume in {out}: starting at step 0", flush=True)
     # What cannot be trained is refused before anything is written.
     name, text = load_text(settings["text"])
     tokenizer, train_ids, valid_ids = tokenize(text, settings, tokenizer)
@@ -224,7 +228,7 @@ def fit(task):
     )
     from minitransformer.compilation import xla_works
     from minitransformer.progress import TrainingProgress
-    from minitransformer.runs import CHECKPOINTS, Log
+    from minitransformer.runs import CHECKPOINTS, COLUMNS, Log
 
     settings, tokenizer = task["settings"], task["tokenizer"]
     folder, steps = task["folder"], settings["steps"]
@@ -273,6 +277,10 @@ def fit(task):
     if start:
         print(f"resuming    at step {start:,}", flush=True)
     log = task["log"] = Log(folder, start)
+    if start == steps and not log.rows:  # it was lost: measure again
+        valid_loss = mean_loss(valid)
+        lost = {"step": steps, "valid_loss": valid_loss, "seconds": 0.0}
+        log.add({**dict.fromkeys(COLUMNS), **lost})
     with TrainingProgress(steps, start) as progress:
 
         def report(row):
@@ -286,6 +294,7 @@ def fit(task):
             evaluate_every=settings["evaluate_every"],
             accumulate=settings["accumulate"],
             seed=settings["seed"],
+            start=start,
             use_xla=use_xla,
             checkpoints=checkpoints,
             report=report,
@@ -301,7 +310,11 @@ def finish(task):
     tokenizer = task["tokenizer"]
     model.save(folder)
     curves = {
-        "training": [(r["step"], r["loss"]) for r in log.rows],
+        "training": [
+            (r["step"], r["loss"])
+            for r in log.rows
+            if r["loss"] is not None
+        ],
         "validation": [
             (r["step"], r["valid_loss"])
             for r in log.rows
@@ -327,8 +340,9 @@ def finish(task):
 
     # A few words of the validation text, on one line.
     line = next(filter(str.strip, valid_text.splitlines()), valid_text)
-    prompt = line[:16].rsplit(None, 1)[0]
-    sample = write(model, tokenizer, prompt, task["settings"]["seed"])
+    words = line.strip()[:16].rsplit(None, 1)
+    prompt = words[0] if words else valid_text[:1]
+    sample = write(model, tokenizer, prompt, task["settings"])
     write_atomically(folder / "sample.txt", sample + "\n")
     shown = tokenizer.encode(sample)[: min(24, model.config.max_len)]
     names = [
@@ -342,22 +356,22 @@ def finish(task):
         "token that looks, a column for each that is seen",
     ))  # fmt: skip
     print(f"drawn       {folder / 'loss.svg'}, {folder / 'attention.svg'}")
-    script = Path(sys.argv[0]).with_name("generate.py")
-    print(f"\n{sample}\n\nNext, try\n  python {script} --run "
-          f"{shlex.quote(str(folder))} --prompt {shlex.quote(prompt)}\n"
-          f"  python {sys.argv[0]} --text shakespeare\n"
-          f"  python {sys.argv[0]} --steps 5000 --d-model 192 "
-          "--num-heads 6")  # fmt: skip
+    train, other = sys.argv[0], Path(sys.argv[0]).with_name("generate.py")
+    larger = ["--steps", 5000, "--d-model", 192, "--num-heads", 6]
+    print(f"\n{sample}\n\nNext, try")
+    print(" ", command(other, "--run", folder, "--prompt", prompt))
+    print(" ", command(train, "--text", "shakespeare"))
+    print(" ", command(train, *larger))
 
 
-def write(model, tokenizer, prompt, seed):
+def write(model, tokenizer, prompt, settings):
     """Let the model go on from a prompt for 300 tokens."""
     from minitransformer import generate
 
     print("compiling the generation …", flush=True)
     ids = generate(
         model, [tokenizer.encode(prompt)], max_new_tokens=300,
-        temperature=0.8, seed=seed,
+        temperature=0.8, seed=settings["seed"], use_xla=settings["xla"],
     )  # fmt: skip
     return tokenizer.decode(ids[0])
 

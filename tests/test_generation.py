@@ -174,7 +174,7 @@ def test_top_k_and_top_p_cut_each_row_on_its_own():
 
 def test_other_lengths_use_the_same_program():
     model = make_tiny_gpt()
-    program = compilation.compiled(extend)
+    program = compilation.compiled(extend, True)
     generate(model, [[1]], max_new_tokens=2, temperature=0)
     traced = program.experimental_get_tracing_count()
     for prompt, new in (([[1, 2, 3]], 5), ([[4, 5]], 8)):
@@ -193,6 +193,7 @@ def test_other_lengths_use_the_same_program():
         ([[1]], {"top_k": 0}, "top_k=0"),
         ([[1]], {"top_p": 0.0}, "top_p=0.0"),
         ([[1]], {"max_new_tokens": -1}, "max_new_tokens=-1"),
+        ([[1]], {"seed": 2**31}, "seed=2147483648"),
     ],
 )
 def test_what_cannot_be_generated_is_refused(

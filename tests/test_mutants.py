@@ -37,6 +37,7 @@ def run_tests(folder, names):
     )
     result = subprocess.run(
         [sys.executable, "-c", code, "-x", "-q", "-p", "no:cacheprovider",
+         "-m", "slow" if names == ["test_strategy.py"] else "not slow",
          *(f"tests/{name}" for name in names)],
         cwd=folder, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(folder)},

@@ -59,6 +59,12 @@ def test_a_folder_of_the_users_is_refused_with_every_flag(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_what_a_kill_left_does_not_stop_a_new_start(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / ".writing-1-settings.json").write_text("{")
+    assert claim(tmp_path, {"seed": 4}, resume=True)["seed"] == 4
+
+
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="is a file"):

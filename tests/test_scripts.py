@@ -84,7 +84,7 @@ def test_a_folder_as_text_and_resume_without_a_name(
 
 @pytest.mark.parametrize(
     "flags",
-    [["--steps", "0"], ["--steps", "x"], ["--learning-rate", "0"],
+    [["--steps", "0"], ["--steps", "x"], ["--learning-rate", "0"], ["--seed", str(2**31)],
      ["--tokenizer", "words"], ["--seed", "-1"], ["--nonsense"]],
 )  # fmt: skip
 def test_a_flag_that_makes_no_sense_exits_with_2(train_gpt, flags, capsys):
@@ -143,6 +143,10 @@ def test_a_run_from_text_to_sample(
     refuse(train_gpt.main, [*resume, "--seed", "4"], capfd, "--seed 3")
     assert train_gpt.main(resume) == 0
     assert "resuming    at step 30" in capfd.readouterr().out
+    moved = text_file.rename(tmp_path / "moved.txt")
+    assert train_gpt.main([*resume, "--text", str(moved)]) == 0
+    (out / "log.csv").unlink()  # lost: measured again
+    assert train_gpt.main([*resume, "--text", str(moved)]) == 0
     text_file.write_text("another text " * 99)
     refuse(train_gpt.main, resume, capfd, "has changed")
 

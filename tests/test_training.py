@@ -158,7 +158,8 @@ def test_resumed_training_ends_with_the_same_weights_bit_for_bit(
         state = [*model.trainable_variables, *optimizer.variables]
         return model, {
             "optimizer": optimizer, "use_xla": use_xla,
-            "checkpoints": Checkpoints(tmp_path / folder, state),
+            "checkpoints": (kept := Checkpoints(tmp_path / folder, state)),
+            "start": kept.restore(),
             "checkpoint_every": 3, "accumulate": accumulate, "seed": 7,
         }  # fmt: skip
 
