@@ -210,7 +210,7 @@ def test_rows_tell_of_each_call_and_the_last_step_is_validated():
 
 
 def test_validation_is_the_mean_over_all_targets(eagerly):
-    model = small_gpt()
+    model = small_gpt(dropout_rate=0.5)
     mean_loss = compile_evaluation(model, use_xla=False)
     loss = mean_loss(consecutive_windows(IDS, seq_len=7, batch_size=4))
     total = 0.0
