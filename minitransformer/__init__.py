@@ -36,7 +36,9 @@ _MODULES = {
     "losses": ["masked_cross_entropy"],
     "schedules": ["WarmupCosine"],
     "checkpoints": ["Checkpoints"],
-    "training": ["make_optimizer", "train", "compile_evaluation"],
+    "steps": ["make_optimizer", "compile_evaluation"],
+    "training": ["train"],
+    "sampling": ["choose"],
     "generation": ["generate", "stream"],
     "figures": ["curve_svg", "heatmap_svg"],
 }

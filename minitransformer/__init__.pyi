@@ -90,6 +90,9 @@ from minitransformer.positions import (
 from minitransformer.positions import (
     sinusoidal_positions as sinusoidal_positions,
 )
+from minitransformer.sampling import (
+    choose as choose,
+)
 from minitransformer.schedules import (
     WarmupCosine as WarmupCosine,
 )
@@ -99,6 +102,12 @@ from minitransformer.stacks import (
 from minitransformer.stacks import (
     Encoder as Encoder,
 )
+from minitransformer.steps import (
+    compile_evaluation as compile_evaluation,
+)
+from minitransformer.steps import (
+    make_optimizer as make_optimizer,
+)
 from minitransformer.tokenizers import (
     load_tokenizer as load_tokenizer,
 )
@@ -107,12 +116,6 @@ from minitransformer.tokenizers.characters import (
 )
 from minitransformer.tokenizers.sentencepieces import (
     SentencePieceTokenizer as SentencePieceTokenizer,
-)
-from minitransformer.training import (
-    compile_evaluation as compile_evaluation,
-)
-from minitransformer.training import (
-    make_optimizer as make_optimizer,
 )
 from minitransformer.training import (
     train as train,

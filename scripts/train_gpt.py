@@ -227,8 +227,9 @@ def fit(task):
         train,
     )
     from minitransformer.compilation import xla_works
+    from minitransformer.logs import COLUMNS, Log
     from minitransformer.progress import TrainingProgress
-    from minitransformer.runs import CHECKPOINTS, COLUMNS, Log
+    from minitransformer.runs import CHECKPOINTS
 
     settings, tokenizer = task["settings"], task["tokenizer"]
     folder, steps = task["folder"], settings["steps"]

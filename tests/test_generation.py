@@ -4,7 +4,8 @@ import tensorflow as tf
 from conftest import make_tiny_gpt
 
 from minitransformer import compilation, generate, stream
-from minitransformer.generation import choose, extend
+from minitransformer.generation import extend
+from minitransformer.sampling import choose
 
 PROMPTS = [[1, 2, 3], [4, 5, 6]]
 

@@ -26,8 +26,9 @@ MAY_IMPORT = {
     "stacks": LADDER | {"multi_head", "embeddings", "blocks"},
     "models": LADDER | {"multi_head", "embeddings", "blocks", "stacks",
                         "saving"},
-    "datasets": {"objectives"}, "training": {"losses"},
-    "generation": {"compilation"},
+    "datasets": {"objectives"}, "steps": {"losses"},
+    "training": {"steps"}, "sampling": NOTHING, "logs": {"saving"},
+    "generation": {"compilation", "sampling"},
 }  # fmt: skip
 
 

@@ -1,14 +1,9 @@
-import csv
-
 import pytest
 
 from minitransformer.runs import (
-    COLUMNS,
-    Log,
     fresh_run,
     newest_run,
     open_run,
-    read_log,
     read_settings,
 )
 
@@ -19,11 +14,6 @@ def claim(folder, given=None, resume=False, overwrite=False):
     return open_run(
         folder, given or {}, DEFAULTS, resume=resume, overwrite=overwrite
     )
-
-
-def row(step, seconds=1.0):
-    values = dict.fromkeys(COLUMNS, 0.5)
-    return {**values, "step": step, "valid_loss": None, "seconds": seconds}
 
 
 def test_fresh_runs_are_numbered_and_never_shared(tmp_path):
@@ -86,23 +76,6 @@ def test_resuming_what_never_began_starts_it(tmp_path):
     (tmp_path / "empty").mkdir()
     for name in ("empty", "missing"):
         assert claim(tmp_path / name, {"seed": 4}, resume=True)["seed"] == 4
-
-
-def test_the_log_is_cut_back_to_the_checkpoint(tmp_path):
-    log = Log(tmp_path, 0)
-    for step in (10, 20, 30):
-        log.add(row(step, seconds=step / 10))
-    with (tmp_path / "log.csv").open("a") as file:
-        file.write("40,0.5,0.")  # cut short by a kill
-    log = Log(tmp_path, 20)
-    log.add(row(30, seconds=0.25))
-    with (tmp_path / "log.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == COLUMNS
-    assert [r["step"] for r in rows] == ["10", "20", "30"]
-    assert rows[-1]["seconds"] == "2.25"
-    assert rows[-1]["valid_loss"] == ""
-    assert [r["step"] for r in read_log(tmp_path)] == [10, 20, 30]
 
 
 def test_the_newest_run_is_found(tmp_path):

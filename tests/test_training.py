@@ -14,7 +14,7 @@ from minitransformer import (
     random_windows,
     train,
 )
-from minitransformer.training import compile_evaluation
+from minitransformer.steps import compile_evaluation
 
 IDS = np.random.default_rng(1).integers(0, 23, 300)
 

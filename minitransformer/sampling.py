@@ -1,0 +1,45 @@
+"""Sampling: from logits to a token, by chance or without."""
+
+import tensorflow as tf
+
+
+def choose(logits, *, seed, temperature, top_k, top_p):
+    """Choose one token for each row of logits.
+
+        p = softmax(logits / temperature), cut to the likeliest tokens
+
+    Args:
+        logits: `(batch, vocab_size)`.
+        seed: Two integers; the same seed chooses the same tokens.
+        temperature: 0 takes the likeliest token, 1 follows the model, less
+            than 1 is bolder in what is likely.
+        top_k: Only the k likeliest tokens remain, if not None.
+        top_p: Only the fewest tokens whose probabilities reach p remain,
+            if not None (Holtzman et al. 2020, §3.1); the likeliest always.
+
+    Returns:
+        Token ids `(batch,)`, int32.
+    """
+    if temperature == 0:
+        return tf.argmax(logits, axis=-1, output_type=tf.int32)
+    logits = tf.cast(logits, tf.float32) / temperature
+    nothing = logits.dtype.min
+    if top_k is not None:
+        k = min(top_k, logits.shape[-1])
+        kth = tf.math.top_k(logits, k).values[:, -1:]  # (batch, 1)
+        logits = tf.where(logits < kth, nothing, logits)
+    if top_p is not None:
+        ordered = tf.sort(logits, axis=-1, direction="DESCENDING")
+        likely = tf.nn.softmax(ordered)
+        before = tf.cumsum(likely, axis=-1, exclusive=True)
+        # The last token that is needed to reach p sets the bar.
+        needed = tf.where(before < top_p, ordered, logits.dtype.max)
+        bar = tf.reduce_min(needed, axis=-1, keepdims=True)
+        bar = tf.minimum(bar, ordered[:, :1])
+        logits = tf.where(logits < bar, nothing, logits)
+    # Gumbel's trick: the largest of logits + noise is a sample of softmax.
+    uniform = tf.random.stateless_uniform(
+        tf.shape(logits), seed, minval=1e-20, alg="philox"
+    )
+    noise = -tf.math.log(-tf.math.log(uniform))
+    return tf.argmax(logits + noise, axis=-1, output_type=tf.int32)
