@@ -1,7 +1,7 @@
 """Train a small GPT on a text, and let it write.
 
-Without flags: 0.8 M parameters, Python's own documentation, two minutes or
-three on two cores. The defaults are nanoGPT's recipe for a CPU.
+Without flags: 0.8 M parameters, Python's own documentation, a few minutes
+on two cores. The defaults are nanoGPT's recipe for a CPU.
 """
 
 import argparse
