@@ -193,6 +193,7 @@ def test_dropout_differs_from_step_to_step_and_with_the_seed(eagerly):
     assert losses[1] != losses[2]
 
 
+@pytest.mark.slow
 def test_xla_and_plain_tensorflow_agree():
     plain, compiled = small_gpt(), small_gpt()
     _, one = fit(plain, steps=5, rate=1e-3)
