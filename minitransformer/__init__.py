@@ -41,6 +41,7 @@ _MODULES = {
     "sampling": ["choose"],
     "generation": ["generate", "stream"],
     "figures": ["curve_svg", "heatmap_svg"],
+    "diagrams": ["diagram_svg"],
 }
 _MODULE_OF = {
     name: module for module, names in _MODULES.items() for name in names

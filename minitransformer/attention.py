@@ -23,6 +23,7 @@ def attention_weights(scores, attention_mask=None):
     Differs from the paper: it sets masked scores to −∞, which makes a fully
     masked row NaN; the lowest finite number gives the same weights without.
     """
+    scores = tf.convert_to_tensor(scores)
     if attention_mask is None:
         return tf.nn.softmax(scores)
     # Before the softmax: what is masked must not take part in the sum.

@@ -14,15 +14,27 @@ svg.mt:root{color:#ddd;background:#1b1b1f}}
 .mt text{fill:currentColor}.mt .axis{stroke:currentColor;fill:none}
 .mt .grid{stroke:currentColor;opacity:.15}
 .mt .cell{fill:#4c6ef5}.mt .frame{fill:none;stroke:currentColor;opacity:.3}
-.mt .line0{stroke:#4c6ef5;fill:none;stroke-width:1.5;opacity:.7}
-.mt .line1{stroke:#e8590c;fill:none;stroke-width:2}
-.mt .dot0{fill:#4c6ef5}.mt .dot1{fill:#e8590c}
+.mt .line0,.mt .line1,.mt .line2,.mt .line3{fill:none;stroke-width:2}
+.mt .line0{stroke:#4c6ef5}.mt .line1{stroke:#e8590c}
+.mt .line2{stroke:#2f9e44}.mt .line3{stroke:#be4bdb}
+.mt .dot0,.mt .box0{fill:#4c6ef5}.mt .dot1,.mt .box1{fill:#e8590c}
+.mt .dot2,.mt .box2{fill:#2f9e44}.mt .dot3,.mt .box3{fill:#be4bdb}
+.mt .box{fill-opacity:.2;stroke:currentColor;stroke-opacity:.5}
+.mt .arrow{stroke:currentColor;fill:none;stroke-width:1.3}
+.mt .head{fill:currentColor}
 </style>"""
+
+
+class Svg(str):
+    """An SVG's text, which a notebook shows as the picture."""
+
+    def _repr_svg_(self):
+        return str(self)
 
 
 def svg(width, height, label, parts):
     """Wrap parts of a drawing into an accessible SVG."""
-    return (
+    return Svg(
         f'<svg xmlns="http://www.w3.org/2000/svg" class="mt" role="img" '
         f'aria-label="{escape(label)}" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}" '
@@ -50,12 +62,12 @@ def curve_svg(curves, *, x_label, y_label, label):
     """Draw curves against each other.
 
     Args:
-        curves: A dictionary from a name to a list of (x, y); at most two.
+        curves: A dictionary from a name to a list of (x, y); at most four.
         x_label, y_label: What the axes show.
         label: What the figure shows, for those who cannot see it.
 
     Returns:
-        An SVG, as a string.
+        An `Svg`: a string that a notebook shows as a picture.
     """
     points = [point for curve in curves.values() for point in curve]
     if not points:
@@ -63,7 +75,7 @@ def curve_svg(curves, *, x_label, y_label, label):
     xs, ys = [x for x, _ in points], [y for _, y in points]
     x0, x1 = min(xs), max(max(xs), min(xs) + 1e-9)
     y0, y1 = min(ys), max(max(ys), min(ys) + 1e-9)
-    width, height, left, right, top, bottom = 640, 360, 60, 20, 20, 50
+    width, height, left, right, top, bottom = 640, 360, 60, 20, 36, 50
 
     def place(x, y):
         return (
@@ -87,6 +99,7 @@ def curve_svg(curves, *, x_label, y_label, label):
             f'<text x="{at:.1f}" y="{height - bottom + 18}" '
             f'text-anchor="middle">{x:g}</text>'
         )
+    legend = left + 6
     for i, (name, curve) in enumerate(curves.items()):
         path = " ".join(
             f"{x:.1f},{y:.1f}" for x, y in map_all(place, curve)
@@ -98,10 +111,10 @@ def curve_svg(curves, *, x_label, y_label, label):
                 for x, y in map_all(place, curve)
             ]
         parts.append(
-            f'<text x="{width - right}" y="{top + 16 + 18 * i}" '
-            f'text-anchor="end">{escape(name)} '
-            f'<tspan class="dot{i}">●</tspan></text>'
+            f'<circle class="dot{i}" cx="{legend}" cy="14" r="5"/>'
+            f'<text x="{legend + 10}" y="18">{escape(name)}</text>'
         )
+        legend += 34 + 7 * len(name)
     parts.append(
         f'<path class="axis" d="M{left} {top}V{height - bottom}'
         f'H{width - right}"/>'
@@ -118,7 +131,7 @@ def map_all(place, curve):
     return [place(x, y) for x, y in curve]
 
 
-def heatmap_svg(weights, rows, columns, *, label, cell=22):
+def heatmap_svg(weights, rows, columns, *, label, cell=22, digits=None):
     """Draw a matrix of weights: the darker, the larger.
 
     Args:
@@ -127,9 +140,10 @@ def heatmap_svg(weights, rows, columns, *, label, cell=22):
         columns: A label for each key.
         label: What the figure shows, for those who cannot see it.
         cell: Size of a cell in pixels.
+        digits: Decimals of a number written into each cell; None for none.
 
     Returns:
-        An SVG, as a string; each cell shows its weight when pointed at.
+        An `Svg`; each cell shows its weight when pointed at.
     """
     # Seven pixels a letter, and an em more for Korean and its like.
     left = 12 + 8 * max(len(str(name)) for name in rows)
@@ -158,6 +172,12 @@ def heatmap_svg(weights, rows, columns, *, label, cell=22):
                 f'fill-opacity="{weight:.3f}"><title>{escape(title)}'
                 "</title></rect>"
             )
+            if digits is not None:
+                parts.append(
+                    f'<text x="{left + cell * (j + 0.5):g}" '
+                    f'y="{y + cell / 2 + 4:g}" text-anchor="middle" '
+                    f'pointer-events="none">{weight:.{digits}f}</text>'
+                )
     parts.append(
         f'<rect class="frame" x="{left - 1}" y="{top - 1}" '
         f'width="{cell * len(columns) + 1}" '

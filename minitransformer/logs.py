@@ -47,14 +47,9 @@ class Log:
         """Append a row, with the seconds of earlier sessions added."""
         row = {**row, "seconds": row["seconds"] + self.earlier}
         self.rows.append(row)
-        short = {
-            name: f"{value:.6g}" if isinstance(value, float) else value
-            for name, value in row.items()
-        }
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(
-                short
-            )
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writerow(shorten(row))
         if self.board:
             self.write_board(row)
 

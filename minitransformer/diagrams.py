@@ -1,0 +1,106 @@
+"""Diagrams: boxes and arrows as SVG, such as the pages' block diagrams."""
+
+from html import escape
+
+from minitransformer.figures import svg
+
+COLUMN, ROW, WIDTH, HEIGHT = 130, 52, 112, 32  # pixels
+
+
+def diagram_svg(boxes, arrows, *, label):
+    """Draw boxes on a grid, and arrows between them.
+
+    Args:
+        boxes: A dictionary from a name to (column, row, text, color).
+            Columns count to the right and rows upwards, as data flows in
+            the papers' figures; both may be fractions. The color is 0 to
+            3, or None for text without a frame; the text "+" makes a small
+            circle.
+        arrows: A list of (from, to), or of (from, to, column) for an arrow
+            that leaves sideways and goes along that column, as residual
+            connections do.
+        label: What the diagram shows, for those who cannot see it.
+
+    Returns:
+        An `Svg`: a string that a notebook shows as a picture.
+
+    Raises:
+        ValueError: if an arrow names a box that is not there.
+    """
+    columns = [box[0] for box in boxes.values()]
+    columns += [arrow[2] for arrow in arrows if len(arrow) == 3]
+    rows = [box[1] for box in boxes.values()]
+
+    def place(column, row):
+        return (
+            (column - min(columns)) * COLUMN + WIDTH / 2 + 8,
+            (max(rows) - row) * ROW + HEIGHT / 2 + 8,
+        )
+
+    parts = []
+    for name, (column, row, text, color) in boxes.items():
+        x, y = place(column, row)
+        width, height = size(boxes[name])
+        if color is not None:
+            parts.append(
+                f'<rect class="box box{color}" x="{x - width / 2:g}" '
+                f'y="{y - height / 2:g}" width="{width}" '
+                f'height="{height}" rx="{height / (2 if text == "+" else 6)}"/>'
+            )
+        parts.append(
+            f'<text x="{x:g}" y="{y + 4:g}" text-anchor="middle">'
+            f"{escape(text)}</text>"
+        )
+    for start, end, *along in arrows:
+        for name in (start, end):
+            if name not in boxes:
+                raise ValueError(f"There is no box {name!r} for an arrow.")
+        points = route(boxes[start], boxes[end], along, place)
+        path = "L".join(f"{x:g} {y:g}" for x, y in points)
+        parts.append(f'<path class="arrow" d="M{path}"/>')
+        parts.append(head(*points[-2:]))
+    width, height = place(max(columns), min(rows))
+    return svg(
+        width + WIDTH / 2 + 8, height + HEIGHT / 2 + 8, label, parts
+    )
+
+
+def size(box):
+    """Give a box's width and height; a "+" is small and round."""
+    if box[3] is None:
+        return 8 * len(box[2]) + 8, 24
+    return (24, 24) if box[2] == "+" else (WIDTH, HEIGHT)
+
+
+def route(start, end, along, place):
+    """List the corners of an arrow's way from one box to another."""
+    (x0, y0), (x1, y1) = place(*start[:2]), place(*end[:2])
+    (w0, h0), (w1, h1) = size(start), size(end)
+    if along:
+        x = place(along[0], 0)[0]
+        return [
+            (x0 + (w0 if x > x0 else -w0) / 2, y0), (x, y0), (x, y1),
+            (x1 + (w1 if x > x1 else -w1) / 2, y1),
+        ]  # fmt: skip
+    if y0 == y1:
+        way = 1 if x1 > x0 else -1
+        return [(x0 + way * w0 / 2, y0), (x1 - way * w1 / 2, y1)]
+    way = 1 if y1 > y0 else -1
+    first, last = (x0, y0 + way * h0 / 2), (x1, y1 - way * h1 / 2)
+    if x0 == x1:
+        return [first, last]
+    middle = (first[1] + last[1]) / 2
+    return [first, (x0, middle), (x1, middle), last]
+
+
+def head(before, tip):
+    """Draw an arrow's head: a triangle that points as its last part does."""
+    (x0, y0), (x, y) = before, tip
+    length = abs(x - x0) + abs(y - y0) or 1  # the last part is straight
+    dx, dy = 7 * (x - x0) / length, 7 * (y - y0) / length
+    corners = [
+        (x, y), (x - dx - dy / 2, y - dy - dx / 2),
+        (x - dx + dy / 2, y - dy + dx / 2),
+    ]  # fmt: skip
+    points = " ".join(f"{a:g},{b:g}" for a, b in corners)
+    return f'<polygon class="head" points="{points}"/>'

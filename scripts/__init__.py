@@ -1,0 +1,1 @@
+"""Scripts: training, generating, and the making of the site."""

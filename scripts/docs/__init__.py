@@ -1,0 +1,1 @@
+"""How pages are bound to the code: source, cells, notebooks, mathematics."""

@@ -1,0 +1,69 @@
+"""Mathematics as MathML, and prose in rows beside the source it explains."""
+
+import re
+import xml.etree.ElementTree as etree
+
+from latex2mathml.converter import convert
+from markdown import Extension
+from markdown.inlinepatterns import InlineProcessor
+from markdown.treeprocessors import Treeprocessor
+
+
+def to_mathml(tex, display="inline"):
+    """Write LaTeX as MathML, in which ∞ is a number, not an operator."""
+    infinity = "&#x0221E;"
+    return convert(tex, display=display).replace(
+        f"<mo>{infinity}</mo>", f"<mi>{infinity}</mi>"
+    )
+
+
+class InlineMath(InlineProcessor):
+    """Turn $x$ into MathML."""
+
+    def handleMatch(self, match, data):  # noqa: N802
+        return self.md.htmlStash.store(to_mathml(match[1])), *match.span()
+
+
+def formatter(source, *_, **__):
+    """Show a `math` fence: an equation on a line of its own."""
+    equation = to_mathml(source.strip(), "block")
+    return f'<div class="math" tabindex="0">{equation}</div>'
+
+
+class Rows(Treeprocessor):
+    """Set each source fence and each cell beside the prose before it."""
+
+    def run(self, root):
+        prose, row = [], None
+        for element in list(root):
+            match = re.fullmatch("\x02wzxhzdk:(\\d+)\x03", element.text or "")
+            stash = self.md.htmlStash.rawHtmlBlocks
+            raw = stash[int(match[1])] if match else ""
+            if raw.startswith(('<div class="source"', '<div class="cell"')):
+                if prose or row is None:  # else the last row's code goes on
+                    row = etree.Element("div", {"class": "row"})
+                    root.insert(list(root).index((prose or [element])[0]), row)
+                    words = etree.SubElement(row, "div", {"class": "prose"})
+                    words.extend(prose)
+                    etree.SubElement(row, "div", {"class": "code"})
+                for moved in [*prose, element]:
+                    root.remove(moved)
+                row[1].append(element)
+                prose = []
+            elif element.tag in ("p", "ul", "ol") and (
+                not raw or raw.startswith('<div class="math"')
+            ):
+                prose.append(element)
+            else:  # a heading, a table, a widget: rows begin anew
+                prose, row = [], None
+
+
+class Book(Extension):
+    def extendMarkdown(self, md):  # noqa: N802
+        inline = InlineMath(r"(?<![\\$\w])\$([^$\n]+)\$(?!\w)", md)
+        md.inlinePatterns.register(inline, "mathml", 185)
+        md.treeprocessors.register(Rows(md), "rows", 1)
+
+
+def makeExtension(**options):  # noqa: N802
+    return Book(**options)
