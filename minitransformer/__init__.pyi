@@ -30,6 +30,9 @@ from minitransformer.datasets import (
 from minitransformer.datasets import (
     random_windows as random_windows,
 )
+from minitransformer.diagrams import (
+    diagram_svg as diagram_svg,
+)
 from minitransformer.embeddings import (
     TokenEmbedding as TokenEmbedding,
 )

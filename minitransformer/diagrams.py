@@ -15,7 +15,7 @@ def diagram_svg(boxes, arrows, *, label):
             Columns count to the right and rows upwards, as data flows in
             the papers' figures; both may be fractions. The color is 0 to
             3, or None for text without a frame; the text "+" makes a small
-            circle.
+            circle, and "" a mere point, where an arrow can begin.
         arrows: A list of (from, to), or of (from, to, column) for an arrow
             that leaves sideways and goes along that column, as residual
             connections do.
@@ -60,15 +60,13 @@ def diagram_svg(boxes, arrows, *, label):
         parts.append(f'<path class="arrow" d="M{path}"/>')
         parts.append(head(*points[-2:]))
     width, height = place(max(columns), min(rows))
-    return svg(
-        width + WIDTH / 2 + 8, height + HEIGHT / 2 + 8, label, parts
-    )
+    return svg(width + WIDTH / 2 + 8, height + HEIGHT / 2 + 8, label, parts)
 
 
 def size(box):
     """Give a box's width and height; a "+" is small and round."""
     if box[3] is None:
-        return 8 * len(box[2]) + 8, 24
+        return (8 * len(box[2]) + 8, 24) if box[2] else (0, 0)
     return (24, 24) if box[2] == "+" else (WIDTH, HEIGHT)
 
 

@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "masks": NOTHING, "attention": NOTHING, "normalization": NOTHING,
     "feed_forward": NOTHING, "positions": NOTHING, "saving": NOTHING,
     "commands": NOTHING, "compilation": NOTHING, "progress": NOTHING, "figures": NOTHING,
+    "diagrams": {"figures"},
     "schedules": NOTHING, "losses": NOTHING, "objectives": NOTHING,
     "tokenizers": {"saving", "tokenizers"},
     "corpora": {"saving"}, "checkpoints": {"saving"}, "runs": {"saving"},

@@ -1,12 +1,12 @@
 """The `python run` fence: cells that were run, with what they printed.
 
-    python -m scripts.docs.cells [PAGE …]   run the pages with new cells
+    python -m scripts.docs.cells [PAGE …]   run the pages that have new cells
 
 Outputs are stored in `docs/outputs`, a file a page, and looked up when the
 site is built; `tests/test_pages.py` runs all again and compares. A cell's key
 covers the page's cells up to it and the modules that they import. `python run
 recorded` is for cells that time, train or read the corpus: their versions are
-shown, and only the form of their output is compared. `python run folded`
+shown, and only the words of their output are compared. `python run folded`
 hides the code behind a click: for figures.
 """
 
@@ -20,9 +20,9 @@ import json
 import platform
 import random
 import re
-import sys
 from pathlib import Path
 
+from minitransformer import _MODULE_OF
 from scripts.docs.source import ROOT, code_lines, find
 
 DOCS = ROOT / "docs"
@@ -33,29 +33,29 @@ FENCE = re.compile(
 
 
 def pages():
-    return [
-        path for path in sorted(DOCS.rglob("*.md"))
-        if not path.is_relative_to(DOCS / "theme")
-    ]  # fmt: skip
+    """List the files of all pages."""
+    return sorted(DOCS.rglob("*.md"))
 
 
 def modules(code):
-    """List the files of ours that some code imports, and what they import."""
-    from minitransformer import _MODULE_OF
-
+    """List the files of ours that code imports, and that these import."""
     found, todo = set(), [code]
     while todo:
         for node in ast.walk(ast.parse(todo.pop())):
-            if not isinstance(node, ast.ImportFrom) or not (
-                node.module or ""
-            ).startswith("minitransformer"):
-                continue
-            base = node.module.removeprefix("minitransformer").strip(".")
-            for name in node.names:
-                path, *_ = find(base or _MODULE_OF[name.name])
-                if path not in found:
-                    found.add(path)
-                    todo.append(path.read_text(encoding="utf-8"))
+            package, _, base = (
+                getattr(node, "module", "") or ""
+            ).partition(".")
+            if (
+                isinstance(node, ast.ImportFrom)
+                and package == "minitransformer"
+            ):
+                for name in node.names:
+                    path, *_ = find(
+                        base or _MODULE_OF.get(name.name, name.name)
+                    )
+                    if path not in found:
+                        found.add(path)
+                        todo.append(path.read_text("utf-8"))
     return sorted(found)
 
 
@@ -78,6 +78,7 @@ def cells(text):
 
 
 def store_of(page):
+    """Name the file of a page's outputs."""
     return STORE / page.relative_to(DOCS).with_suffix(".json")
 
 
@@ -88,57 +89,54 @@ def load(path):
 
 def run_cell(code, namespace):
     """Run a cell as a notebook does: list what it printed and its value."""
-    tree = ast.parse(code)
-    last = None
-    if tree.body and isinstance(tree.body[-1], ast.Expr):
-        last = ast.Expression(tree.body.pop().value)
-    printed = io.StringIO()
+    body, value, printed = ast.parse(code).body, None, io.StringIO()
+    last = body.pop() if isinstance(body[-1], ast.Expr) else None
     with contextlib.redirect_stdout(printed):
-        exec(compile(tree, "<cell>", "exec"), namespace)
-        value = eval(compile(last, "<cell>", "eval"), namespace) if last else None
+        exec(compile(ast.Module(body, []), "<cell>", "exec"), namespace)
+        if last:
+            last = compile(ast.Expression(last.value), "<cell>", "eval")
+            value = eval(last, namespace)
     outputs = [["text", printed.getvalue()]] if printed.getvalue() else []
     if hasattr(value, "_repr_svg_"):
         outputs.append(["svg", value._repr_svg_()])
     elif value is not None:
-        outputs.append(["text", repr(value) + "\n"])
+        outputs.append(["text", f"{value!r}\n"])
     return outputs
 
 
 def run_page(page):
-    """Run a page's cells from the first; list (key, stored form)."""
+    """Run a page's cells in order; return what is stored for each key."""
     import keras
     import tensorflow as tf
 
-    # Other numbers each time: a cell that sets no seed is found by `check`.
+    # Other numbers each time, so that the test finds a cell without a seed.
     keras.utils.set_random_seed(random.SystemRandom().randrange(2**31))
-    made_with = {
-        "Python": platform.python_version(),
-        "TensorFlow": tf.__version__,
-        "Keras": keras.__version__,
-    }
+    versions = platform.python_version(), tf.__version__, keras.__version__
+    made_with = dict(
+        zip(("Python", "TensorFlow", "Keras"), versions, strict=True)
+    )
     namespace, results = {"__name__": "__page__"}, {}
     for key, code, recorded in cells(page.read_text("utf-8")):
         try:
             outputs = run_cell(code, namespace)
         except Exception as error:
-            raise RuntimeError(f"{page}: {error}; in the cell\n{code}") from error
+            raise RuntimeError(f"{page}: {error}; in\n{code}") from error
         results[key] = {"outputs": outputs, "made_with": made_with}
-        if recorded:
-            results[key]["recorded"] = True
+        results[key] |= {"recorded": True} if recorded else {}
     return results
 
 
 def run(page):
-    """Run a page if a cell is new; recorded outputs that fit are kept."""
-    old = load(store_of(page))
+    """Run a page if a cell is new; outputs that are stored are kept."""
     keys = [key for key, *_ in cells(page.read_text("utf-8"))]
+    old, store = load(store_of(page)), store_of(page)
     if keys == list(old):
         return
-    new = run_page(page) if set(keys) - set(old) else old
-    kept = {key: old.get(key, new[key]) for key in keys}
-    store_of(page).parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
-    store_of(page).write_text(text, "utf-8")
+    new = run_page(page) if set(keys) - set(old) else {}
+    kept = {key: old.get(key) or new[key] for key in keys}
+    store.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(kept, indent=1, ensure_ascii=False)
+    store.write_text(text + "\n", "utf-8")
     print(f"{page.relative_to(ROOT)}: {len(keys)} cells", flush=True)
 
 
@@ -158,27 +156,31 @@ def formatter(source, language, css_class, options, md, **_):
         ) from error
     code = Highlight(md, use_pygments=True, pygments_lang_class=True)
     code, parts = code.highlight(source, "python"), []
-    if "folded" in options:
-        code = f"<details><summary>how it was made</summary>{code}</details>"
     for kind, data in result["outputs"]:
         parts.append(
             f"<figure>{data}</figure>" if kind == "svg" else
             f'<pre class="output" tabindex="0">{html.escape(data)}</pre>'
         )  # fmt: skip
     if "recorded" in result:
-        made_with = ", ".join(f"{k} {v}" for k, v in result["made_with"].items())
+        made_with = ", ".join(
+            f"{k} {v}" for k, v in result["made_with"].items()
+        )
         parts.append(
             '<p class="recorded">Recorded by <code>python -m '
             f"scripts.docs.cells</code> with {made_with}; yours will differ.</p>"
         )
+    if "folded" in options:
+        code = (
+            f"<details><summary>how it was made</summary>{code}</details>"
+        )
     parts.insert(len(parts) if "folded" in options else 0, code)
-    return f'<div class="cell">{"".join(parts)}</div>'
+    return f'<div class="cell" data-search-exclude>{"".join(parts)}</div>'
 
 
 def validator(language, inputs, options, attrs, md):
     """Take the fences that say `run`; others are plain Python."""
     options.update(inputs)
-    return bool(inputs.pop("run", False))
+    return "run" in inputs
 
 
 if __name__ == "__main__":

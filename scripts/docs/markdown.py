@@ -36,13 +36,17 @@ class Rows(Treeprocessor):
     def run(self, root):
         prose, row = [], None
         for element in list(root):
-            match = re.fullmatch("\x02wzxhzdk:(\\d+)\x03", element.text or "")
+            match = re.fullmatch(
+                "\x02wzxhzdk:(\\d+)\x03", element.text or ""
+            )
             stash = self.md.htmlStash.rawHtmlBlocks
             raw = stash[int(match[1])] if match else ""
             if raw.startswith(('<div class="source"', '<div class="cell"')):
                 if prose or row is None:  # else the last row's code goes on
                     row = etree.Element("div", {"class": "row"})
-                    root.insert(list(root).index((prose or [element])[0]), row)
+                    root.insert(
+                        list(root).index((prose or [element])[0]), row
+                    )
                     words = etree.SubElement(row, "div", {"class": "prose"})
                     words.extend(prose)
                     etree.SubElement(row, "div", {"class": "code"})

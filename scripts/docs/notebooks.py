@@ -39,7 +39,8 @@ def output(kind, data):
     if kind == "text":
         return v4.new_output("stream", name="stdout", text=data)
     return v4.new_output(
-        "display_data", data={"image/svg+xml": data, "text/plain": "a figure"}
+        "display_data",
+        data={"image/svg+xml": data, "text/plain": "a figure"},
     )
 
 
@@ -57,7 +58,9 @@ def convert(page):
             continue
         if fence["kind"] == "source":
             lines = [line for _, line in extract(code)[1]]
-            shown = f"```python\n{textwrap.dedent(chr(10).join(lines))}\n```"
+            shown = (
+                f"```python\n{textwrap.dedent(chr(10).join(lines))}\n```"
+            )
         elif fence["kind"] == "math":
             shown = f"$$\n{code}$$"
         else:

@@ -18,26 +18,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def docstring_lines(tree):
-    """Number the lines of all docstrings of a module."""
-    lines = set()
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and is_text(body[0]):
-            lines |= set(range(body[0].lineno, body[0].end_lineno + 1))
-    return lines
-
-
 def is_text(node):
+    """Tell whether a statement is a docstring."""
+    value = getattr(node, "value", None)
     return isinstance(node, ast.Expr) and isinstance(
-        getattr(node.value, "value", None), str
+        getattr(value, "value", None), str
     )
 
 
 def code_lines(path):
     """Number and list a module's lines that are not blank or docstring."""
-    text = path.read_text(encoding="utf-8")
-    hidden = docstring_lines(ast.parse(text))
+    text, hidden = path.read_text(encoding="utf-8"), set()
+    for node in ast.walk(ast.parse(text)):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and is_text(body[0]):
+            hidden |= {*range(body[0].lineno, body[0].end_lineno + 1)}
     return {
         number: line
         for number, line in enumerate(text.splitlines(), 1)
@@ -47,18 +42,14 @@ def code_lines(path):
 
 def names(node):
     """List the names that a statement gives to something."""
-    if isinstance(node, ast.Assign):
-        found = [n for target in node.targets for n in ast.walk(target)]
-        return [n.id for n in found if isinstance(n, ast.Name)]
-    return [getattr(node, "name", None)]
+    found = ast.walk(node) if isinstance(node, ast.Assign) else []
+    return [getattr(node, "name", None)] + [
+        name.id for name in found if isinstance(name, ast.Name)
+    ]
 
 
 def find(dotted):
-    """Find the file and the lines of `module.Class.method`.
-
-    A class's first member brings the line of the class with it, and each
-    symbol the comments above it.
-    """
+    """Find the file and the lines of `module.Class.method`."""
     parts = dotted.split(".")
     for base in (ROOT / "minitransformer", ROOT):
         for cut in range(len(parts), 0, -1):
@@ -70,21 +61,23 @@ def find(dotted):
 
 
 def lines_of(path, symbols):
-    """Number the first and the last line of a symbol in a file."""
+    """Number the first and the last line of a symbol in a file.
+
+    A class's first member brings the line of the class with it, and each
+    symbol the comments above it.
+    """
     text = path.read_text(encoding="utf-8")
     node, lines, first = ast.parse(text), text.splitlines(), None
     for name in symbols:
         members = [n for n in node.body if not is_text(n)]
-        found = [n for n in members if name in names(n)]
-        if not found:
+        node = next((n for n in members if name in names(n)), None)
+        if node is None:
             raise LookupError(f"{path.name} has no {'.'.join(symbols)}")
-        brings = first is not None and found[0] is members[0]
-        node = found[0]
-        decorators = getattr(node, "decorator_list", [])
-        start = min([node.lineno, *(d.lineno for d in decorators)])
-        while lines[start - 2].lstrip().startswith("#"):
-            start -= 1
-        first = first if brings else start
+        if first is None or node is not members[0]:
+            above = [d.lineno for d in getattr(node, "decorator_list", [])]
+            first = min([node.lineno, *above])
+            while lines[first - 2].lstrip().startswith("#"):
+                first -= 1
     return first or 1, node.end_lineno if symbols else len(lines)
 
 
@@ -93,9 +86,7 @@ def extract(fence):
     dotted, *limits = [line.strip() for line in fence.strip().split("\n")]
     path, first, last = find(dotted)
     shown = [
-        (number, line)
-        for number, line in code_lines(path).items()
-        if first <= number <= last
+        (n, s) for n, s in code_lines(path).items() if first <= n <= last
     ]
     for limit in limits:
         kind, _, part = limit.partition(": ")
@@ -106,7 +97,7 @@ def extract(fence):
     return path, shown
 
 
-def formatter(source, language, css_class, options, md, **_):
+def formatter(source, *_, **__):
     """Show the lines with their numbers, for SuperFences."""
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
@@ -118,20 +109,19 @@ def formatter(source, language, css_class, options, md, **_):
     except Exception as error:  # SuperFences swallows any other kind
         raise SuperFencesException(f"{source.strip()}: {error}") from error
     code = textwrap.dedent("\n".join(line for _, line in shown))
-    colored = highlight(
-        code, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)
-    )
-    rows = []
-    for (number, _), line in zip(shown, colored.splitlines(), strict=True):
-        gap = rows and number > before + 1
+    lexer, plain = PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)
+    rows, before = [], shown[0][0] - 1
+    for (number, _), line in zip(
+        shown, highlight(code, lexer, plain).splitlines(), strict=True
+    ):
+        kind = "line" if number == before + 1 else "line gap"
         rows.append(
-            f'<span class="line{" gap" * bool(gap)}" data-number="{number}">'
-            f"{line}\n</span>"
+            f'<span class="{kind}" data-number="{number}">{line}\n</span>'
         )
         before = number
     name = html.escape(path.relative_to(ROOT).as_posix())
     return (
-        f'<div class="source"><p class="file">{name}</p><div class="language-'
-        f'python highlight"><pre tabindex="0"><code>{"".join(rows)}</code>'
-        "</pre></div></div>"
+        f'<div class="source" data-search-exclude><p class="file">{name}</p>'
+        '<div class="language-python highlight"><pre tabindex="0"><code>'
+        f"{''.join(rows)}</code></pre></div></div>"
     )
