@@ -1,11 +1,9 @@
 """Plant each classic bug in a copy of the package: the tests must see it."""
 
-import os
 import shutil
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 
+import elsewhere
 import pytest
 from conftest import ROOT
 from mutants import MUTANTS
@@ -26,25 +24,6 @@ def copy(folder):
     return folder
 
 
-def run_tests(folder, names):
-    """Run test files against the copy; return the exit code and output."""
-    code = (
-        "import sys, pathlib, minitransformer as m\n"
-        "here = pathlib.Path.cwd().resolve()\n"
-        "assert here in pathlib.Path(m.__file__).resolve().parents\n"
-        "import pytest\n"
-        "sys.exit(pytest.main(sys.argv[1:]))\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code, "-x", "-q", "-p", "no:cacheprovider",
-         "-m", "slow" if names == ["test_strategy.py"] else "not slow",
-         *(f"tests/{name}" for name in names)],
-        cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-    )  # fmt: skip
-    return result.returncode, result.stdout + result.stderr
-
-
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m[0])
 def test_a_mutant_changes_one_place(mutant):
     _, file, right, wrong, tests = mutant
@@ -58,21 +37,28 @@ def test_a_mutant_changes_one_place(mutant):
 
 @pytest.mark.slow
 def test_every_mutant_turns_its_tests_red(tmp_path):
-    def survives(numbered):
-        number, (name, file, right, wrong, tests) = numbered
-        folder = copy(tmp_path / f"{number}")
-        path = folder / "minitransformer" / file
-        text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace(right, wrong), encoding="utf-8")
-        code, output = run_tests(folder, [tests])
-        shutil.rmtree(folder)
-        # 1 = tests failed. Anything else is a mistake in the mutant.
-        if code == 1:
-            return None
-        return f"{name}: exit code {code}\n{output[-600:]}"
-
-    with ThreadPoolExecutor(2) as pool:
-        survivors = list(
-            filter(None, pool.map(survives, enumerate(MUTANTS)))
-        )
+    survivors, running = [], {}
+    with ProcessPoolExecutor(
+        2, elsewhere.prepare(), max_tasks_per_child=1
+    ) as pool:
+        for number, (name, file, right, wrong, tests) in enumerate(MUTANTS):
+            folder = copy(tmp_path / f"{number}")
+            path = folder / "minitransformer" / file
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text.replace(right, wrong), encoding="utf-8")
+            kind = "slow" if tests == "test_strategy.py" else "not slow"
+            arguments = ["-x", "-q", "-p", "no:cacheprovider", "-m", kind]
+            task = pool.submit(
+                elsewhere.run_tests, folder, [*arguments, f"tests/{tests}"]
+            )
+            running[task] = name, folder
+        for task in as_completed(running):
+            code, output = task.result()
+            name, folder = running[task]
+            shutil.rmtree(folder)
+            # 1 = tests failed. Anything else is a mistake in the mutant.
+            if code != 1:
+                survivors.append(
+                    f"{name}: exit code {code}\n{output[-600:]}"
+                )
     assert not survivors, "\n\n".join(survivors)

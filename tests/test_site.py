@@ -32,7 +32,7 @@ def site(tmp_path_factory):
     """Build the site as its reader would, strictly."""
     folder = tmp_path_factory.mktemp("site")
     result = subprocess.run(
-        [sys.executable, "-m", "scripts.docs.build", "--site-dir", str(folder)],
+        [sys.executable, "-m", "scripts.build_site", "--site-dir", str(folder)],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr

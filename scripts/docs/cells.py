@@ -22,8 +22,10 @@ import random
 import re
 from pathlib import Path
 
+from pymdownx.highlight import Highlight
+
 from minitransformer import _MODULE_OF
-from scripts.docs.source import ROOT, code_lines, find
+from scripts.docs.source import ROOT, code_lines, fence, find
 
 DOCS = ROOT / "docs"
 STORE = DOCS / "outputs"
@@ -140,40 +142,38 @@ def run(page):
     print(f"{page.relative_to(ROOT)}: {len(keys)} cells", flush=True)
 
 
-def formatter(source, language, css_class, options, md, **_):
-    """Show a cell and its stored output, for SuperFences."""
-    from pymdownx.highlight import Highlight
-    from pymdownx.superfences import SuperFencesException
+def show(kind, data):
+    """Write an output as HTML, without a button to copy it."""
+    if kind == "svg":
+        return f"<figure>{data}</figure>"
+    return f'<pre class="output" tabindex="0">{html.escape(data)}</pre>'
 
-    try:
-        md.cell_key = next_key(getattr(md, "cell_key", ""), source)
-        stores = map(load, STORE.rglob("*.json"))
-        result = next(s[md.cell_key] for s in stores if md.cell_key in s)
-    except Exception as error:  # SuperFences swallows any other kind
-        raise SuperFencesException(
-            f"No output is stored for this cell: run `python -m "
-            f"scripts.docs.cells` ({error!r})\n{source}"
-        ) from error
-    code = Highlight(md, use_pygments=True, pygments_lang_class=True)
-    code, parts = code.highlight(source, "python"), []
-    for kind, data in result["outputs"]:
-        parts.append(
-            f"<figure>{data}</figure>" if kind == "svg" else
-            f'<pre class="output" tabindex="0">{html.escape(data)}</pre>'
-        )  # fmt: skip
-    if "recorded" in result:
-        made_with = ", ".join(
-            f"{k} {v}" for k, v in result["made_with"].items()
+
+@fence
+def formatter(source, options, md):
+    """Show a cell and its stored output."""
+    key = md.cell_key = next_key(getattr(md, "cell_key", ""), source)
+    found = [s[key] for s in map(load, STORE.rglob("*.json")) if key in s]
+    if not found:
+        raise LookupError(
+            "No output is stored for this cell: run `python -m scripts.docs.cells`"
         )
+    code = Highlight(md, pygments_lang_class=True).highlight(
+        source, "python"
+    )
+    parts = [show(*output) for output in found[0]["outputs"]]
+    if "recorded" in found[0]:
+        versions = ", ".join(map(" ".join, found[0]["made_with"].items()))
         parts.append(
             '<p class="recorded">Recorded by <code>python -m '
-            f"scripts.docs.cells</code> with {made_with}; yours will differ.</p>"
+            f"scripts.docs.cells</code>: {versions}. Yours will differ.</p>"
         )
     if "folded" in options:
-        code = (
+        parts.append(
             f"<details><summary>how it was made</summary>{code}</details>"
         )
-    parts.insert(len(parts) if "folded" in options else 0, code)
+    else:
+        parts.insert(0, code)
     return f'<div class="cell" data-search-exclude>{"".join(parts)}</div>'
 
 

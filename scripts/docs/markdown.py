@@ -1,7 +1,7 @@
 """Mathematics as MathML, and prose in rows beside the source it explains."""
 
 import re
-import xml.etree.ElementTree as etree
+from xml.etree.ElementTree import Element, SubElement
 
 from latex2mathml.converter import convert
 from markdown import Extension
@@ -43,13 +43,13 @@ class Rows(Treeprocessor):
             raw = stash[int(match[1])] if match else ""
             if raw.startswith(('<div class="source"', '<div class="cell"')):
                 if prose or row is None:  # else the last row's code goes on
-                    row = etree.Element("div", {"class": "row"})
+                    row = Element("div", {"class": "row"})
                     root.insert(
                         list(root).index((prose or [element])[0]), row
                     )
-                    words = etree.SubElement(row, "div", {"class": "prose"})
+                    words = SubElement(row, "div", {"class": "prose"})
                     words.extend(prose)
-                    etree.SubElement(row, "div", {"class": "code"})
+                    SubElement(row, "div", {"class": "code"})
                 for moved in [*prose, element]:
                     root.remove(moved)
                 row[1].append(element)

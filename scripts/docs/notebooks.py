@@ -22,6 +22,7 @@ def prose(text):
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S)
     text = re.sub(r"^</?div[^>]*>\n?", "", text, flags=re.M)
     text = re.sub(r"</?p[^>]*>", "", text)
+    text = re.sub(r"^::: (\S+)$", r"`help(\1)`", text, flags=re.M)
     text = re.sub(
         r'^(?:!!!|\?\?\?\+?) \w+ "([^"]*)"\n((?:(?:    .*)?\n)+)',
         lambda m: textwrap.indent(
@@ -47,6 +48,11 @@ def output(kind, data):
 def convert(page):
     """Make the notebook of a page."""
     text, stored = page.read_text("utf-8") + "\n", load(store_of(page))
+    text = re.sub(
+        r'^--8<-- "(.*)"$',
+        lambda m: (DOCS / m[1]).read_text("utf-8").rstrip(),
+        text, flags=re.M,
+    )  # fmt: skip
     parts, at, key = [v4.new_code_cell(INSTALL)], 0, ""
     for fence in FENCE.finditer(text):
         parts.append(v4.new_markdown_cell(prose(text[at : fence.start()])))

@@ -11,9 +11,13 @@ the first and the last line, and either may be left out.
 """
 
 import ast
-import html
 import textwrap
 from pathlib import Path
+
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+from pymdownx.superfences import SuperFencesException
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -97,31 +101,35 @@ def extract(fence):
     return path, shown
 
 
-def formatter(source, *_, **__):
-    """Show the lines with their numbers, for SuperFences."""
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import PythonLexer
-    from pymdownx.superfences import SuperFencesException
+def fence(show):
+    """Make a fence of a function: what goes wrong in it stops the build."""
 
-    try:
-        path, shown = extract(source)
-    except Exception as error:  # SuperFences swallows any other kind
-        raise SuperFencesException(f"{source.strip()}: {error}") from error
+    def formatter(source, language, css_class, options, md, **_):
+        try:
+            return show(source, options, md)
+        except Exception as error:  # SuperFences swallows any other kind
+            raise SuperFencesException(f"{error}, in\n{source}") from error
+
+    return formatter
+
+
+@fence
+def formatter(source, options, md):
+    """Show the lines with their numbers."""
+    path, shown = extract(source)
     code = textwrap.dedent("\n".join(line for _, line in shown))
     lexer, plain = PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)
+    colored = highlight(code, lexer, plain).splitlines()
     rows, before = [], shown[0][0] - 1
-    for (number, _), line in zip(
-        shown, highlight(code, lexer, plain).splitlines(), strict=True
-    ):
-        kind = "line" if number == before + 1 else "line gap"
+    for (number, _), line in zip(shown, colored, strict=True):
+        gap = " gap" * (number > before + 1)
         rows.append(
-            f'<span class="{kind}" data-number="{number}">{line}\n</span>'
+            f'<span class="line{gap}" data-number="{number}">{line}\n</span>'
         )
         before = number
-    name = html.escape(path.relative_to(ROOT).as_posix())
     return (
-        f'<div class="source" data-search-exclude><p class="file">{name}</p>'
-        '<div class="language-python highlight"><pre tabindex="0"><code>'
+        '<div class="source" data-search-exclude><p class="file">'
+        f"{path.relative_to(ROOT).as_posix()}</p><div class="
+        '"language-python highlight"><pre tabindex="0"><code>'
         f"{''.join(rows)}</code></pre></div></div>"
     )

@@ -1,4 +1,4 @@
-"""Build the site into the folder `site`: `python -m scripts.docs.build`.
+"""Build the site into the folder `site`: `python -m scripts.build_site`.
 
 Fonts are cut out of packages and notebooks made from the pages; what can be
 wrong with a page stops the build. Arguments are those of `mkdocs build`.
