@@ -4,10 +4,10 @@ from html import escape
 
 from minitransformer.figures import svg
 
-COLUMN, ROW, WIDTH, HEIGHT = 130, 52, 112, 32  # pixels
+ROW, HEIGHT, GAP = 52, 32, 18  # pixels
 
 
-def diagram_svg(boxes, arrows, *, label):
+def diagram_svg(boxes, arrows, *, label, box_width=112):
     """Draw boxes on a grid, and arrows between them.
 
     Args:
@@ -20,6 +20,7 @@ def diagram_svg(boxes, arrows, *, label):
             that leaves sideways and goes along that column, as residual
             connections do.
         label: What the diagram shows, for those who cannot see it.
+        box_width: Width of a box in pixels; a column is a little wider.
 
     Returns:
         An `Svg`: a string that a notebook shows as a picture.
@@ -33,19 +34,20 @@ def diagram_svg(boxes, arrows, *, label):
 
     def place(column, row):
         return (
-            (column - min(columns)) * COLUMN + WIDTH / 2 + 8,
+            (column - min(columns)) * (box_width + GAP) + box_width / 2 + 8,
             (max(rows) - row) * ROW + HEIGHT / 2 + 8,
         )
 
     parts = []
     for name, (column, row, text, color) in boxes.items():
         x, y = place(column, row)
-        width, height = size(boxes[name])
+        width, height = size(boxes[name], box_width)
         if color is not None:
+            corner = height / 2 if text == "+" else 5
             parts.append(
                 f'<rect class="box box{color}" x="{x - width / 2:g}" '
                 f'y="{y - height / 2:g}" width="{width}" '
-                f'height="{height}" rx="{height / (2 if text == "+" else 6)}"/>'
+                f'height="{height}" rx="{corner:g}"/>'
             )
         parts.append(
             f'<text x="{x:g}" y="{y + 4:g}" text-anchor="middle">'
@@ -55,25 +57,27 @@ def diagram_svg(boxes, arrows, *, label):
         for name in (start, end):
             if name not in boxes:
                 raise ValueError(f"There is no box {name!r} for an arrow.")
-        points = route(boxes[start], boxes[end], along, place)
+        points = route(boxes[start], boxes[end], along, place, box_width)
         path = "L".join(f"{x:g} {y:g}" for x, y in points)
         parts.append(f'<path class="arrow" d="M{path}"/>')
         parts.append(head(*points[-2:]))
     width, height = place(max(columns), min(rows))
-    return svg(width + WIDTH / 2 + 8, height + HEIGHT / 2 + 8, label, parts)
+    return svg(
+        width + box_width / 2 + 8, height + HEIGHT / 2 + 8, label, parts
+    )
 
 
-def size(box):
+def size(box, box_width):
     """Give a box's width and height; a "+" is small and round."""
     if box[3] is None:
         return (8 * len(box[2]) + 8, 24) if box[2] else (0, 0)
-    return (24, 24) if box[2] == "+" else (WIDTH, HEIGHT)
+    return (24, 24) if box[2] == "+" else (box_width, HEIGHT)
 
 
-def route(start, end, along, place):
+def route(start, end, along, place, box_width):
     """List the corners of an arrow's way from one box to another."""
     (x0, y0), (x1, y1) = place(*start[:2]), place(*end[:2])
-    (w0, h0), (w1, h1) = size(start), size(end)
+    (w0, h0), (w1, h1) = size(start, box_width), size(end, box_width)
     if along:
         x = place(along[0], 0)[0]
         return [
@@ -92,7 +96,7 @@ def route(start, end, along, place):
 
 
 def head(before, tip):
-    """Draw an arrow's head: a triangle that points as its last part does."""
+    """Draw an arrow's head: a triangle along its last part."""
     (x0, y0), (x, y) = before, tip
     length = abs(x - x0) + abs(y - y0) or 1  # the last part is straight
     dx, dy = 7 * (x - x0) / length, 7 * (y - y0) / length
