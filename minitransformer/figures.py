@@ -114,7 +114,7 @@ def curve_svg(curves, *, x_label, y_label, label):
             f'<circle class="dot{i}" cx="{legend}" cy="14" r="5"/>'
             f'<text x="{legend + 10}" y="18">{escape(name)}</text>'
         )
-        legend += 34 + 7 * len(name)
+        legend += 28 + 6 * len(name)
     parts.append(
         f'<path class="axis" d="M{left} {top}V{height - bottom}'
         f'H{width - right}"/>'
