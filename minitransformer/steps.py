@@ -37,6 +37,15 @@ def make_optimizer(model, *, learning_rate, weight_decay=0.1, beta_2=0.99):
     return optimizer
 
 
+def random_streams(model, seed):
+    """List a model's Dropout states, each with a number of its own."""
+    return [
+        (variable, np.random.SeedSequence((seed, i)).generate_state(1)[0])
+        for i, variable in enumerate(model.non_trainable_variables)
+        if variable.path.endswith("seed_generator_state")
+    ]
+
+
 def compile_steps(
     model, optimizer, *, clip_norm, accumulate, seed, use_xla
 ):
@@ -58,11 +67,7 @@ def compile_steps(
     strategy = tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
     weights = model.trainable_variables
-    dropouts = [
-        (variable, np.random.SeedSequence((seed, i)).generate_state(1)[0])
-        for i, variable in enumerate(model.non_trainable_variables)
-        if variable.path.endswith("seed_generator_state")
-    ]
+    dropouts = random_streams(model, seed)
 
     @tf.function(jit_compile=use_xla, autograph=False)
     def gradients(inputs, targets, token_weights):
