@@ -1,19 +1,4 @@
-// models/gpt.py again, by the same names, one token at a time.
-
-// Read the file that scripts/export_gpt.py writes.
-export function load(buffer) {
-  const size = Number(new DataView(buffer).getBigUint64(0, true));
-  const header = new TextDecoder().decode(new Uint8Array(buffer, 8, size));
-  const { __metadata__, ...entries } = JSON.parse(header), arrays = {};
-  for (const name in entries) {
-    const [start, end] = entries[name].data_offsets;
-    const halves = new Uint16Array(buffer, 8 + size + start, (end - start) / 2);
-    // Put each bit at its place in a float32, whose exponents start 112 lower.
-    const bits = new Uint32Array(halves).map((h) => ((h & 0x8000) << 16) | ((h & 0x7fff) << 13));
-    arrays[name] = new Float32Array(bits.buffer).map((x) => x * 2 ** 112);
-  }
-  return new GPT(arrays, JSON.parse(__metadata__.gpt));
-}
+// minitransformer/models/gpt.py by the same names, one token at a time.
 
 // weights = softmax(scores / temperature); at 0 the largest takes all.
 export function softmax(scores, temperature = 1) {
@@ -23,7 +8,7 @@ export function softmax(scores, temperature = 1) {
   return powers.map((power) => power / total);
 }
 
-// Draw an index by its weight: each runs a race, at the speed of its weight.
+// Draw an index: all run a race, each as fast as its weight.
 export function sample(weights) {
   const speeds = weights.map((weight) => weight / -Math.log(Math.random()));
   return speeds.indexOf(Math.max(...speeds));
@@ -33,17 +18,27 @@ const add = (a, b) => (b ? a.map((x, i) => x + b[i]) : a);
 const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
 const gelu = (x) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 
-// Cut into equal parts: a vector into heads, a table into rows.
+// Cut a table into rows, or a vector into heads.
 function split(array, count) {
   const size = array.length / count;
   return Array.from({ length: count }, (_, i) => array.subarray(i * size, (i + 1) * size));
 }
 
-class GPT {
-  constructor(arrays, config) {
-    Object.assign(this, { arrays, config });
-    this.embedding = split(arrays["embedding/table"], config.vocab_size);
-    this.positions = split(arrays["positions/table"], config.max_len);
+export class GPT {
+  // Takes the file that scripts/export_gpt.py writes.
+  constructor(buffer) {
+    const size = Number(new DataView(buffer).getBigUint64(0, true));
+    const header = new TextDecoder().decode(new Uint8Array(buffer, 8, size));
+    const { __metadata__, ...entries } = JSON.parse(header);
+    for (const name in entries) {
+      const { shape, data_offsets: [start, end] } = entries[name];
+      const halves = new Uint16Array(buffer, 8 + size + start, (end - start) / 2);
+      // A float32 has the same bits further left; its exponent is 112 ahead.
+      const bits = new Uint32Array(halves).map((h) => ((h & 0x8000) << 16) | ((h & 0x7fff) << 13));
+      const array = new Float32Array(bits.buffer).map((x) => x * 2 ** 112);
+      this[name] = shape[1] ? split(array, shape[0]) : array;
+    }
+    this.config = JSON.parse(__metadata__.gpt);
     this.start_cache();
   }
 
@@ -53,19 +48,19 @@ class GPT {
     this.cache = Array.from({ length: this.config.num_layers }, () => ({ keys: [], values: [] }));
   }
 
-  // Read what is new in ids, and return the last one's logits.
+  // Read the new ids; returns logits. A full window keeps its last half.
   read(ids) {
     const { max_len } = this.config;
-    if (ids.length - this.begin > max_len) { // past its end, keep the last half
+    if (ids.length - this.begin > max_len) {
       this.start_cache();
       this.begin = ids.length - (max_len >> 1);
     }
-    for (const id of ids.slice(this.begin + this.weights.length)) this.logits = this.forward(id);
+    for (const id of ids.slice(this.begin + this.weights.length)) this.forward(id);
     return this.logits;
   }
 
   forward(id) {
-    let x = add(this.embedding[id], this.positions[this.weights.length]);
+    let x = add(this["embedding/table"][id], this["positions/table"][this.weights.length]);
     this.weights.push(this.cache.map((cache, i) => {
       const block = `decoder/block_${i}/`;
       let h = this.norm(x, block + "attention_norm");
@@ -77,38 +72,35 @@ class GPT {
       return weights;
     }));
     x = this.norm(x, "decoder/final_norm");
-    return this.embedding.map((row) => dot(row, x));
+    this.logits = this["embedding/table"].map((row) => dot(row, x));
   }
 
-  // Keys of later tokens are not there yet: nothing to mask.
+  // The cache ends with this token, so there is nothing to mask.
   attend(x, path, { keys, values }) {
-    const { num_heads } = this.config, head_dim = x.length / num_heads;
-    const query = split(this.dense(x, path + "query_dense"), num_heads);
-    keys.push(split(this.dense(x, path + "key_dense"), num_heads));
-    values.push(this.dense(x, path + "value_dense"));
-    const weights = query.map((q, head) =>
-      softmax(keys.map((key) => dot(q, key[head]) / Math.sqrt(head_dim))));
-    const heads = x.map((_, i) => // side by side, so i tells whose it is
-      weights[Math.floor(i / head_dim)].reduce((sum, w, j) => sum + w * values[j][i], 0));
+    const { num_heads } = this.config;
+    const [query, key, value] = ["query", "key", "value"].map((name) =>
+      split(this.dense(x, path + name + "_dense"), num_heads));
+    keys.push(key);
+    values.push(value);
+    const heads = ...
     return [this.dense(heads, path + "output_dense"), weights];
   }
 
   // y = x · kernel + bias
   dense(x, path) {
-    const kernel = this.arrays[path + "/kernel"], size = kernel.length / x.length;
-    const y = new Float32Array(size);
-    let k = 0;
-    for (const value of x) for (let j = 0; j < size; j++) y[j] += value * kernel[k++];
-    return add(y, this.arrays[path + "/bias"]);
+    const kernel = this[path + "/kernel"], y = new Float32Array(kernel[0].length);
+    kernel.forEach((row, i) => {
+      for (let j = 0; j < y.length; j++) y[j] += x[i] * row[j];
+    });
+    return add(y, this[path + "/bias"]);
   }
 
   // y = gain · (x − mean) / √(variance + ε) + bias
   norm(x, path) {
-    const gain = this.arrays[path + "/gain"];
     const mean = x.reduce((a, b) => a + b) / x.length;
     const centred = x.map((value) => value - mean);
     const deviation = Math.sqrt(dot(centred, centred) / x.length + 1e-5);
-    const y = centred.map((value, i) => (gain[i] * value) / deviation);
-    return add(y, this.arrays[path + "/bias"]);
+    const y = this[path + "/gain"].map((gain, i) => (gain * centred[i]) / deviation);
+    return add(y, this[path + "/bias"]);
   }
 }
