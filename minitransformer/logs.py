@@ -85,15 +85,15 @@ def read_log(folder):
     path = Path(folder) / LOG
     if not path.is_file():
         return []
-    rows = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            try:
-                numbers = {
-                    name: float(row[name]) if row[name] else None
-                    for name in COLUMNS
-                }
-                rows.append({**numbers, "step": int(row["step"])})
-            except (KeyError, TypeError, ValueError):
-                break
+    text, rows = path.read_text(encoding="utf-8"), []
+    whole = text[: text.rfind("\n") + 1]
+    for row in csv.DictReader(io.StringIO(whole)):
+        try:
+            numbers = {
+                name: float(row[name]) if row[name] else None
+                for name in COLUMNS
+            }
+            rows.append({**numbers, "step": int(row["step"])})
+        except (KeyError, TypeError, ValueError):
+            break
     return rows

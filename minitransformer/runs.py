@@ -73,16 +73,7 @@ def open_run(folder, given, defaults, *, resume, overwrite):
         raise ValueError("Give --resume or --overwrite, not both.")
     path = folder / SETTINGS
     if resume and path.is_file():
-        settings = read_settings(folder)
-        for name, value in given.items():
-            if name in settings and settings[name] != value:
-                flag = "--" + name.replace("_", "-")
-                raise ValueError(
-                    f"The run in {folder} was started with {flag} "
-                    f"{settings[name]}, not {value}: leave the flag out, "
-                    "or start another run with another --out."
-                )
-        return settings
+        return resumed_settings(folder, given)
     used = path.is_file()
     if used and not overwrite:
         raise ValueError(
@@ -98,6 +89,20 @@ def open_run(folder, given, defaults, *, resume, overwrite):
         delete_run(folder)
     settings = {**defaults, **given}
     write_settings(folder, settings)
+    return settings
+
+
+def resumed_settings(folder, given):
+    """Read a run's settings; those given must be the same."""
+    settings = read_settings(folder)
+    for name, value in given.items():
+        if name in settings and settings[name] != value:
+            flag = "--" + name.replace("_", "-")
+            raise ValueError(
+                f"The run in {folder} was started with {flag} "
+                f"{settings[name]}, not {value}: leave the flag out, or "
+                "start another run with another --out."
+            )
     return settings
 
 

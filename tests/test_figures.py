@@ -55,3 +55,34 @@ def test_ticks_are_round_and_a_handful(low, high):
     assert low <= min(values)
     assert max(values) <= high + 1e-9
     assert all(len(f"{value:g}") <= 5 for value in values)
+
+
+def test_a_notebook_shows_a_figure_as_a_picture():
+    figure = heatmap_svg([[0.5]], ["a"], ["b"], label="x")
+    assert figure._repr_svg_() == figure
+    assert isinstance(figure, str)
+
+
+def test_a_cell_shows_its_number_if_asked_to():
+    for digits, shown in ((None, []), (2, ["0.25", "0.75"])):
+        root = ET.fromstring(
+            heatmap_svg(
+                [[0.25, 0.75]], ["a"], ["b", "c"], label="x", digits=digits
+            )
+        )
+        texts = [t.text for t in root.iter(f"{SVG}text")]
+        assert [t for t in texts if t not in "abc"] == shown
+
+
+def test_four_curves_have_a_line_and_a_name_each():
+    curves = {f"curve {n}": [(0, n), (1, n + 1)] for n in range(4)}
+    root = ET.fromstring(
+        curve_svg(curves, x_label="x", y_label="y", label="four")
+    )
+    lines = [p.get("class") for p in root.iter(f"{SVG}polyline")]
+    assert lines == ["line0", "line1", "line2", "line3"]
+    names = [t for t in root.iter(f"{SVG}text") if t.text in curves]
+    places = [float(t.get("x")) for t in names]
+    assert len(places) == 4
+    assert places == sorted(places)
+    assert places[-1] < 640

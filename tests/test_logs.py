@@ -1,5 +1,7 @@
 import csv
 
+import pytest
+
 from minitransformer.logs import COLUMNS, Log, read_log
 
 
@@ -23,3 +25,13 @@ def test_the_log_is_cut_back_to_the_checkpoint(tmp_path):
     assert rows[-1]["seconds"] == "2.25"
     assert rows[-1]["valid_loss"] == ""
     assert [r["step"] for r in read_log(tmp_path)] == [10, 20, 30]
+
+
+@pytest.mark.parametrize("cut", range(1, 40, 6))
+def test_a_line_that_was_cut_short_is_left_out(tmp_path, cut):
+    log = Log(tmp_path, 0)
+    for step in (10, 20):
+        log.add(row(step))
+    text = (tmp_path / "log.csv").read_text()
+    (tmp_path / "log.csv").write_text(text[:-cut])
+    assert [r["step"] for r in read_log(tmp_path)] == [10]

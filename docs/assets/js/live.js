@@ -2,50 +2,49 @@
 import { GPT, sample, softmax } from "./gpt.js";
 
 const LAST = 24; // tokens on a map
-const visible = (c) => ({ " ": "␣", "\n": "⏎" })[c] ?? c;
-const escape = (c) => `&#${visible(c).codePointAt()};`;
-const START = `<button name="go">Start the model (1.6 MB)</button><output name="status"></output>`;
-const UI = `<label>Prompt <textarea name="prompt">The function </textarea></label>
-<button name="go">Continue</button> <button name="one">One token</button>
-<label>Temperature <input name="heat" type="range" max="2" step="0.1" value="0.8"><b></b></label>
-<output name="status">Loading …</output><output name="spoken"></output>
-<p tabindex="0"><span></span><mark></mark></p>
-<section><h4>Next character</h4><ol></ol></section>
-<section><h4>Attention</h4><div></div></section>
-<figure><div></div><div></div><canvas></canvas><figcaption></figcaption></figure>`;
 
-document.querySelectorAll("[data-live-gpt]").forEach((root) => offer(root, ""));
-
-function build(root, html) {
-  root.innerHTML = `<fieldset>${html}</fieldset>`;
-  return root.firstChild.elements;
-}
-
-function offer(root, problem) {
-  const { go, status } = build(root, START);
-  status.value = problem;
-  if (problem) go.focus();
-  go.onclick = () => start(root).catch((error) =>
-    offer(root, `The model could not be loaded (${error.message}): try again.`));
-}
-
-async function start(root) {
-  const { prompt, go, one, heat, status, spoken } = build(root, UI);
-  const [shown, given, made, next, heads, queries, keys, large, caption] =
+for (const root of document.querySelectorAll("[data-live-gpt]")) {
+  root.innerHTML = `<fieldset>
+<label>Prompt <textarea name="prompt">The function </textarea></label>
+<button name="go">Start the model (1.6 MB)</button> <button name="one">One token</button>
+<label>Temperature <b></b><input name="heat" type="range" max="2" step="0.1" value="0.8"></label>
+<output name="status"></output><output name="spoken"></output>
+<p tabindex="0"><span></span><mark></mark></p><ol aria-label="Next character"></ol>
+<div></div><figure><div></div><div></div><canvas></canvas><figcaption></figcaption></figure>
+</fieldset>`;
+  const { prompt, go, one, heat, status, spoken } = root.firstChild.elements;
+  const [shown, given, made, next, heads, rows, columns, large, caption] =
     root.querySelectorAll("b, span, mark, ol, div, canvas, figcaption");
-  go.focus();
-  const answer = await fetch(root.dataset.liveGpt + "/weights.safetensors");
-  if (!answer.ok) throw Error(answer.status);
-  const model = new GPT(await answer.arrayBuffer());
-  const { characters, num_heads, num_layers } = model.config;
-  let ids, logits, running, chosen = 0;
+  let model, characters, ids, weights, running, chosen;
+
+  async function load() {
+    root.className = "on";
+    status.value = "Loading …";
+    try {
+      const answer = await fetch(root.dataset.liveGpt + "/weights.safetensors");
+      if (!answer.ok) throw Error(answer.status);
+      model = new GPT(await answer.arrayBuffer());
+    } catch (error) {
+      root.className = "";
+      status.value = `The model could not be loaded (${error.message}): try again.`;
+      return;
+    }
+    const { num_heads, num_layers } = model.config;
+    ({ characters } = model.config);
+    for (let layer = 1; layer <= num_layers; layer++)
+      for (let head = 1; head <= num_heads; head++)
+        heads.innerHTML += `<button><canvas></canvas>layer ${layer} head ${head}</button>`;
+    chosen = heads.firstChild;
+    go.textContent = "Continue";
+    begin();
+  }
 
   function begin() {
     const text = [...prompt.value], id = (c) => characters.indexOf(c);
     const unknown = text.filter((c) => id(c) < 1);
     status.value = unknown.length ? `The model never saw ${unknown.join(" ")}: left out.` : "";
     ids = text.map(id).filter((i) => i > 0);
-    if (!ids.length) ids = [1]; // it must begin somewhere
+    if (!ids.length) ids = [1]; // it needs something to go on from
     given.textContent = ids.map((i) => characters[i]).join("");
     made.textContent = "";
     running = false;
@@ -54,58 +53,71 @@ async function start(root) {
   }
 
   function read() {
-    logits = model.read(ids);
+    model.read(ids);
     showNext();
     [...heads.children].forEach((button, i) => draw(button.firstChild, i));
-    enlarge();
+    choose(chosen);
+    rows.innerHTML = columns.innerHTML = ids.slice(-model.weights.slice(-LAST).length).map(label).join("");
+  }
+
+  function label(id) {
+    const c = { " ": "␣", "\n": "⏎" }[characters[id]] ?? characters[id];
+    return `<b>&#${c.codePointAt()};</b>`;
   }
 
   function showNext() {
-    const weights = softmax(logits, +heat.value);
     shown.textContent = heat.value;
-    const order = [...logits.keys()].sort((a, b) => logits[b] - logits[a]).slice(0, 10);
-    next.innerHTML = order.map((id) => {
+    if (!model) return;
+    const { logits } = model;
+    weights = softmax(logits, +heat.value);
+    const order = [...weights.keys()].sort((a, b) => logits[b] - logits[a]);
+    next.innerHTML = order.slice(0, 10).map((id) => {
       const percent = (100 * weights[id]).toFixed(1) + "%";
-      return `<li><b>${escape(characters[id])}</b><i style="width:${percent}"></i>${percent}</li>`;
+      return `<li>${label(id)}<i style="width:${percent}"></i>${percent}</li>`;
     }).join("");
   }
 
-  // A row for each of the last queries, a column for each key.
+  // Head i: a row for each of the last queries, a column for each key.
   function draw(canvas, i) {
-    const rows = model.weights.slice(-LAST), brush = canvas.getContext("2d");
+    const brush = canvas.getContext("2d");
     canvas.width = canvas.height = LAST; // wipes it, too
     brush.fillStyle = getComputedStyle(canvas).color;
-    rows.forEach((row, y) => row.flat()[i].slice(-y - 1).forEach((weight, x) => {
-      brush.globalAlpha = weight;
-      brush.fillRect(x, y, 1, 1);
-    }));
+    model.weights.slice(-LAST).forEach((layers, y) =>
+      layers.flat()[i].slice(-y - 1).forEach((weight, x) => {
+        brush.globalAlpha = weight;
+        brush.fillRect(x, y, 1, 1);
+      }));
   }
 
-  function enlarge() {
-    draw(large, chosen);
-    const last = ids.slice(-LAST)...
-    queries.innerHTML = keys.innerHTML = ids.slice(-LAST).map(…)
-    caption.textContent = `${heads.children[chosen].textContent}: `
+  function choose(button) {
+    chosen?.removeAttribute("aria-pressed") ...
+    chosen = button
+    draw(large, [...heads.children].indexOf(chosen));
+    caption.textContent = `${chosen.textContent}: …`;
   }
 
   function append() {
-    const id = sample(softmax(logits, +heat.value));
+    const id = sample(weights);
     ids.push(id);
     made.append(characters[id]);
     read();
+    return characters[id];
   }
 
   go.onclick = async () => {
+    if (!model) return load();
     running = !running;
-    const before = made.textContent.length;
-    go.textContent = "Stop"
-    while (running) { append(); await new Promise(requestAnimationFrame); }
+    let text = "";
+    while (running) {
+      go.textContent = "Stop";
+      text += append();
+      await new Promise(requestAnimationFrame);
+    }
     go.textContent = "Continue";
-    spoken.value = made.textContent.slice(before);
+    spoken.value = text;
   };
-  one.onclick = () => { append(); spoken.value = …}
+  one.onclick = () => (spoken.value = append());
   heat.oninput = showNext;
-  prompt.oninput = begin;
-  heads.onclick = heads.onfocusin
-  begin();
+  prompt.oninput = () => model && begin();
+  heads.onclick = heads.onfocusin = (event) => choose(event.target.closest("button"))
 }
