@@ -27,7 +27,7 @@ def test_the_log_is_cut_back_to_the_checkpoint(tmp_path):
     assert [r["step"] for r in read_log(tmp_path)] == [10, 20, 30]
 
 
-@pytest.mark.parametrize("cut", range(1, 40, 6))
+@pytest.mark.parametrize("cut", range(1, 20, 6))
 def test_a_line_that_was_cut_short_is_left_out(tmp_path, cut):
     log = Log(tmp_path, 0)
     for step in (10, 20):
