@@ -1,123 +1,105 @@
-// A GPT to try, in each <div data-live-gpt="folder of its weights">.
+// A GPT to try, in the page's <div data-live-gpt="folder of the weights">.
 import { GPT, sample, softmax } from "./gpt.js";
 
 const LAST = 24; // tokens on a map
-
-for (const root of document.querySelectorAll("[data-live-gpt]")) {
-  root.innerHTML = `<fieldset>
-<label>Prompt <textarea name="prompt">The function </textarea></label>
-<button name="go">Start the model (1.6 MB)</button> <button name="one">One token</button>
-<label>Temperature <b></b><input name="heat" type="range" max="2" step="0.1" value="0.8"></label>
-<output name="status"></output><output name="spoken"></output>
-<p tabindex="0"><span></span><mark></mark></p><ol aria-label="Next character"></ol>
-<div></div><figure><div></div><div></div><canvas></canvas><figcaption></figcaption></figure>
+const root = document.querySelector("[data-live-gpt]");
+root.innerHTML = `<fieldset>
+<label>Text <textarea name=text>The function </textarea></label>
+<button name=go>Start the model (1.6 MB)</button> <button name=one>One token</button>
+<label>Temperature <b></b><input name=heat type=range max=2 step=0.1 value=0.8></label>
+<output name=status></output><output name=spoken></output>
+<ol aria-label="Next character"></ol><div role=radiogroup aria-label=Attention></div>
+<figure role=img aria-label="Rows look at columns"><div></div><div></div><canvas></canvas></figure>
 </fieldset>`;
-  const { prompt, go, one, heat, status, spoken } = root.firstChild.elements;
-  const [shown, given, made, next, heads, rows, columns, large, caption] =
-    root.querySelectorAll("b, span, mark, ol, div, canvas, figcaption");
-  let model, characters, ids, weights, running, chosen;
+const { elements } = root.firstChild, { text, go, one, heat, status, spoken } = elements;
+const [shown, next, heads, rows, columns, large] =
+  root.querySelectorAll("b, ol, div, canvas");
+let model, ids, weights, running;
 
-  async function load() {
-    root.className = "on";
-    status.value = "Loading …";
-    try {
-      const answer = await fetch(root.dataset.liveGpt + "/weights.safetensors");
-      if (!answer.ok) throw Error(answer.status);
-      model = new GPT(await answer.arrayBuffer());
-    } catch (error) {
-      root.className = "";
-      status.value = `The model could not be loaded (${error.message}): try again.`;
-      return;
-    }
-    const { num_heads, num_layers } = model.config;
-    ({ characters } = model.config);
-    for (let layer = 1; layer <= num_layers; layer++)
-      for (let head = 1; head <= num_heads; head++)
-        heads.innerHTML += `<button><canvas></canvas>layer ${layer} head ${head}</button>`;
-    chosen = heads.firstChild;
-    go.textContent = "Continue";
-    begin();
-  }
+go.onclick = () =>
+  start().catch(() => (status.value = "The model could not be loaded: try again."));
 
-  function begin() {
-    const text = [...prompt.value], id = (c) => characters.indexOf(c);
-    const unknown = text.filter((c) => id(c) < 1);
-    status.value = unknown.length ? `The model never saw ${unknown.join(" ")}: left out.` : "";
-    ids = text.map(id).filter((i) => i > 0);
-    if (!ids.length) ids = [1]; // it needs something to go on from
-    given.textContent = ids.map((i) => characters[i]).join("");
-    made.textContent = "";
-    running = false;
-    model.start_cache();
-    read();
-  }
+async function start() {
+  status.value = "Loading …";
+  const file = await fetch(root.dataset.liveGpt + "/weights.safetensors");
+  model = new GPT(await file.arrayBuffer());
+  heads.innerHTML = "";
+  for (let i = 1; i <= model.num_layers; i++)
+    for (let j = 1; j <= model.num_heads; j++)
+      heads.innerHTML += `<label><canvas></canvas><input type=radio name=head>layer ${i} head ${j}</label>`;
+  elements.head[0].checked = true;
+  heads.onchange = drawHeads;
+  one.onclick = () => (running = false) || write();
+  heat.oninput = drawNext;
+  text.oninput = begin;
+  go.onclick = () => (running = !running) && write();
+  go.textContent = "Continue";
+  begin();
+}
 
-  function read() {
-    model.read(ids);
-    showNext();
-    [...heads.children].forEach((button, i) => draw(button.firstChild, i));
-    choose(chosen);
-    rows.innerHTML = columns.innerHTML = ids.slice(-model.weights.slice(-LAST).length).map(label).join("");
-  }
+function begin() {
+  const typed = [...text.value], id = (c) => model.characters.indexOf(c);
+  const unknown = new Set(typed.filter((c) => id(c) < 1));
+  status.value = unknown.size ? `The model never saw ${[...unknown].join(" ")}: left out.` : "";
+  ids = typed.map(id).filter((i) => i > 0);
+  if (!ids.length) ids = [1]; // something to go on from
+  running = false;
+  model.start_cache();
+  draw();
+}
 
-  function label(id) {
-    const c = { " ": "␣", "\n": "⏎" }[characters[id]] ?? characters[id];
-    return `<b>&#${c.codePointAt()};</b>`;
-  }
-
-  function showNext() {
-    shown.textContent = heat.value;
-    if (!model) return;
-    const { logits } = model;
-    weights = softmax(logits, +heat.value);
-    const order = [...weights.keys()].sort((a, b) => logits[b] - logits[a]);
-    next.innerHTML = order.slice(0, 10).map((id) => {
-      const percent = (100 * weights[id]).toFixed(1) + "%";
-      return `<li>${label(id)}<i style="width:${percent}"></i>${percent}</li>`;
-    }).join("");
-  }
-
-  // Head i: a row for each of the last queries, a column for each key.
-  function draw(canvas, i) {
-    const brush = canvas.getContext("2d");
-    canvas.width = canvas.height = LAST; // wipes it, too
-    brush.fillStyle = getComputedStyle(canvas).color;
-    model.weights.slice(-LAST).forEach((layers, y) =>
-      layers.flat()[i].slice(-y - 1).forEach((weight, x) => {
-        brush.globalAlpha = weight;
-        brush.fillRect(x, y, 1, 1);
-      }));
-  }
-
-  function choose(button) {
-    chosen?.removeAttribute("aria-pressed") ...
-    chosen = button
-    draw(large, [...heads.children].indexOf(chosen));
-    caption.textContent = `${chosen.textContent}: …`;
-  }
-
-  function append() {
+async function write() {
+  const before = text.value.length;
+  do {
+    go.textContent = running ? "Stop" : "Continue";
     const id = sample(weights);
     ids.push(id);
-    made.append(characters[id]);
-    read();
-    return characters[id];
-  }
+    text.value += model.characters[id];
+    text.scrollTop = text.scrollHeight;
+    draw();
+    await new Promise(requestAnimationFrame);
+  } while (running);
+  go.textContent = "Continue";
+  spoken.value = text.value.slice(before);
+}
 
-  go.onclick = async () => {
-    if (!model) return load();
-    running = !running;
-    let text = "";
-    while (running) {
-      go.textContent = "Stop";
-      text += append();
-      await new Promise(requestAnimationFrame);
-    }
-    go.textContent = "Continue";
-    spoken.value = text;
-  };
-  one.onclick = () => (spoken.value = append());
-  heat.oninput = showNext;
-  prompt.oninput = () => model && begin();
-  heads.onclick = heads.onfocusin = (event) => choose(event.target.closest("button"))
+function draw() {
+  model.read(ids);
+  drawNext();
+  drawHeads();
+  rows.innerHTML = columns.innerHTML = ids.slice(model.begin).slice(-LAST).map(label).join("");
+}
+
+function label(id) {
+  const code = model.characters[id].codePointAt();
+  return `<b>&#${{ 10: 0x23ce, 32: 0x2423 }[code] ?? code};</b>`; // ⏎ and ␣
+}
+
+function drawNext() {
+  shown.textContent = heat.value;
+  weights = softmax(model.logits, +heat.value);
+  const order = [...weights.keys()].sort((a, b) => model.logits[b] - model.logits[a]);
+  next.innerHTML = order.slice(0, 10).map((id) => {
+    const share = (100 * weights[id]).toFixed(1) + "%";
+    return `<li>${label(id)}<i style=width:${share}></i>${share}</li>`;
+  }).join("");
+}
+
+function drawHeads() {
+  elements.head.forEach((radio, i) => {
+    drawHead(radio.previousSibling, i);
+    if (radio.checked) drawHead(large, i);
+  });
+}
+
+// Head i: the last queries are its rows, their keys its columns.
+function drawHead(canvas, i) {
+  const brush = canvas.getContext("2d");
+  canvas.width = canvas.height = LAST; // wipes it, too
+  brush.fillStyle = getComputedStyle(canvas).color;
+  model.weights.slice(-LAST).forEach((layers, y) =>
+    layers.flat()[i].slice(-y - 1).forEach((weight, x) => {
+      brush.globalAlpha = weight;
+      brush.fillRect(x, y, 1, 1);
+    }));
 }
