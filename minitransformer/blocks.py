@@ -91,8 +91,8 @@ class DecoderBlock(layers.Layer):
     Args:
         cross_attention: Whether there is a source to look at. A GPT has
             none.
-        d_model, num_heads, d_ff, norm_first, dropout_rate, activation,
-        use_bias, epsilon: As for `EncoderBlock`.
+        d_model, num_heads, d_ff, norm_first: As for `EncoderBlock`.
+        dropout_rate, activation, use_bias, epsilon: As for it, too.
 
     Call arguments:
         x: `(batch, target, d_model)`.

@@ -146,7 +146,7 @@ def show(kind, data):
     """Write an output as HTML, without a button to copy it."""
     if kind == "svg":
         return f"<figure>{data}</figure>"
-    return f'<pre class="output" tabindex="0">{html.escape(data)}</pre>'
+    return f'<pre class="output" tabindex="0" >{html.escape(data)}</pre>'
 
 
 @fence
@@ -174,7 +174,7 @@ def formatter(source, options, md):
         )
     else:
         parts.insert(0, code)
-    return f'<div class="cell" data-search-exclude>{"".join(parts)}</div>'
+    return f'<section class="cell" data-search-exclude>{"".join(parts)}</section>'
 
 
 def validator(language, inputs, options, attrs, md):

@@ -41,7 +41,9 @@ class Rows(Treeprocessor):
             )
             stash = self.md.htmlStash.rawHtmlBlocks
             raw = stash[int(match[1])] if match else ""
-            if raw.startswith(('<div class="source"', '<div class="cell"')):
+            if raw.startswith(
+                ('<section class="source"', '<section class="cell"')
+            ):
                 if prose or row is None:  # else the last row's code goes on
                     row = Element("div", {"class": "row"})
                     root.insert(

@@ -20,7 +20,7 @@ INSTALL = (
 def prose(text):
     """Turn our Markdown into a notebook's."""
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S)
-    text = re.sub(r"^</?div[^>]*>\n?", "", text, flags=re.M)
+    text = re.sub(r"^(</?(div|script)[^>]*>)+\n?", "", text, flags=re.M)
     text = re.sub(r"</?p[^>]*>", "", text)
     text = re.sub(r"^::: (\S+)$", r"`help(\1)`", text, flags=re.M)
     text = re.sub(
@@ -59,6 +59,10 @@ def convert(page):
         at, code = fence.end(), fence["code"]
         if fence["kind"].startswith("python run"):
             key = next_key(key, code)
+            if key not in stored:
+                raise SystemExit(
+                    f"{page}: run `python -m scripts.docs.cells` first."
+                )
             outputs = [output(*pair) for pair in stored[key]["outputs"]]
             parts.append(v4.new_code_cell(code.rstrip(), outputs=outputs))
             continue

@@ -128,8 +128,8 @@ def formatter(source, options, md):
         )
         before = number
     return (
-        '<div class="source" data-search-exclude><p class="file">'
+        '<section class="source" data-search-exclude><p class="file">'
         f"{path.relative_to(ROOT).as_posix()}</p><div class="
         '"language-python highlight"><pre tabindex="0"><code>'
-        f"{''.join(rows)}</code></pre></div></div>"
+        f"{''.join(rows)}</code></pre></div></section>"
     )
