@@ -111,7 +111,7 @@ def open_page(browser, served, page, **options):
     )
     tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.on("response", lambda r: loaded.update({r.url: r}))
-    tab.goto(f"{served}/{address(page)}", wait_until="networkidle")
+    tab.goto(f"{served}/{address(page)}", wait_until="load")
     return tab, errors, loaded
 
 

@@ -35,8 +35,9 @@ FENCE = re.compile(
 
 
 def pages():
-    """List the files of all pages."""
-    return sorted(DOCS.rglob("*.md"))
+    """List the files of all pages; decisions are for developers."""
+    found = sorted(DOCS.rglob("*.md"))
+    return [path for path in found if path.parent.name != "decisions"]
 
 
 def modules(code):

@@ -1,4 +1,4 @@
-// A GPT to try, in the page's <div data-live-gpt="folder of the weights">.
+// A GPT to try, in the page's <div data-live-gpt="folder">.
 import { GPT, sample, softmax } from "./gpt.js";
 
 const LAST = 24; // tokens on a map
@@ -11,13 +11,14 @@ root.innerHTML = `<fieldset>
 <ol aria-label="Next character"></ol><div role=radiogroup aria-label=Attention></div>
 <figure role=img aria-label="Rows look at columns"><div></div><div></div><canvas></canvas></figure>
 </fieldset>`;
-const { elements } = root.firstChild, { text, go, one, heat, status, spoken } = elements;
+const { text, go, one, heat, status, spoken } = root.firstChild.elements;
 const [shown, next, heads, rows, columns, large] =
   root.querySelectorAll("b, ol, div, canvas");
+const radios = heads.getElementsByTagName("input");
 let model, ids, weights, running;
 
 go.onclick = () =>
-  start().catch(() => (status.value = "The model could not be loaded: try again."));
+  start().catch(() => (status.value = "It could not be loaded: try again."));
 
 async function start() {
   status.value = "Loading …";
@@ -27,7 +28,7 @@ async function start() {
   for (let i = 1; i <= model.num_layers; i++)
     for (let j = 1; j <= model.num_heads; j++)
       heads.innerHTML += `<label><canvas></canvas><input type=radio name=head>layer ${i} head ${j}</label>`;
-  elements.head[0].checked = true;
+  radios[0].checked = true;
   heads.onchange = drawHeads;
   one.onclick = () => (running = false) || write();
   heat.oninput = drawNext;
@@ -40,7 +41,7 @@ async function start() {
 function begin() {
   const typed = [...text.value], id = (c) => model.characters.indexOf(c);
   const unknown = new Set(typed.filter((c) => id(c) < 1));
-  status.value = unknown.size ? `The model never saw ${[...unknown].join(" ")}: left out.` : "";
+  status.value = unknown.size ? `Never seen, left out: ${[...unknown].join(" ")}` : "";
   ids = typed.map(id).filter((i) => i > 0);
   if (!ids.length) ids = [1]; // something to go on from
   running = false;
@@ -86,7 +87,7 @@ function drawNext() {
 }
 
 function drawHeads() {
-  elements.head.forEach((radio, i) => {
+  [...radios].forEach((radio, i) => {
     drawHead(radio.previousSibling, i);
     if (radio.checked) drawHead(large, i);
   });
@@ -95,7 +96,7 @@ function drawHeads() {
 // Head i: the last queries are its rows, their keys its columns.
 function drawHead(canvas, i) {
   const brush = canvas.getContext("2d");
-  canvas.width = canvas.height = LAST; // wipes it, too
+  canvas.width = canvas.height = LAST; // wipes it
   brush.fillStyle = getComputedStyle(canvas).color;
   model.weights.slice(-LAST).forEach((layers, y) =>
     layers.flat()[i].slice(-y - 1).forEach((weight, x) => {
