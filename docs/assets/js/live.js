@@ -18,7 +18,7 @@ const radios = heads.getElementsByTagName("input");
 let model, ids, weights, running;
 
 go.onclick = () =>
-  start().catch(() => (status.value = "It could not be loaded: try again."));
+  start().catch(() => (status.value = "It did not load: try again."));
 
 async function start() {
   status.value = "Loading …";
@@ -73,7 +73,7 @@ function draw() {
 
 function label(id) {
   const code = model.characters[id].codePointAt();
-  return `<b>&#${{ 10: 0x23ce, 32: 0x2423 }[code] ?? code};</b>`; // ⏎ and ␣
+  return `<b>&#${{ 10: 0x23ce, 32: 0x2423 }[code] ?? code};</b>`;
 }
 
 function drawNext() {
