@@ -100,7 +100,7 @@ def test_the_notebook_of_each_page_is_in_the_site(site):
         assert (site / "notebooks" / f"{page}.ipynb").is_file()
 
 
-def open_page(browser, served, page, **options):
+def open_page(browser, served, page, until="load", **options):
     """Open a page; return it with its errors and all that it loaded."""
     context = browser.new_context(**options)
     tab = context.new_page()
@@ -111,22 +111,23 @@ def open_page(browser, served, page, **options):
     )
     tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.on("response", lambda r: loaded.update({r.url: r}))
-    tab.goto(f"{served}/{address(page)}", wait_until="load")
+    tab.goto(f"{served}/{address(page)}", wait_until=until)
     return tab, errors, loaded
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_in_the_browser(browser, served, page):
-    for scheme in ("light", "dark"):
+    # The first time, wait for all that comes later, such as the search.
+    for scheme, until in (("light", "networkidle"), ("dark", "load")):
         tab, errors, loaded = open_page(
-            browser, served, page, color_scheme=scheme,
+            browser, served, page, until, color_scheme=scheme,
             viewport={"width": 1280, "height": 900},
         )  # fmt: skip
         assert not errors
         assert all(
             url.startswith((served, "data:", "blob:")) for url in loaded
         )
-        weight = sum(len(r.body()) for r in loaded.values() if r.ok)
+        weight = sum(len(r.body()) for r in list(loaded.values()) if r.ok)
         assert weight <= (600_000 if page == "index" else 1_000_000)
 
         found = Axe().run(tab).response["violations"]

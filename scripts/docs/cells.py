@@ -112,6 +112,7 @@ def run_page(page):
     import keras
     import tensorflow as tf
 
+    keras.utils.clear_session()  # names begin anew, too
     # Other numbers each time, so that the test finds a cell without a seed.
     keras.utils.set_random_seed(random.SystemRandom().randrange(2**31))
     versions = platform.python_version(), tf.__version__, keras.__version__
