@@ -56,7 +56,7 @@ def sources(page):
 def test_every_line_of_a_module_stands_on_its_page(module):
     page = page_of(module)
     assert page.is_file(), (
-        f"step 3 of CONTRIBUTING: write {page.relative_to(ROOT)}"
+        f"step 2 of CONTRIBUTING: write {page.relative_to(ROOT)}"
     )
     missing = source.code_lines(module)
     for path, shown in sources(page):

@@ -95,6 +95,30 @@ def test_the_type_stub_lists_the_same_names():
     assert names == expected
 
 
+# Modules whose tests stand in a file of another name.
+TESTED_IN = {
+    "characters": "tokenizers", "sentencepieces": "tokenizers",
+    "steps": "training", "sampling": "generation",
+    "compilation": "generation", "commands": "scripts",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: p.stem)
+def test_a_module_brings_tests_a_mutant_and_a_line_of_the_changelog(path):
+    name = TESTED_IN.get(path.stem, path.stem)
+    test = ROOT / "tests" / f"test_{name}.py"
+    assert test.is_file(), f"step 3 of CONTRIBUTING: write {test.name}"
+    if path.stem != "compilation":  # it works or it does not
+        planted = (ROOT / "tests" / "mutants.py").read_text("utf-8")
+        assert f'{path.name}"' in planted, (
+            f"step 3 of CONTRIBUTING: plant a mistake in {path.name}"
+        )
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert f"`{path.stem}`" in changes or f"{path.stem}`" in changes, (
+        f"step 4 of CONTRIBUTING: name {path.stem} in CHANGELOG.md"
+    )
+
+
 def test_versions_agree():
     version = minitransformer.__version__
     for name in ("CITATION.cff", "CHANGELOG.md"):
