@@ -146,7 +146,7 @@ def test_ruff_finds_nothing():
 def test_the_gate_runs_the_readmes_own_commands():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    for name in ("train", "test"):
+    for name in ("train", "test", "docs"):
         command = re.search(
             rf"<!-- command: {name} -->\n```bash\n(.+)\n```", readme
         )
