@@ -201,3 +201,56 @@ def test_a_print_of_the_site_names_its_licences(site):
     assert "SIL Open Font License" in Path(site / "index.html").read_text(
         "utf-8"
     )
+
+
+def test_the_softmax_widget_masks_before_the_softmax(browser, served):
+    tab, errors, _ = open_page(browser, served, "modules/attention")
+    widget = tab.locator("[data-widget=softmax]")
+
+    def shares():
+        return [
+            float(text) for text in widget.locator("b").all_inner_texts()
+        ]
+
+    assert shares() == [0.665, 0.245, 0.09]
+    widget.get_by_role("button").first.focus()
+    tab.keyboard.press("Space")
+    assert shares()[0] == 0
+    assert sum(shares()) == pytest.approx(1, abs=0.002)
+    for button in widget.get_by_role("button").all()[1:]:
+        button.click()
+    assert shares() == [0, 0, 0]  # nothing to see, nothing read
+    widget.get_by_role("button").nth(1).click()
+    widget.get_by_role("button").nth(2).click()
+    before = shares()
+    widget.get_by_role("slider").first.focus()  # the temperature
+    for _ in range(5):
+        tab.keyboard.press("ArrowRight")
+    assert before[2] < shares()[2] < 0.5
+    assert not errors
+    tab.context.close()
+
+
+def test_the_mask_widget_shows_what_may_be_seen(browser, served):
+    tab, errors, _ = open_page(browser, served, "modules/masks")
+    widget = tab.locator("[data-widget=mask]")
+    buttons = widget.get_by_role("button")
+
+    def mask():
+        cells = [int(text) for text in buttons.all_inner_texts()]
+        return [cells[i : i + 6] for i in range(0, 36, 6)]
+
+    causal = [[int(j <= i) for j in range(6)] for i in range(6)]
+    assert mask() == [
+        [c * (j < 4) for j, c in enumerate(row)] for row in causal
+    ]
+    widget.get_by_label("causal").focus()
+    tab.keyboard.press("Space")
+    assert mask() == causal
+    buttons.first.focus()
+    tab.keyboard.press("Enter")  # the first token may now see nothing
+    weights = widget.locator("table").nth(1).locator("td")
+    assert weights.all_inner_texts()[1:7] == ["0"] * 6
+    assert tab.evaluate("document.activeElement.textContent") == "0"
+    assert not errors
+    tab.context.close()
