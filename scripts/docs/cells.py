@@ -7,7 +7,8 @@ site is built; `tests/test_pages.py` runs all again and compares. A cell's key
 covers the page's cells up to it and the modules that they import. `python run
 recorded` is for cells that time, train or read the corpus: their versions are
 shown, and only the words of their output are compared. `python run folded`
-hides the code behind a click: for figures.
+hides the code behind a click: for figures. To record a page anew, delete its
+file in `docs/outputs` first.
 """
 
 import argparse
@@ -148,7 +149,7 @@ def show(kind, data):
     """Write an output as HTML, without a button to copy it."""
     if kind == "svg":
         return f"<figure>{data}</figure>"
-    return f'<pre class="output" tabindex="0" >{html.escape(data)}</pre>'
+    return f'<pre class="output" tabindex="0">{html.escape(data)}</pre>'
 
 
 @fence
