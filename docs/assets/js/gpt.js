@@ -35,7 +35,7 @@ export class GPT {
     for (const name in entries) {
       const { shape, data_offsets: [start, end] } = entries[name];
       const halves = new Uint16Array(buffer, 8 + size + start, (end - start) / 2);
-      // At a float32's places, the exponent is 112 lower.
+      // At a float32's places, the exponent's bits count from 112 lower.
       const bits = new Uint32Array(halves).map((h) => ((h << 16) >> 3) & 0x8fffe000);
       const array = new Float32Array(bits.buffer).map((x) => x * 2 ** 112);
       this[name] = shape[1] ? split(array, shape[0]) : array;
@@ -73,7 +73,7 @@ export class GPT {
     this.logits = this["embedding/table"].map((row) => dot(row, x));
   }
 
-  // No mask: later keys are not there yet.
+  // No later key is in the cache yet: nothing to mask.
   attend(x, path, keys, values) {
     const query = split(this.dense(x, path + "query_dense"), this.num_heads);
     keys.push(split(this.dense(x, path + "key_dense"), this.num_heads));

@@ -29,7 +29,7 @@ async function start() {
     for (let j = 1; j <= model.num_heads; j++)
       heads.innerHTML += `<label><canvas></canvas><input type=radio name=head>layer ${i} head ${j}</label>`;
   radios[0].checked = true;
-  heads.onchange = heads.ontransitionend = drawHeads; // of colours
+  heads.onchange = drawHeads;
   one.onclick = () => (running = false) || write();
   heat.oninput = drawNext;
   text.oninput = begin;
@@ -73,7 +73,7 @@ function draw() {
 
 function label(id) {
   const code = model.characters[id].codePointAt();
-  return `<b>&#${{ 10: 9166, 32: 9251 }[code] ?? code};</b>`;
+  return `<b>&#${{ 10: 0x23ce, 32: 0x2423 }[code] ?? code};</b>`;
 }
 
 function drawNext() {

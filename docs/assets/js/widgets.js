@@ -55,7 +55,7 @@ let widgets = 0;
 function maskWidget(root) {
   const tokens = root.dataset.tokens.split(","), n = tokens.length, group = "mask-" + widgets++;
   let kind = "both", real = tokens.filter((t) => t !== "<pad>").length, mask = [];
-  const grid = make("table", { class: "grid" }), shares = make("table", { class: "grid" });
+  const grid = make("table", { class: "matrix" }), shares = make("table", { class: "matrix" });
   const draw = () => {
     const head = () => make("tr", {}, make("td"), ...tokens.map((t) => make("th", { scope: "col" }, t)));
     grid.replaceChildren(make("caption", {}, "True = may attend"), head());
