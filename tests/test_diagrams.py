@@ -70,6 +70,55 @@ def test_arrows_begin_and_end_at_the_borders(box_width):
     assert around[2] > around[0]
 
 
+@pytest.mark.parametrize(
+    ("column", "row", "leaves"),
+    [(0, 2, "top"), (0, -2, "bottom"), (3, 0, "right"), (-3, 0, "left"),
+     (2, 3, "top"), (-1, -4, "bottom")],
+)  # fmt: skip
+def test_arrows_go_in_all_directions(column, row, leaves):
+    drawn = ET.fromstring(
+        diagram_svg(
+            {"a": (0, 0, "a", 0), "b": (column, row, "b", 1)},
+            [("a", "b")],
+            label="x",
+            box_width=50,
+        )
+    )
+    borders = []
+    for rect in drawn.iter(f"{SPACE}rect"):
+        x, y, width, height = (
+            float(rect.get(key)) for key in ("x", "y", "width", "height")
+        )
+        borders.append({
+            "top": (x + width / 2, y),
+            "bottom": (x + width / 2, y + height),
+            "left": (x, y + height / 2),
+            "right": (x + width, y + height / 2),
+        })  # fmt: skip
+    path = next(
+        p.get("d")
+        for p in drawn.iter(f"{SPACE}path")
+        if p.get("class") == "arrow"
+    )
+    ends = [float(n) for n in re.findall(r"[-\d.]+", path)]
+    facing = {
+        "top": "bottom", "bottom": "top", "left": "right", "right": "left",
+    }  # fmt: skip
+    assert tuple(ends[:2]) == borders[0][leaves]
+    assert tuple(ends[-2:]) == borders[1][facing[leaves]]
+    tip, *corners = (
+        next(drawn.iter(f"{SPACE}polygon")).get("points").split()
+    )
+    assert tuple(map(float, tip.split(","))) == tuple(ends[-2:])
+    # The head lies on the last part of the way, before its end.
+    before = [
+        sum(float(c.split(",")[i]) for c in corners) / 2 for i in (0, 1)
+    ]
+    way = [ends[-2] - ends[-4], ends[-1] - ends[-3]]
+    last = [ends[-2] - before[0], ends[-1] - before[1]]
+    assert sum(a * b for a, b in zip(way, last, strict=True)) > 0
+
+
 def test_everything_lies_inside_the_picture():
     drawn, boxes, arrows = draw(("below", "above", 2.5))
     _, _, width, height = map(float, drawn.get("viewBox").split())

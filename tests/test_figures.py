@@ -86,3 +86,27 @@ def test_four_curves_have_a_line_and_a_name_each():
     assert len(places) == 4
     assert places == sorted(places)
     assert places[-1] < 640
+
+
+def test_names_of_curves_are_escaped():
+    root = ET.fromstring(
+        curve_svg(
+            {"a < b": [(0, 1), (1, 2)]}, x_label="x > 0", y_label="&", label="x"
+        )
+    )  # fmt: skip
+    texts = [t.text for t in root.iter(f"{SVG}text")]
+    assert {"a < b", "x > 0", "&"} <= set(texts)
+
+
+def test_a_figure_says_what_it_shows_and_shrinks_on_a_phone():
+    for figure in (
+        heatmap_svg([[0.5]], ["a"], ["b"], label="one weight"),
+        curve_svg({"a": [(0, 1)]}, x_label="", y_label="", label="one weight"),
+    ):  # fmt: skip
+        root = ET.fromstring(figure)
+        assert root.get("role") == "img"
+        assert root.get("aria-label") == "one weight"
+        assert root.find(f"{SVG}title").text == "one weight"
+        assert "max-width:100%" in root.get("style")
+        _, _, width, height = root.get("viewBox").split()
+        assert (width, height) == (root.get("width"), root.get("height"))

@@ -97,7 +97,10 @@ def extract(fence):
         at = [i for i, (_, line) in enumerate(shown) if part in line]
         if len(at) != 1 or kind not in ("from", "to"):
             raise LookupError(f"{dotted}: {len(at)} lines hold {part!r}")
-        shown = shown[at[0] :] if kind == "from" else shown[: at[0] + 1]
+        end = at[0] + 1
+        while end < len(shown) and not shown[end][1].strip(" )]},"):
+            end += 1  # the brackets that close it
+        shown = shown[at[0] :] if kind == "from" else shown[:end]
     return path, shown
 
 
