@@ -1,0 +1,1 @@
+"""What a user could pick instead, each measured in its own process."""

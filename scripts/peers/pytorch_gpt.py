@@ -1,0 +1,100 @@
+"""nanoGPT's model in plain PyTorch: what ours is measured against.
+
+Fused attention, AdamW that decays matrices only, clipping; the initial
+weights and the tied embedding are nanoGPT's. No cache when it samples.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Block(nn.Module):
+    def __init__(self, d_model, num_heads):
+        super().__init__()
+        self.num_heads = num_heads
+        self.attention_norm = nn.LayerNorm(d_model, bias=False)
+        self.query_key_value = nn.Linear(d_model, 3 * d_model, bias=False)
+        self.output = nn.Linear(d_model, d_model, bias=False)
+        self.feed_forward_norm = nn.LayerNorm(d_model, bias=False)
+        self.expand = nn.Linear(d_model, 4 * d_model, bias=False)
+        self.contract = nn.Linear(4 * d_model, d_model, bias=False)
+
+    def forward(self, x):
+        batch, seq, width = x.shape
+        parts = self.query_key_value(self.attention_norm(x)).split(width, 2)
+        query, key, value = (
+            part.view(batch, seq, self.num_heads, -1).transpose(1, 2)
+            for part in parts
+        )
+        heads = functional.scaled_dot_product_attention(
+            query, key, value, is_causal=True
+        )
+        x = x + self.output(heads.transpose(1, 2).reshape(x.shape))
+        hidden = self.expand(self.feed_forward_norm(x))
+        hidden = functional.gelu(hidden, approximate="tanh")
+        return x + self.contract(hidden)
+
+
+class GPT(nn.Module):
+    def __init__(self, vocab_size, max_len, d_model, num_heads, num_layers):
+        super().__init__()
+        self.max_len = max_len
+        self.embedding = nn.Embedding(vocab_size, d_model)
+        self.positions = nn.Embedding(max_len, d_model)
+        self.blocks = nn.ModuleList(
+            Block(d_model, num_heads) for _ in range(num_layers)
+        )
+        self.final_norm = nn.LayerNorm(d_model, bias=False)
+        for name, weight in self.named_parameters():
+            if weight.dim() < 2:
+                continue
+            last = name.endswith(("output.weight", "contract.weight"))
+            shrink = math.sqrt(2 * num_layers) if last else 1
+            nn.init.normal_(weight, std=0.02 / shrink)
+
+    def forward(self, token_ids):
+        x = self.embedding(token_ids)
+        x = x + self.positions.weight[: token_ids.shape[1]]
+        for block in self.blocks:
+            x = block(x)
+        return self.final_norm(x) @ self.embedding.weight.T
+
+
+def make_optimizer(model, learning_rate):
+    weights = list(model.parameters())
+    return torch.optim.AdamW(
+        [
+            {"params": [w for w in weights if w.dim() > 1], "weight_decay": 0.1},
+            {"params": [w for w in weights if w.dim() < 2], "weight_decay": 0.0},
+        ],
+        lr=learning_rate,
+        betas=(0.9, 0.99),
+    )  # fmt: skip
+
+
+def loss_of(model, inputs, targets):
+    logits = model(inputs)
+    return functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def step(model, optimizer, inputs, targets):
+    loss = loss_of(model, inputs, targets)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return loss
+
+
+@torch.no_grad()
+def sample(model, token_ids, max_new_tokens):
+    """Go on as nanoGPT does: the whole window again for each token."""
+    for _ in range(max_new_tokens):
+        logits = model(token_ids[:, -model.max_len :])[:, -1]
+        probabilities = functional.softmax(logits, dim=-1)
+        token = torch.multinomial(probabilities, 1)
+        token_ids = torch.cat([token_ids, token], dim=1)
+    return token_ids
