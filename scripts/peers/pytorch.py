@@ -5,10 +5,13 @@ weights and the tied embedding are nanoGPT's. No cache when it samples.
 """
 
 import math
+import time
 
 import torch
 from torch import nn
 from torch.nn import functional
+
+from scripts.peers.measure import cores
 
 
 class Block(nn.Module):
@@ -89,8 +92,32 @@ def step(model, optimizer, inputs, targets):
     return loss
 
 
+def train(sizes, meter):
+    torch.set_num_threads(cores())
+    torch.manual_seed(1)
+    model = GPT(**sizes.model)
+    optimizer = make_optimizer(model, 1e-3)
+    batches = [torch.from_numpy(part).long() for part in sizes.batches(10)]
+    for i in range(3):
+        step(model, optimizer, *(part[i] for part in batches)).item()
+        if i == 0:
+            meter.stepped()
+    since = time.perf_counter()
+    for i in range(sizes.steps):
+        step(model, optimizer, *(part[i % 10] for part in batches))
+    seconds = time.perf_counter() - since
+    meter.timed(sizes.steps * batches[0][0].numel(), seconds)
+
+
+def sample(sizes, batch_size):
+    torch.set_num_threads(cores())
+    model = GPT(**sizes.model).eval()
+    prompt = torch.zeros((batch_size, 1), dtype=torch.long)
+    return lambda: write(model, prompt, sizes.max_len - 1)
+
+
 @torch.no_grad()
-def sample(model, token_ids, max_new_tokens):
+def write(model, token_ids, max_new_tokens):
     """Go on as nanoGPT does: the whole window again for each token."""
     for _ in range(max_new_tokens):
         logits = model(token_ids[:, -model.max_len :])[:, -1]
