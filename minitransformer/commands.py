@@ -96,7 +96,10 @@ def run_training(prepare, fit, finish):
 
 def run_task(task, fit, finish):
     """Do what `run_training` does once the run's folder is there."""
-    again = command(sys.argv[0], "--out", task["folder"], "--resume")
+    again = command(
+        sys.argv[0], "--out", task["folder"], "--resume",
+        *task.get("again", []),
+    )  # fmt: skip
     try:
         done = fit(task)
         if done < task["settings"]["steps"]:
@@ -108,6 +111,9 @@ def run_task(task, fit, finish):
         return 130
     except FloatingPointError as error:
         say(f"error: {error}")
+        return 1
+    except ConnectionError as error:
+        say(f"error: {error} Start all of them again with\n  {again}")
         return 1
     except OSError as error:
         say(

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from minitransformer.losses import masked_cross_entropy
 
+PART = 768  # tokens read at a time: their activations fit into the caches
+
 
 def make_optimizer(model, *, learning_rate, weight_decay=0.1, beta_2=0.99):
     """Make AdamW that decays matrices only, not gains and biases.
@@ -92,16 +94,26 @@ def compile_steps(
             )
             state.assign(tf.stack([mine, place]))
 
-        def batch(number):
-            # Each replica takes its own rows of the batch.
-            return tf.nest.map_structure(
-                lambda part: share(part[number], which, replicas), stack
-            )
+        parts = count_parts(*stack[0].shape[1:3], replicas)
 
-        sums = gradients(*batch(i * accumulate))
-        for j in range(1, accumulate):
-            more = gradients(*batch(i * accumulate + j))
-            sums = [a + b for a, b in zip(sums, more, strict=True)]
+        def add_part(j, *sums):
+            # Each replica takes its own rows, and a part of them at a time.
+            rows = (
+                share(
+                    array[i * accumulate + j // parts],
+                    which * parts + j % parts,
+                    replicas * parts,
+                )
+                for array in stack
+            )
+            more = gradients(*rows)
+            return j + 1, *(a + b for a, b in zip(sums, more, strict=True))
+
+        _, *sums = tf.while_loop(
+            lambda j, *sums: j < accumulate * parts,
+            add_part,
+            (0, 0.0, 0.0, *(tf.zeros(w.shape) for w in weights)),
+        )
         loss, count, *total = replica.all_reduce("sum", sums)
         mean = [gradient / count for gradient in total]
         clipped, norm = tf.clip_by_global_norm(mean, clip_norm)
@@ -129,6 +141,16 @@ def compile_steps(
     return steps
 
 
+def count_parts(rows, seq, replicas):
+    """Count the parts into which a replica cuts its rows of a batch."""
+    rows //= replicas
+    return next(
+        n
+        for n in range(1, rows + 1)
+        if rows % n == 0 and rows // n * seq <= PART or n == rows
+    )
+
+
 def share(batch, which, replicas):
     """Cut one replica's rows out of a batch."""
     if replicas == 1:
@@ -139,7 +161,8 @@ def share(batch, which, replicas):
             f"A batch of {batch.shape[0]} cannot be shared by {replicas} "
             f"replicas: use a multiple of {replicas}."
         )
-    return batch[which * rows : (which + 1) * rows]
+    begin = tf.cast(which * rows, tf.int32)
+    return tf.slice(batch, (begin, 0), (rows, batch.shape[1]))
 
 
 def compile_evaluation(model, *, use_xla):

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from minitransformer.steps import compile_steps
+from minitransformer.strategies import sum_over_workers
 
 
 def train(
@@ -64,9 +65,10 @@ def train(
     stacks = iter(
         batches(done * accumulate).batch(call * accumulate).prefetch(2)
     )
-    started = time.perf_counter()
+    total = sum_over_workers(tf.distribute.get_strategy())
+    started, stop = time.perf_counter(), False
     with ctrl_c() as pressed:
-        while done < steps and not pressed():
+        while done < steps and not stop:
             since = time.perf_counter()
             count = min(call, steps - done)
             stack = next(stacks)
@@ -79,6 +81,7 @@ def train(
                     f"At step {done} the loss is {loss} and its gradient's "
                     f"norm {norm}: try a lower learning rate."
                 )
+            stop = total([float(pressed())])[0] > 0  # anyone's Ctrl-C
             last = done == steps
             measured = done % evaluate_every == 0 or last
             report({
@@ -92,7 +95,7 @@ def train(
                 "tokens_per_s": tokens(stack, count) / (now - since),
                 "seconds": time.perf_counter() - started,
             })  # fmt: skip
-            due = done % checkpoint_every == 0 or last or pressed()
+            due = done % checkpoint_every == 0 or last or stop
             if checkpoints and due:
                 checkpoints.save(done)
     return done

@@ -7,7 +7,9 @@ on two cores. The defaults are nanoGPT's recipe for a CPU.
 import argparse
 import contextlib
 import hashlib
+import json
 import math
+import os
 import sys
 import zlib
 from pathlib import Path
@@ -71,6 +73,11 @@ def parse(argv):
         "--overwrite", action="store_true", default=False,
         help="replace the run in --out",
     )  # fmt: skip
+    parser.add_argument(
+        "--strategy", choices=["one", "mirrored", "multiworker", "tpu"],
+        default="one", help="what trains: one device, all GPUs, the workers "
+        "that TF_CONFIG lists, or a TPU (default: one)",
+    )  # fmt: skip
     flag("steps", "training steps", type=positive)
     flag("seed", "where all randomness begins", type=seed)
     flag("num-layers", "decoder blocks", type=positive)
@@ -129,11 +136,19 @@ def prepare(given):
         write_settings,
     )
 
+    from minitransformer.strategies import is_chief, make_strategy
+
     given = dict(given)
+    strategy = make_strategy(given["strategy"])
+    flags = ["--strategy", given.pop("strategy")]
+    chief = is_chief(strategy)
     out = given.pop("out", None)
     resume, overwrite = given.pop("resume"), given.pop("overwrite")
     if resume and out is None:
         raise ValueError("Say which run to resume: --resume --out DIR.")
+    if not chief:
+        print("a worker: the chief reports", flush=True)
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     settings, tokenizer = {**DEFAULTS, **given}, None
     if resume and (Path(out) / SETTINGS).is_file():
         # The text may have moved; its checksum is compared below.
@@ -147,23 +162,51 @@ def prepare(given):
     name, text = load_text(settings["text"])
     tokenizer, train_ids, valid_ids = tokenize(text, settings, tokenizer)
 
-    folder = fresh_run("runs", "gpt") if out is None else Path(out)
-    settings = open_run(
-        folder, given, DEFAULTS, resume=resume, overwrite=overwrite
-    )
+    replicas = strategy.num_replicas_in_sync
+    if settings["batch_size"] % replicas:
+        raise ValueError(
+            f"A batch of {settings['batch_size']} cannot be shared by "
+            f"{replicas} replicas: give --batch-size a multiple of {replicas}."
+        )
+    folder = None
+    if chief:  # the only one that writes
+        folder = fresh_run("runs", "gpt") if out is None else Path(out)
+        settings = open_run(
+            folder, given, DEFAULTS, resume=resume, overwrite=overwrite
+        )
     text_sha256 = hashlib.sha256(text.encode()).hexdigest()
     if settings.setdefault("text_sha256", text_sha256) != text_sha256:
         raise ValueError(
             f"{name} has changed since the run in {folder} was started: "
             "start another run with another --out."
         )
-    tokenizer.save(folder / tokenizer.file_name)
-    write_settings(folder, settings)
+    if chief:
+        tokenizer.save(folder / tokenizer.file_name)
+        write_settings(folder, settings)
+    same_everywhere(strategy, settings)
     return {
+        "strategy": strategy, "chief": chief, "again": flags,
         "folder": folder, "settings": settings, "name": name, "text": text,
         "tokenizer": tokenizer, "train_ids": train_ids,
         "valid_ids": valid_ids,
     }  # fmt: skip
+
+
+def same_everywhere(strategy, settings):
+    """Compare the settings of all workers, the text's checksum included."""
+    import numpy as np
+
+    from minitransformer.strategies import sum_over_workers
+
+    relevant = {name: settings[name] for name in settings if name != "text"}
+    digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode())
+    mine = np.frombuffer(digest.digest(), "uint8").astype("float64")
+    count, ours = sum_over_workers(strategy)([np.ones(()), mine])
+    if not np.array_equal(ours, mine * count):
+        raise ValueError(
+            "The workers have different settings or texts: start all of "
+            "them with the same flags and the same text."
+        )
 
 
 def tokenize(text, settings, tokenizer=None):
@@ -213,6 +256,24 @@ def config(tokenizer, settings, kind):
 
 def fit(task):
     """Train, and return the number of steps made."""
+    import tensorflow as tf
+
+    try:
+        with task["strategy"].scope():
+            return fit_in_scope(task)
+    except tf.errors.OpError as error:
+        if len(task["strategy"].extended.worker_devices) == (
+            task["strategy"].num_replicas_in_sync
+        ):  # no other workers
+            raise
+        raise ConnectionError(
+            "Another worker stopped or cannot be reached, so this one stops, "
+            "too."
+        ) from error
+
+
+def fit_in_scope(task):
+    """Train on what the strategy of this scope has."""
     import keras
 
     from minitransformer import (
@@ -230,6 +291,7 @@ def fit(task):
     from minitransformer.logs import COLUMNS, Log
     from minitransformer.progress import TrainingProgress
     from minitransformer.runs import CHECKPOINTS
+    from minitransformer.strategies import send_from_chief, sum_over_workers
 
     settings, tokenizer = task["settings"], task["tokenizer"]
     folder, steps = task["folder"], settings["steps"]
@@ -270,13 +332,27 @@ def fit(task):
         batch_size=max(1, 2048 // settings["max_len"]),
     )  # fmt: skip
     mean_loss = compile_evaluation(model, use_xla=use_xla)
-    checkpoints = Checkpoints(
-        folder / CHECKPOINTS,
-        [*model.trainable_variables, *optimizer.variables],
-    )
-    start = checkpoints.restore()
+    variables = [*model.trainable_variables, *optimizer.variables]
+    chief, checkpoints, start = task["chief"], None, 0
+    if chief:
+        checkpoints = Checkpoints(folder / CHECKPOINTS, variables)
+        start = checkpoints.restore()
+    start = int(sum_over_workers(task["strategy"])([start])[0])
+    if start:
+        send_from_chief(task["strategy"], variables)
     if start:
         print(f"resuming    at step {start:,}", flush=True)
+    if not chief:
+        return train(
+            model, optimizer, batches,
+            steps=steps,
+            evaluate=lambda: None,
+            evaluate_every=settings["evaluate_every"],
+            accumulate=settings["accumulate"],
+            seed=settings["seed"],
+            start=start,
+            use_xla=use_xla,
+        )  # fmt: skip
     log = task["log"] = Log(folder, start)
     if start == steps and not log.rows:  # it was lost: measure again
         valid_loss = mean_loss(valid)
@@ -304,6 +380,8 @@ def fit(task):
 
 def finish(task):
     """Save the model, draw, sum up, and let it write."""
+    if not task["chief"]:
+        return
     from minitransformer import curve_svg, heatmap_svg
     from minitransformer.saving import write_atomically
 

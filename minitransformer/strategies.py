@@ -1,0 +1,147 @@
+"""Strategies: the same steps on several devices or several machines.
+
+TensorFlow's own `tf.distribute` does the work. Every worker runs the same
+program; here is what a program must know to do so.
+"""
+
+import json
+import os
+
+import tensorflow as tf
+
+EXAMPLE = (
+    '{"cluster": {"worker": ["localhost:7001", "localhost:7002"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
+
+
+def make_strategy(name):
+    """Make the strategy that a flag names.
+
+    Args:
+        name: "one" (one device), "mirrored" (all GPUs of this machine),
+            "multiworker" (one process on each machine, which `TF_CONFIG`
+            lists) or "tpu". For "multiworker", call it before TensorFlow
+            has done anything else.
+
+    Returns:
+        A `tf.distribute.Strategy`. With multiworker it waits until all
+        workers are there.
+
+    Raises:
+        ValueError: if `TF_CONFIG` is missing or wrong, or there is no TPU.
+    """
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy()
+    if name == "multiworker":
+        read_cluster(os.environ.get("TF_CONFIG"))
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "tpu":
+        try:
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
+            tf.config.experimental_connect_to_cluster(resolver)
+            tf.tpu.experimental.initialize_tpu_system(resolver)
+        except (ValueError, RuntimeError, tf.errors.OpError) as error:
+            raise ValueError(
+                "No TPU answers: run this on a TPU machine, or name one in "
+                "the variable TPU_NAME."
+            ) from error
+        return tf.distribute.TPUStrategy(resolver)
+    return tf.distribute.get_strategy()
+
+
+def read_cluster(text):
+    """Check `TF_CONFIG`: who takes part, and who this process is.
+
+    Args:
+        text: The variable's value, or None.
+
+    Returns:
+        The number of this worker, and the workers' addresses.
+
+    Raises:
+        ValueError: one sentence that says what is wrong.
+    """
+    if not text:
+        raise ValueError(
+            "The variable TF_CONFIG is not set: give each worker its own, "
+            f"such as {EXAMPLE}."
+        )
+    try:
+        config = json.loads(text)
+        workers = list(config["cluster"]["worker"])
+        kind, index = config["task"]["type"], int(config["task"]["index"])
+        hosts = [address.rpartition(":") for address in workers]
+        whole = workers and all(h and p.isdigit() for h, _, p in hosts)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        whole = False
+    if not whole:
+        raise ValueError(
+            f"TF_CONFIG cannot be read: it should look like {EXAMPLE}."
+        )
+    if set(config["cluster"]) != {"worker"} or kind != "worker":
+        raise ValueError(
+            'TF_CONFIG lists other tasks: all are of the type "worker" '
+            "here, and the first of them is the chief."
+        )
+    if not 0 <= index < len(workers):
+        raise ValueError(
+            f"TF_CONFIG says that this is worker {index}, but lists "
+            f"{len(workers)}: their numbers are 0 to {len(workers) - 1}."
+        )
+    if len(set(workers)) < len(workers):
+        raise ValueError("TF_CONFIG lists the same address twice.")
+    return index, workers
+
+
+def is_chief(strategy):
+    """Tell whether this process is the one that writes and reports."""
+    resolver = strategy.cluster_resolver
+    return not getattr(resolver, "task_id", None)
+
+
+def sum_over_workers(strategy):
+    """Make a function that adds up values over all workers.
+
+    Args:
+        strategy: The strategy that all of them have.
+
+    Returns:
+        A function of a list of arrays, of the same shapes everywhere; it
+        returns their sums, on every worker. All must call it together.
+    """
+    multiworker = tf.distribute.MultiWorkerMirroredStrategy
+    if not isinstance(strategy, multiworker):
+        return lambda values: values
+    devices = len(strategy.extended.worker_devices)  # of this worker
+
+    @tf.function(autograph=False)
+    def total(values):
+        def one_replica():
+            context = tf.distribute.get_replica_context()
+            return context.all_reduce("sum", [v / devices for v in values])
+
+        sums = strategy.run(one_replica)
+        return [strategy.experimental_local_results(v)[0] for v in sums]
+
+    return lambda values: total(
+        [tf.constant(v, tf.float64) for v in values]
+    )
+
+
+def send_from_chief(strategy, variables):
+    """Give every worker the values that the chief's variables have.
+
+    The others send zeros, so that the sum is what the chief sends.
+
+    Args:
+        strategy: The strategy that all of them have.
+        variables: Keras variables, the same ones everywhere.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return
+    share = 1 if is_chief(strategy) else 0
+    total = sum_over_workers(strategy)
+    sums = total([v.numpy().astype("float64") * share for v in variables])
+    for variable, value in zip(variables, sums, strict=True):
+        variable.assign(tf.cast(value, variable.dtype))
