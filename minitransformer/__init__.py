@@ -36,6 +36,7 @@ _MODULES = {
     "losses": ["masked_cross_entropy"],
     "schedules": ["WarmupCosine"],
     "checkpoints": ["Checkpoints"],
+    "strategies": ["make_strategy"],
     "steps": ["make_optimizer", "compile_evaluation"],
     "training": ["train"],
     "sampling": ["choose"],

@@ -111,6 +111,9 @@ from minitransformer.steps import (
 from minitransformer.steps import (
     make_optimizer as make_optimizer,
 )
+from minitransformer.strategies import (
+    make_strategy as make_strategy,
+)
 from minitransformer.tokenizers import (
     load_tokenizer as load_tokenizer,
 )

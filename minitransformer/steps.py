@@ -147,7 +147,7 @@ def count_parts(rows, seq, replicas):
     return next(
         n
         for n in range(1, rows + 1)
-        if rows % n == 0 and rows // n * seq <= PART or n == rows
+        if (rows % n == 0 and rows // n * seq <= PART) or n == rows
     )
 
 

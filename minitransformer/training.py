@@ -81,7 +81,6 @@ def train(
                     f"At step {done} the loss is {loss} and its gradient's "
                     f"norm {norm}: try a lower learning rate."
                 )
-            stop = total([float(pressed())])[0] > 0  # anyone's Ctrl-C
             last = done == steps
             measured = done % evaluate_every == 0 or last
             report({
@@ -95,6 +94,7 @@ def train(
                 "tokens_per_s": tokens(stack, count) / (now - since),
                 "seconds": time.perf_counter() - started,
             })  # fmt: skip
+            stop = total([float(pressed())])[0] > 0  # anyone's Ctrl-C
             due = done % checkpoint_every == 0 or last or stop
             if checkpoints and due:
                 checkpoints.save(done)

@@ -99,7 +99,7 @@ def run(job):
     """Run one job in its own process; return what it measured."""
     result = subprocess.run(
         [sys.executable, "-m", "scripts.peers", *job, str(time.time())],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, capture_output=True, text=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
     if result.returncode:
@@ -115,11 +115,12 @@ def summarize(rounds, chosen):
     for job in names:
         notes = [made[job] for made in rounds if job in made]
         medians[job] = {
-            key: statistics.median(n[key] for n in notes) for key in notes[0]
+            key: statistics.median(n[key] for n in notes)
+            for key in notes[0]
         }
     rate = medians["rate"]["gflop_per_s"] if "rate" in medians else None
     for job, notes in medians.items():
-        _, task, config = (job.split("/") + ["", ""])[:3]
+        _, task, config, *_ = *job.split("/"), "", ""
         if rate and task.startswith("train"):
             done = notes[SPEED] * CONFIGS[config].operations() / 1e9
             notes["share_of_rate"] = done / rate

@@ -24,20 +24,26 @@ def free_ports(count):
     return ports
 
 
+def environments(count):
+    """Make each worker's environment, the chief's first."""
+    workers = [f"localhost:{port}" for port in free_ports(count)]
+    for index in range(count):
+        config = {
+            "cluster": {"worker": workers},
+            "task": {"type": "worker", "index": index},
+        }
+        yield {**os.environ, "TF_CONFIG": json.dumps(config)}
+
+
 def start(count, script, arguments, **options):
     """Start the workers; return their processes, the chief's first."""
-    workers = [f"localhost:{port}" for port in free_ports(count)]
-    return [
-        subprocess.Popen(
-            [sys.executable, script, *arguments, "--strategy", "multiworker"],
-            env={**os.environ, "TF_CONFIG": json.dumps({
-                "cluster": {"worker": workers},
-                "task": {"type": "worker", "index": index},
-            })},
-            **options,
-        )
-        for index in range(count)
+    command = [
+        sys.executable, script, *arguments, "--strategy", "multiworker",
     ]  # fmt: skip
+    return [
+        subprocess.Popen(command, env=environment, **options)
+        for environment in environments(count)
+    ]
 
 
 def main(argv=None):

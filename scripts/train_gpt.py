@@ -135,7 +135,6 @@ def prepare(given):
         read_settings,
         write_settings,
     )
-
     from minitransformer.strategies import is_chief, make_strategy
 
     given = dict(given)
@@ -168,7 +167,7 @@ def prepare(given):
             f"A batch of {settings['batch_size']} cannot be shared by "
             f"{replicas} replicas: give --batch-size a multiple of {replicas}."
         )
-    folder = None
+    folder = Path(out or "DIR")
     if chief:  # the only one that writes
         folder = fresh_run("runs", "gpt") if out is None else Path(out)
         settings = open_run(

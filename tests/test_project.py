@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "models": LADDER | {"multi_head", "embeddings", "blocks", "stacks",
                         "saving"},
     "datasets": {"objectives"}, "steps": {"losses"},
-    "training": {"steps"}, "sampling": NOTHING, "logs": {"saving"},
+    "strategies": NOTHING, "training": {"steps", "strategies"}, "sampling": NOTHING, "logs": {"saving"},
     "generation": {"compilation", "sampling"},
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from minitransformer import (
     make_optimizer,
     masked_cross_entropy,
     random_windows,
+    steps,
     train,
 )
 from minitransformer.steps import compile_evaluation
@@ -140,6 +141,27 @@ def test_accumulated_batches_are_one_large_batch(eagerly):
     _, two = fit(small, steps=4, batches=halves, accumulate=2)
     assert one[-1]["loss"] == pytest.approx(two[-1]["loss"], rel=1e-4)
     assert_same_weights(large, small, exactly=False, atol=1e-3)
+
+
+@pytest.mark.parametrize("use_xla", [False, True])
+def test_a_batch_read_in_parts_makes_the_same_step(monkeypatch, use_xla):
+    models = small_gpt(), small_gpt()
+    # 4 rows of 7: parts of 14 tokens are 2 rows, and of 1 token, one.
+    for model, part in zip(models, (28, 14), strict=True):
+        monkeypatch.setattr(steps, "PART", part)
+        fit(model, steps=3, use_xla=use_xla)
+    assert_same_weights(*models, exactly=False, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "part", "parts"),
+    [(1, 96, 1), (1, 95, 2), (2, 48, 1), (1, 40, 3), (1, 1, 12), (3, 1, 4)],
+)
+def test_parts_are_as_large_as_they_may_be(
+    monkeypatch, replicas, part, parts
+):
+    monkeypatch.setattr(steps, "PART", part)
+    assert steps.count_parts(12, 8, replicas) == parts
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,8 @@ def memory():
         with open("/proc/self/status") as file:
             status = dict(line.split(":", 1) for line in file)
         return [
-            int(status[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM")
+            int(status[name].split()[0]) / 1024
+            for name in ("VmRSS", "VmHWM")
         ]
     import resource  # no such module on Windows
 
