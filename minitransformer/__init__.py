@@ -20,6 +20,7 @@ _MODULES = {
         "sinusoidal_positions",
         "SinusoidalPositions",
         "LearnedPositions",
+        "rotate",
     ],
     "embeddings": ["TokenEmbedding"],
     "normalization": ["LayerNorm"],

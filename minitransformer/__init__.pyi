@@ -91,6 +91,9 @@ from minitransformer.positions import (
     SinusoidalPositions as SinusoidalPositions,
 )
 from minitransformer.positions import (
+    rotate as rotate,
+)
+from minitransformer.positions import (
     sinusoidal_positions as sinusoidal_positions,
 )
 from minitransformer.sampling import (

@@ -93,6 +93,8 @@ class DecoderBlock(layers.Layer):
             none.
         d_model, num_heads, d_ff, norm_first: As for `EncoderBlock`.
         dropout_rate, activation, use_bias, epsilon: As for it, too.
+        rotary: Whether self-attention turns queries and keys by their
+            positions.
 
     Call arguments:
         x: `(batch, target, d_model)`.
@@ -120,21 +122,21 @@ class DecoderBlock(layers.Layer):
     def __init__(
         self, *, d_model, num_heads, d_ff, norm_first, cross_attention,
         dropout_rate=0.0, activation=tf.nn.relu, use_bias=True,
-        epsilon=1e-5, **kwargs
+        epsilon=1e-5, rotary=False, **kwargs
     ):  # fmt: skip
         super().__init__(**kwargs)
 
-        def attention(name):
+        def attention(name, **options):
             return MultiHeadAttention(
                 d_model=d_model, num_heads=num_heads, use_bias=use_bias,
-                dropout_rate=dropout_rate, name=name,
+                dropout_rate=dropout_rate, name=name, **options
             )  # fmt: skip
 
         def norm(name):
             return LayerNorm(epsilon=epsilon, use_bias=use_bias, name=name)
 
         self.norm_first = norm_first
-        self.self_attention = attention("self_attention")
+        self.self_attention = attention("self_attention", rotary=rotary)
         self.attention_norm = norm("attention_norm")
         self.cross_attention = None
         if cross_attention:
@@ -161,14 +163,14 @@ class DecoderBlock(layers.Layer):
         cache=None, start=0,
     ):  # fmt: skip
         h = self.attention_norm(x) if self.norm_first else x
-        own = self.self_attention.keys_and_values(h, h)
+        own = self.self_attention.keys_and_values(h, h, start)
         if cache is not None:
             own = tuple(
                 write_cache(old, new, start)
                 for old, new in zip(cache["self"], own, strict=True)
             )
         h, self_weights = self.self_attention.attend(
-            h, *own, attention_mask
+            h, *own, attention_mask, start
         )
         x = x + self.dropout(h)
         x = x if self.norm_first else self.attention_norm(x)

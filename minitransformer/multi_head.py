@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import layers
 
 from minitransformer.attention import scaled_dot_product_attention
+from minitransformer.positions import rotate
 
 
 def split_heads(x, num_heads):
@@ -71,6 +72,7 @@ class MultiHeadAttention(layers.Layer):
             may have any size (Keras calls it `key_dim`).
         use_bias: Whether the four projections add a bias.
         dropout_rate: Share of the weights dropped in training.
+        rotary: Whether queries and keys are turned by their positions.
 
     Call arguments:
         query: `(batch, query, d_model)`.
@@ -95,7 +97,7 @@ class MultiHeadAttention(layers.Layer):
 
     def __init__(
         self, *, d_model, num_heads, head_dim=None, use_bias=True,
-        dropout_rate=0.0, **kwargs
+        dropout_rate=0.0, rotary=False, **kwargs
     ):  # fmt: skip
         super().__init__(**kwargs)
         if head_dim is None and d_model % num_heads:
@@ -104,6 +106,7 @@ class MultiHeadAttention(layers.Layer):
                 f"{num_heads}: choose a multiple of {num_heads}, or give "
                 "head_dim."
             )
+        self.rotary = rotary
         self.num_heads = num_heads
         self.head_dim = head_dim or d_model // num_heads
         width = num_heads * self.head_dim
@@ -124,25 +127,35 @@ class MultiHeadAttention(layers.Layer):
         width = self.num_heads * self.head_dim
         self.output_dense.build((*query_shape[:-1], width))
 
-    def keys_and_values(self, key, value):
+    def keys_and_values(self, key, value, start=0):
         """Project what can be looked at; this pair is what a cache holds.
+
+        Args:
+            key, value: `(batch, key, d_model)`.
+            start: Position of the first key.
 
         Returns:
             Two tensors `(batch, heads, key, head_dim)`.
         """
-        return (
-            split_heads(self.key_dense(key), self.num_heads),
-            split_heads(self.value_dense(value), self.num_heads),
-        )
+        keys = split_heads(self.key_dense(key), self.num_heads)
+        values = split_heads(self.value_dense(value), self.num_heads)
+        return rotate(keys, start) if self.rotary else keys, values
 
-    def attend(self, query, keys, values, attention_mask=None):
+    def attend(self, query, keys, values, attention_mask=None, start=0):
         """Look from `query` at keys and values that are already projected.
+
+        Args:
+            query: `(batch, query, d_model)`.
+            keys, values: From `keys_and_values`.
+            attention_mask: As in a call.
+            start: Position of the first query.
 
         Returns:
             output `(batch, query, d_model)` and weights
             `(batch, heads, query, key)`.
         """
         queries = split_heads(self.query_dense(query), self.num_heads)
+        queries = rotate(queries, start) if self.rotary else queries
         heads, weights = scaled_dot_product_attention(
             queries, keys, values, attention_mask, dropout=self.dropout
         )

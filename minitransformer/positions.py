@@ -1,7 +1,8 @@
 """Positions: attention sees a set, so the order must be written in.
 
 Both layers add one vector per position to the embeddings: the first from a
-formula, the second from a table that is learned.
+formula, the second from a table that is learned. `rotate` turns queries and
+keys instead, so that their dot product knows how far apart they stand.
 """
 
 import numpy as np
@@ -102,3 +103,43 @@ class LearnedPositions(layers.Layer):
 
     def call(self, x, start=0):
         return add_positions(x, self.table, start)
+
+
+def rotate(x, start=0):
+    """Turn queries or keys by an angle that grows with the position.
+
+        (a, b) → (a cos θ − b sin θ, a sin θ + b cos θ)
+        θ = position / 10000^(2i / head_dim)   for the pair number i
+
+    Two vectors that are turned by p and q have the dot product of one that
+    is turned by p − q and one that is not: only their distance counts.
+
+    Args:
+        x: `(batch, heads, seq, head_dim)`; head_dim is even.
+        start: Position of the first vector.
+
+    Returns:
+        The same shape; no vector's length changes.
+
+    Raises:
+        ValueError: if head_dim is odd.
+
+    References:
+        Su et al. 2021, §3.2.2, equation 34.
+    Differs from the paper: a pair is feature i and i + head_dim / 2, as in
+        GPT-NeoX and Llama, where the paper takes neighbours.
+    """
+    head_dim = x.shape[-1]
+    if head_dim % 2:
+        raise ValueError(
+            f"head_dim={head_dim} is odd: rotation needs pairs, so choose "
+            "another d_model or num_heads."
+        )
+    position = start + tf.range(tf.shape(x)[-2])
+    position = tf.cast(position, tf.float32)[:, None]  # (seq, 1)
+    even = np.arange(0, head_dim, 2, dtype="float32")  # 2i
+    angle = position / 10000 ** (even / head_dim)  # (seq, head_dim / 2)
+    angle = tf.cast(angle, x.dtype)
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    a, b = tf.split(x, 2, axis=-1)
+    return tf.concat([a * cos - b * sin, a * sin + b * cos], axis=-1)

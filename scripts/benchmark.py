@@ -63,6 +63,9 @@ def comparisons():
         table[f"memory/{config}/pytorch"] = (
             train, ("pytorch", "train", config), GROWTH
         )  # fmt: skip
+    table["time_to_peer_loss/pytorch"] = (
+        ("ours", "recipe", "small"), ("pytorch", "recipe", "small"), SECONDS
+    )  # fmt: skip
     return table
 
 
@@ -82,6 +85,10 @@ def parse(argv):
         "--json", type=Path, metavar="FILE",
         help="write all figures there, and go on with those it holds",
     )  # fmt: skip
+    parser.add_argument(
+        "--text", type=Path, help="what both recipes are trained on "
+        "(default: tiny Shakespeare, fetched once)",
+    )  # fmt: skip
     flags = parser.parse_args(argv)
     if flags.rounds < 1:
         parser.error("--rounds: give at least 1")
@@ -95,10 +102,25 @@ def missing(peer):
     )
 
 
-def run(job):
+def find_text(given):
+    """Find tiny Shakespeare: where it is given, beside the clone, fetched."""
+    beside = ROOT.parent / "shared" / "data" / "tinyshakespeare.txt"
+    if given or beside.is_file():
+        return given or beside
+    from minitransformer import shakespeare
+    from minitransformer.saving import write_atomically
+
+    path = ROOT / "runs" / "tinyshakespeare.txt"
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, shakespeare())
+    return path
+
+
+def run(job, *options):
     """Run one job in its own process; return what it measured."""
     result = subprocess.run(
-        [sys.executable, "-m", "scripts.peers", *job, str(time.time())],
+        [sys.executable, "-m", "scripts.peers", *job, str(time.time()),
+         *map(str, options)],
         cwd=ROOT, capture_output=True, text=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
@@ -132,6 +154,14 @@ def summarize(rounds, chosen):
             for made in rounds
             if ours in made and theirs in made
         ]
+        if (
+            what == SECONDS
+            and each
+            and (
+                medians[ours]["valid_loss"] > medians[theirs]["valid_loss"]
+            )
+        ):
+            continue  # faster to a worse result is no result
         if each:
             ratios[name] = medians[ours][what] / medians[theirs][what]
             ranges[name] = [min(each), max(each)]
@@ -183,6 +213,12 @@ def main(argv=None):
         job for ours, theirs, _ in chosen.values() for job in (theirs, ours)
     ))  # fmt: skip
     jobs = [("numpy", "rate", "-"), *jobs]
+    text = None
+    if SECONDS in [what for *_, what in chosen.values()]:
+        try:
+            text = find_text(flags.text)
+        except OSError as error:
+            sys.exit(f"error: {error}")
     rounds = []
     if flags.json and flags.json.is_file():
         rounds = json.loads(flags.json.read_text())["rounds"]
@@ -193,7 +229,8 @@ def main(argv=None):
                 label = "rate" if job[1] == "rate" else "/".join(job)
                 print(f"round {number + 1} of {flags.rounds}, "
                       f"{i + 1} of {len(jobs)}: {label}", flush=True)  # fmt: skip
-                made[label] = run(job)
+                options = (text, number + 1) if job[1] == "recipe" else ()
+                made[label] = run(job, *options)
             rounds.append(made)
             result = {
                 "command": "python scripts/benchmark.py",

@@ -41,6 +41,11 @@ def export(run, out):
             f"{run} reads pieces of words: give one that reads characters."
         )
     model = GPT.load(run)
+    if model.config.rotary or model.config.activation != "gelu":
+        raise ValueError(
+            f"{run} was trained by another recipe than nanogpt, which is "
+            "the one that the page computes."
+        )
     weights = halve(model, tokenizer)
     if len(weights) > 2_000_000:
         raise ValueError(

@@ -172,3 +172,27 @@ def test_compiled_equals_eager(tiny_gpt):
     for jit in (False, True):
         compiled = tf.function(lambda x: tiny_gpt(x), jit_compile=jit)
         np.testing.assert_allclose(compiled(ids), tiny_gpt(ids), atol=1e-4)
+
+
+def test_a_rotary_gpt_has_no_table_and_a_cache_that_changes_nothing():
+    model = make_tiny_gpt(rotary=True, activation="squared_relu")
+    assert model.positions is None
+    ids = np.array([[3, 1, 4, 1, 5, 9, 2], [6, 5, 3, 5, 8, 9, 7]])
+    whole, cache = model(ids), model.start_cache(2)
+    for start, end in ((0, 3), (3, 4), (4, 7)):
+        part, _, cache = model.forward(ids[:, start:end], cache, start)
+        np.testing.assert_allclose(part, whole[:, start:end], atol=1e-4)
+    # It hears the order of what came before, though nothing is added.
+    other = model(ids[:, [1, 0, 2, 3, 4, 5, 6]])
+    assert np.abs(other[:, -1] - whole[:, -1]).max() > 1e-3
+
+
+def test_squared_relu_is_what_it_says():
+    model = make_tiny_gpt(activation="squared_relu")
+    f = model.decoder.blocks[0].feed_forward.activation
+    np.testing.assert_array_equal(f(tf.constant([-2.0, 0, 3])), [0, 0, 9])
+
+
+def test_an_unknown_activation_is_refused():
+    with pytest.raises(ValueError, match="gelu, squared_relu"):
+        make_tiny_gpt(activation="sigmoid")

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from minitransformer import (
     LearnedPositions,
     SinusoidalPositions,
+    rotate,
     sinusoidal_positions,
 )
 
@@ -50,3 +52,42 @@ def test_only_learned_positions_have_weights(normal):
         layer = kind(max_len=9, d_model=6)
         layer(x)
         assert len(layer.trainable_weights) == count
+
+
+def vectors(*shape, seed=1):
+    values = np.random.default_rng(seed).normal(size=shape)
+    return tf.constant(values, tf.float32)
+
+
+def test_a_rotation_is_that_of_the_equation_and_keeps_lengths():
+    x = vectors(2, 3, 5, 8)
+    turned = rotate(x, start=7).numpy()
+    theta = (7 + 4) / 10000 ** (2 * 3 / 8)  # the last position and pair
+    a, b = x[1, 2, 4, 3], x[1, 2, 4, 7]
+    expected = [
+        a * np.cos(theta) - b * np.sin(theta),
+        a * np.sin(theta) + b * np.cos(theta),
+    ]
+    np.testing.assert_allclose(turned[1, 2, 4, [3, 7]], expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        np.linalg.norm(turned, axis=-1),
+        np.linalg.norm(x, axis=-1),
+        rtol=1e-5,
+    )
+    np.testing.assert_array_equal(rotate(x)[:, :, 0], x[:, :, 0])
+
+
+def test_turned_vectors_know_their_distance_only():
+    query, key = vectors(1, 1, 1, 6), vectors(1, 1, 1, 6, seed=2)
+
+    def score(p, q):
+        turned = rotate(query, start=p) * rotate(key, start=q)
+        return float(tf.reduce_sum(turned))
+
+    assert score(9, 4) == pytest.approx(score(105, 100), rel=1e-3)
+    assert abs(score(9, 4) - score(9, 5)) > 1e-3
+
+
+def test_rotation_needs_pairs():
+    with pytest.raises(ValueError, match="head_dim=7 is odd"):
+        rotate(vectors(1, 2, 3, 7))

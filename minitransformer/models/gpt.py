@@ -12,6 +12,11 @@ from minitransformer.positions import LearnedPositions
 from minitransformer.saving import load_model, save_model
 from minitransformer.stacks import Decoder
 
+ACTIVATIONS = {
+    "gelu": functools.partial(tf.nn.gelu, approximate=True),
+    "squared_relu": lambda x: tf.nn.relu(x) ** 2,  # So et al. 2021, §4
+}
+
 
 @dataclass(frozen=True)
 class GPTConfig:
@@ -27,10 +32,14 @@ class GPTConfig:
         dropout_rate: Share dropped in training, in four places: embeddings,
             attention weights and the two sublayers' outputs.
         use_bias: Whether Dense layers and norms have biases.
+        rotary: Whether attention turns queries and keys by their positions,
+            instead of a learned vector for each position.
+        activation: "gelu", or "squared_relu": max(x, 0)².
 
     Raises:
         ValueError: if a size is not positive, the heads do not divide the
-            width, or the dropout rate is not in [0, 1).
+            width, the dropout rate is not in [0, 1), or there is no such
+            activation.
     """
 
     vocab_size: int
@@ -41,12 +50,14 @@ class GPTConfig:
     d_ff: int | None = None
     dropout_rate: float = 0.0
     use_bias: bool = True
+    rotary: bool = False
+    activation: str = "gelu"
 
     def __post_init__(self):
         if self.d_ff is None:
             object.__setattr__(self, "d_ff", 4 * self.d_model)
         for name, value in asdict(self).items():
-            if name not in ("dropout_rate", "use_bias") and value < 1:
+            if type(value) is int and value < 1:
                 raise ValueError(f"{name}={value}: give at least 1.")
         if self.max_len < 2:
             raise ValueError("max_len=1: a token needs one to follow.")
@@ -54,6 +65,11 @@ class GPTConfig:
             raise ValueError(
                 f"d_model={self.d_model} is not divisible by num_heads="
                 f"{self.num_heads}: choose a multiple of {self.num_heads}."
+            )
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation={self.activation!r}: choose one of "
+                f"{', '.join(ACTIVATIONS)}."
             )
         if not 0 <= self.dropout_rate < 1:
             raise ValueError(
@@ -111,9 +127,12 @@ class GPT(keras.Model):
             vocab_size=config.vocab_size, d_model=config.d_model,
             name="embedding",
         )  # fmt: skip
-        self.positions = LearnedPositions(
-            max_len=config.max_len, d_model=config.d_model, name="positions"
-        )
+        self.positions = None
+        if not config.rotary:
+            self.positions = LearnedPositions(
+                max_len=config.max_len, d_model=config.d_model,
+                name="positions",
+            )  # fmt: skip
         self.dropout = layers.Dropout(config.dropout_rate)
         self.decoder = Decoder(
             num_layers=config.num_layers,
@@ -123,8 +142,9 @@ class GPT(keras.Model):
             norm_first=True,
             cross_attention=False,
             dropout_rate=config.dropout_rate,
-            activation=functools.partial(tf.nn.gelu, approximate=True),
+            activation=ACTIVATIONS[config.activation],
             use_bias=config.use_bias,
+            rotary=config.rotary,
         )
         self(tf.zeros((1, 1), tf.int32))  # makes the weights
         self.initialize()
@@ -168,7 +188,9 @@ class GPT(keras.Model):
                 f"{seq_len} tokens, but max_len={self.config.max_len}: cut "
                 "the sequence, or make a model with a larger max_len."
             )
-        x = self.positions(self.embedding(token_ids), start=start)
+        x = self.embedding(token_ids)
+        if self.positions is not None:
+            x = self.positions(x, start=start)
         x = self.dropout(x)  # (batch, seq, d_model)
         x, weights, cache = self.decoder(x, cache=cache, start=start)
         return self.embedding.logits(x), [own for own, _ in weights], cache

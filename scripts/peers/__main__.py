@@ -8,11 +8,12 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 from scripts.peers.measure import CONFIGS, Meter, matrix_rate, seconds_of
 
 
-def main(peer, task, config, started=None):
+def main(peer, task, config, started=None, text=None, seed=1):
     meter = Meter(float(started or time.time()))
     if task == "rate":
         meter.notes["gflop_per_s"] = matrix_rate()
@@ -25,6 +26,9 @@ def main(peer, task, config, started=None):
             tokens = batch_size * (sizes.max_len - 1)
             seconds = seconds_of(module.sample(sizes, batch_size))
             meter.timed(tokens, seconds)
+        elif task == "recipe":
+            text = Path(text).read_text(encoding="utf-8")
+            module.recipe(sizes, meter, text, int(seed))
         else:
             getattr(module, task)(sizes, meter)
     print(json.dumps(meter.notes))

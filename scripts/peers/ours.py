@@ -1,12 +1,17 @@
 """This package, as its own scripts use it."""
 
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from minitransformer import GPT, GPTConfig, generate, make_optimizer
+from minitransformer.logs import read_log
 from minitransformer.steps import compile_steps
 from scripts.peers.measure import CALL
 
@@ -28,6 +33,25 @@ def train(sizes, meter):
         float(run(stack, tf.constant(done), tf.constant(CALL))[0])
     seconds = time.perf_counter() - since
     meter.timed(sizes.steps * inputs[0].shape.num_elements(), seconds)
+
+
+def recipe(sizes, meter, text, seed):
+    """`train_gpt.py --recipe quick`, as a user runs it; times from its log."""
+    script = Path(__file__).parents[1] / "train_gpt.py"
+    with tempfile.TemporaryDirectory() as folder:
+        source, run = Path(folder, "text.txt"), Path(folder, "run")
+        source.write_text(text, encoding="utf-8", newline="")
+        subprocess.run(
+            [sys.executable, script, "--recipe", "quick", "--text", source,
+             "--seed", str(seed), "--out", run],
+            check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        rows = read_log(run)
+    tokens = sizes.batch_size * sizes.max_len
+    made = np.diff([0, *(row["step"] for row in rows)])
+    rates = [row["tokens_per_s"] for row in rows]
+    meter.notes["train_s"] = float(np.sum(made * tokens / rates))
+    meter.notes["valid_loss"] = rows[-1]["valid_loss"]
 
 
 def sample(sizes, batch_size):

@@ -7,6 +7,7 @@ weights and the tied embedding are nanoGPT's. No cache when it samples.
 import math
 import time
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -107,6 +108,45 @@ def train(sizes, meter):
         step(model, optimizer, *(part[i % 10] for part in batches))
     seconds = time.perf_counter() - since
     meter.timed(sizes.steps * batches[0][0].numel(), seconds)
+
+
+def recipe(sizes, meter, text, seed):
+    """nanoGPT's whole recipe: 2,000 steps, then the whole validation text."""
+    torch.set_num_threads(cores())
+    torch.manual_seed(seed)
+    draw = np.random.default_rng(seed)
+    train_ids, valid_ids = split_ids(text)
+    model = GPT(**{**sizes.model, "vocab_size": int(train_ids.max()) + 1})
+    optimizer = make_optimizer(model, 1e-3)
+    rows, seq = sizes.batch_size, sizes.max_len
+    since = time.perf_counter()
+    for i in range(2000):
+        rise, fall = (
+            (i + 1) / 101,
+            (1 + math.cos(math.pi * (i - 100) / 1900)),
+        )
+        rate = 1e-3 * rise if i < 100 else 1e-4 + 9e-4 * fall / 2
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        places = draw.integers(0, len(train_ids) - seq, (rows, 1))
+        tokens = torch.from_numpy(train_ids[places + np.arange(seq + 1)])
+        step(model, optimizer, tokens[:, :-1], tokens[:, 1:])
+    meter.notes["train_s"] = time.perf_counter() - since
+    total = 0.0
+    with torch.no_grad():
+        for i in range(0, len(valid_ids) - 1, seq):
+            part = torch.from_numpy(valid_ids[i : i + seq + 1])[None]
+            loss = loss_of(model, part[:, :-1], part[:, 1:])
+            total += float(loss) * (part.shape[1] - 1)
+    meter.notes["valid_loss"] = total / (len(valid_ids) - 1)
+
+
+def split_ids(text):
+    """Number the characters; the last tenth is for validation."""
+    numbers = {c: i for i, c in enumerate(sorted(set(text)))}
+    ids = np.array([numbers[c] for c in text])
+    place = int(0.9 * len(ids))
+    return ids[:place], ids[place:]
 
 
 def sample(sizes, batch_size):
