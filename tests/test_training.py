@@ -4,10 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import make_tiny_gpt
+from conftest import ROOT, make_tiny_gpt
+from safetensors.numpy import load_file
 
 from minitransformer import (
+    GPT,
     Checkpoints,
+    GPTConfig,
     consecutive_windows,
     make_optimizer,
     masked_cross_entropy,
@@ -15,6 +18,7 @@ from minitransformer import (
     steps,
     train,
 )
+from minitransformer.saving import assign_weights
 from minitransformer.steps import compile_evaluation
 
 IDS = np.random.default_rng(1).integers(0, 23, 300)
@@ -279,3 +283,71 @@ def test_a_loss_that_is_no_number_stops_with_advice(eagerly):
     model.embedding.table.assign(np.full((23, 12), np.nan))
     with pytest.raises(FloatingPointError, match="lower learning rate"):
         fit(model)
+
+
+def from_pytorch(tensors, kind, num_layers):
+    """Name the peer's tensors as ours; a Linear's matrix is transposed."""
+    theirs = {
+        name.removeprefix(f"{kind}/"): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(f"{kind}/")
+    }
+    ours = {
+        "embedding/table": theirs["embedding.weight"],
+        "positions/table": theirs["positions.weight"],
+        "decoder/final_norm/gain": theirs["final_norm.weight"],
+    }
+    for i in range(num_layers):
+        old, new = f"blocks.{i}.", f"decoder/block_{i}/"
+        for norm in ("attention_norm", "feed_forward_norm"):
+            ours[f"{new}{norm}/gain"] = theirs[f"{old}{norm}.weight"]
+        parts = np.split(theirs[f"{old}query_key_value.weight"], 3)
+        for name, part in zip(
+            ("query", "key", "value"), parts, strict=True
+        ):
+            ours[f"{new}self_attention/{name}_dense/kernel"] = part.T
+        for name, place in (
+            ("output", "self_attention"), ("expand", "feed_forward"),
+            ("contract", "feed_forward"),
+        ):  # fmt: skip
+            matrix = theirs[f"{old}{name}.weight"].T
+            ours[f"{new}{place}/{name}_dense/kernel"] = matrix
+    return ours
+
+
+@pytest.mark.parametrize("use_xla", [False, True])
+def test_twenty_steps_are_those_of_pytorch(use_xla):
+    peer = load_file(
+        ROOT / "tests" / "fixtures" / "pytorch_steps.safetensors"
+    )
+    model = GPT(GPTConfig(
+        vocab_size=29, max_len=16, d_model=24, num_heads=3, num_layers=2,
+        use_bias=False,
+    ))  # fmt: skip
+    assign_weights(model, from_pytorch(peer, "weight", 2))
+    inputs, targets = peer["inputs"], peer["targets"]
+
+    with tf.GradientTape() as tape:
+        loss, count = masked_cross_entropy(
+            model(inputs[0]), targets[0], np.ones(targets[0].shape)
+        )
+        loss = loss / count
+    ours = tape.gradient(loss, model.trainable_variables)
+    theirs = from_pytorch(peer, "gradient", 2)
+    for weight, gradient in zip(
+        model.trainable_variables, ours, strict=True
+    ):
+        name = weight.path.removeprefix("gpt/")
+        np.testing.assert_allclose(
+            tf.convert_to_tensor(gradient), theirs[name], atol=1e-5
+        )
+
+    _, rows = fit(
+        model, steps=20, rate=1e-2, evaluate_every=1, use_xla=use_xla,
+        batches=lambda first: tf.data.Dataset.from_tensor_slices(
+            (inputs, targets, np.ones(targets.shape, "float32"))
+        ),
+    )  # fmt: skip
+    np.testing.assert_allclose(
+        [row["loss"] for row in rows], peer["losses"], atol=1e-3
+    )
