@@ -15,22 +15,16 @@ def window(model, ids, begin):
     return tf.slice(ids, (0, begin), size)
 
 
-def last_row(logits, position):
-    """Take one position's logits: (batch, seq, vocab) → (batch, vocab)."""
-    return tf.gather(logits, position, axis=1)
+def read_window(model, ids, begin):
+    """Read a whole window; slots behind the last token hold nonsense.
 
-
-def read_window(model, ids, begin, length):
-    """Read a whole window; what is behind `length` is not seen.
+    Each of these is overwritten before any token may look at it.
 
     Returns:
-        The logits of its last token `(batch, vocab_size)`, and a cache.
+        A cache of its keys and values.
     """
     cache = model.start_cache(tf.shape(ids)[0])
-    logits, _, cache = model.forward(window(model, ids, begin), cache, 0)
-    # Slots behind `length` hold nonsense: each is overwritten before any
-    # token may look at it.
-    return last_row(logits, length - 1), cache
+    return model.forward(window(model, ids, begin), cache, 0)[2]
 
 
 def read_token(model, ids, begin, length, cache):
@@ -60,14 +54,10 @@ def extend(model, state, until, seed, stop_id, temperature, top_k, top_p,
     def one_token(ids, count, begin, stale, ended, cache):
         length = count - begin
         if use_cache:
-            logits, cache = tf.cond(
-                stale,
-                lambda: read_window(model, ids, begin, length),
-                lambda: read_token(model, ids, begin, length, cache),
-            )
+            logits, cache = read_token(model, ids, begin, length, cache)
         else:
             logits = model(window(model, ids, begin))
-            logits = last_row(logits, length - 1)
+            logits = tf.gather(logits, length - 1, axis=1)
         token = choose(
             logits, seed=tf.stack([seed, count]), temperature=temperature,
             top_k=top_k, top_p=top_p,
@@ -83,7 +73,18 @@ def extend(model, state, until, seed, stop_id, temperature, top_k, top_p,
         begin = tf.where(full, count - max_len // 2, begin)
         return ids, count, begin, full, ended, cache
 
-    return tf.while_loop(go_on, one_token, state)
+    def one_window(ids, count, begin, stale, ended, cache):
+        if use_cache:
+            cache = tf.cond(
+                stale, lambda: read_window(model, ids, begin), lambda: cache
+            )
+        return tf.while_loop(
+            lambda *state: go_on(*state) & ~state[3],
+            one_token,
+            (ids, count, begin, tf.constant(False), ended, cache),
+        )
+
+    return tf.while_loop(go_on, one_window, state)
 
 
 def stream(

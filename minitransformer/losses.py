@@ -21,6 +21,7 @@ def masked_cross_entropy(logits, targets, weights):
         loss_sum: Scalar, the weighted sum.
         weight_sum: Scalar, what to divide it by.
     """
+    logits = tf.cast(logits, tf.float32)  # whatever the model computes in
     surprise = tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels=targets, logits=logits
     )  # (batch, seq)

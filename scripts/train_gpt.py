@@ -48,6 +48,7 @@ DEFAULTS = {
     "accumulate": 1,
     "evaluate_every": 1000,
     "seed": 0,
+    "mixed": False,
     "xla": True,
 }
 
@@ -107,6 +108,8 @@ def parse(argv):
          choices=["characters", "sentencepiece"])  # fmt: skip
     flag("vocab-size", "tokens, for sentencepiece", type=positive)
     flag("evaluate-every", "steps between validations", type=positive)
+    flag("mixed", "compute in bfloat16, for GPUs and TPUs",
+         action="store_true")  # fmt: skip
     flag("xla", "compile with XLA", action=argparse.BooleanOptionalAction)
     given = vars(parser.parse_args(argv))
     if given.get("text") not in (None, "shakespeare"):
@@ -314,6 +317,9 @@ def fit_in_scope(task):
 
     settings, tokenizer = task["settings"], task["tokenizer"]
     folder, steps = task["folder"], settings["steps"]
+    keras.config.set_dtype_policy(
+        "mixed_bfloat16" if settings["mixed"] else "float32"
+    )
     keras.utils.set_random_seed(settings["seed"])
     model = task["model"] = GPT(config(tokenizer, settings, GPTConfig))
     optimizer = make_optimizer(
