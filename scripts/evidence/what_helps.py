@@ -1,0 +1,78 @@
+"""What makes a GPT learn faster: one change after the other, three seeds.
+
+    python scripts/evidence/what_helps.py --text tinyshakespeare.txt
+
+It can be stopped and started again: what is measured already is kept. The
+result is docs/evidence/what-helps.json.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULT = ROOT / "docs" / "evidence" / "what-helps.json"
+sys.path.insert(0, str(ROOT))
+
+# Each row has the changes of the rows before it, too.
+CHANGES = {
+    "nanoGPT's recipe, 800 steps": {},
+    "learning rate 0.003, not 0.001": {"learning_rate": 3e-3},
+    "it ends at 0, not at a tenth": {"final_rate": 0.0},
+    "beta_2 0.95, not 0.99": {"beta_2": 0.95},
+    "squared ReLU, not gelu": {"activation": "squared_relu"},
+    "rotary positions, not learned ones": {"rotary": True},
+}
+
+
+def measure(settings, seed, text, folder):
+    """Train as train_gpt.py does; return the whole validation loss."""
+    from scripts import train_gpt
+
+    task = train_gpt.prepare({
+        "text": text, "steps": 800, "seed": seed, "out": str(folder),
+        "resume": True, "overwrite": False, "strategy": "one", **settings,
+    })  # fmt: skip
+    if train_gpt.fit(task) < 800:
+        sys.exit("stopped; start this script again to go on")
+    return task["log"].rows[-1]["valid_loss"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--text", default="shakespeare")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs")
+    flags = parser.parse_args()
+    result = {
+        "command": "python scripts/evidence/what_helps.py --text "
+        + Path(flags.text).name,
+        "python": platform.python_version(),
+        "tensorflow": version("tensorflow"),
+        "keras": version("keras"),
+        "cores": os.cpu_count(),
+        "valid_loss": {},
+    }
+    if RESULT.is_file():
+        result["valid_loss"] = json.loads(RESULT.read_text())["valid_loss"]
+    for seed in flags.seeds:
+        settings = {}
+        for number, (name, change) in enumerate(CHANGES.items()):
+            settings |= change
+            losses = result["valid_loss"].setdefault(name, {})
+            if str(seed) in losses:
+                continue
+            folder = flags.runs / f"what-helps-{number}-{seed}"
+            losses[str(seed)] = measure(settings, seed, flags.text, folder)
+            print(
+                f"{name}, seed {seed}: {losses[str(seed)]:.4f}", flush=True
+            )
+            RESULT.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
