@@ -55,7 +55,9 @@ def write_cache(cache, new, start):
     seq = tf.shape(new)[2]
     index = tf.range(tf.shape(cache)[2]) - start  # which of `new` goes here
     fresh = (index >= 0) & (index < seq)
-    if new.shape[2] != 1:  # one fits everywhere, and is kept where it belongs
+    if (
+        new.shape[2] != 1
+    ):  # one fits everywhere, and is kept where it belongs
         new = tf.gather(new, tf.clip_by_value(index, 0, seq - 1), axis=2)
     return tf.where(fresh[:, None], new, cache)
 
