@@ -11,8 +11,8 @@ def choose(logits, *, seed, temperature, top_k, top_p):
     Args:
         logits: `(batch, vocab_size)`.
         seed: Two integers; the same seed chooses the same tokens.
-        temperature: 0 takes the likeliest token, 1 follows the model, less
-            than 1 is bolder in what is likely.
+        temperature: 0 takes the likeliest token, 1 follows the model; the
+            lower, the more often the likely ones are taken.
         top_k: Only the k likeliest tokens remain, if not None.
         top_p: Only the fewest tokens whose probabilities reach p remain,
             if not None (Holtzman et al. 2020, §3.1); the likeliest always.

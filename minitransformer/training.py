@@ -35,11 +35,11 @@ def train(
         evaluate: Function without arguments that returns the validation
             loss.
         evaluate_every: Steps between evaluations; the last step has one.
+        start: Steps already made, by a run that is resumed.
         clip_norm: The gradient's global norm is cut to this.
         accumulate: Number of batches that make one step together.
         seed: Where the random streams of dropout begin.
         use_xla: Whether XLA compiles.
-        start: Steps already made, by a run that is resumed.
         checkpoints: A `Checkpoints` to save to, or None.
         checkpoint_every: Steps between checkpoints; the last step has one.
         report: Function of a dictionary: step, loss, valid_loss (None

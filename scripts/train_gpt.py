@@ -25,12 +25,12 @@ from minitransformer.commands import (
 # What makes a GPT learn faster: docs/guides/faster.md
 RECIPES = {
     "nanogpt": {
-        "steps": 2000, "learning_rate": 1e-3, "final_rate": 0.1,
-        "beta_2": 0.99, "rotary": False, "activation": "gelu",
+        "steps": 2000, "learning_rate": 1e-3, "rotary": False,
+        "activation": "gelu",
     },
     "quick": {
-        "steps": 800, "learning_rate": 3e-3, "final_rate": 0.0,
-        "beta_2": 0.95, "rotary": True, "activation": "squared_relu",
+        "steps": 800, "learning_rate": 3e-3, "rotary": True,
+        "activation": "squared_relu",
     },
 }  # fmt: skip
 DEFAULTS = {
@@ -46,6 +46,8 @@ DEFAULTS = {
     "bias": False,
     "batch_size": 12,
     "accumulate": 1,
+    "final_rate": 0.1,
+    "beta_2": 0.99,
     "evaluate_every": 1000,
     "seed": 0,
     "mixed": False,

@@ -180,6 +180,8 @@ MUTANTS = [
      "test_gpt.py"),
     ("rotation stretches", "positions.py",
      "a * cos - b * sin", "a * cos + b * sin", "test_positions.py"),
+    ("a space is nothing where the text had none", "tokenizers/sentencepieces.py",
+     "required_chars=SPACE,", "", "test_tokenizers.py"),
     ("top-k right for a batch of one only", "sampling.py",
      ".values[:, -1:]", ".values[:1, -1:]", "test_generation.py"),
     ("top-p loses the token that reaches p", "sampling.py",

@@ -27,6 +27,13 @@ def test_any_text_survives_sentencepiece_exactly(pieces, text):
     assert pieces.decode(pieces.encode(text)) == text
 
 
+def test_a_space_survives_pieces_of_a_text_without_spaces():
+    pieces = SentencePieceTokenizer.train(
+        "天地玄黄宇宙洪荒" * 40, vocab_size=320
+    )
+    assert pieces.decode(pieces.encode("天 地 a")) == "天 地 a"
+
+
 def test_text_never_makes_special_ids(pieces):
     special = {pieces.pad_id, pieces.unk_id, pieces.bos_id, pieces.eos_id}
     assert len(special) == 4

@@ -79,6 +79,7 @@ class SentencePieceTokenizer:
                 model_type="unigram",
                 byte_fallback=True,
                 character_coverage=0.9995,
+                required_chars=SPACE,  # even if the text has none
                 normalization_rule_name="identity",
                 add_dummy_prefix=False,
                 remove_extra_whitespaces=False,
@@ -108,7 +109,7 @@ class SentencePieceTokenizer:
 
         Returns:
             A list of integers. Special ids are never among them: text that
-            spells "</s>" is text.
+            spells `"</s>"` is text.
         """
         # Half a surrogate pair is no character: UTF-8 cannot write it.
         text = text.encode("utf-8", "replace").decode("utf-8")

@@ -22,10 +22,10 @@ sys.path.insert(0, str(ROOT))
 CHANGES = {
     "nanoGPT's recipe, 800 steps": {},
     "learning rate 0.003, not 0.001": {"learning_rate": 3e-3},
-    "it ends at 0, not at a tenth": {"final_rate": 0.0},
-    "beta_2 0.95, not 0.99": {"beta_2": 0.95},
     "squared ReLU, not gelu": {"activation": "squared_relu"},
     "rotary positions, not learned ones": {"rotary": True},
+    "the rate ends at 0, not at a tenth": {"final_rate": 0.0},
+    "beta_2 0.95, not 0.99": {"beta_2": 0.95},
 }
 
 
