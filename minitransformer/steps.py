@@ -94,17 +94,17 @@ def compile_steps(
             )
             state.assign(tf.stack([mine, place]))
 
-        parts = count_parts(*stack[0].shape[1:3], replicas)
+        parts = count_parts(*stack[1].shape[1:3], replicas)
 
         def add_part(j, *sums):
             # Each replica takes its own rows, and a part of them at a time.
-            rows = (
-                share(
+            rows = tf.nest.map_structure(
+                lambda array: share(
                     array[i * accumulate + j // parts],
                     which * parts + j % parts,
                     replicas * parts,
-                )
-                for array in stack
+                ),
+                stack,
             )
             more = gradients(*rows)
             return j + 1, *(a + b for a, b in zip(sums, more, strict=True))
@@ -162,7 +162,8 @@ def share(batch, which, replicas):
             f"replicas: use a multiple of {replicas}."
         )
     begin = tf.cast(which * rows, tf.int32)
-    return tf.slice(batch, (begin, 0), (rows, batch.shape[1]))
+    rest = batch.shape[1:]
+    return tf.slice(batch, (begin, *[0] * len(rest)), (rows, *rest))
 
 
 def compile_evaluation(model, *, use_xla):
