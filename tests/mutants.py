@@ -177,7 +177,7 @@ MUTANTS = [
      "test_gpt.py"),
     ("the query is not turned", "multi_head.py",
      "rotate(queries, start) if self.rotary else queries", "queries",
-     "test_gpt.py"),
+     "test_multi_head.py"),
     ("rotation stretches", "positions.py",
      "a * cos - b * sin", "a * cos + b * sin", "test_positions.py"),
     ("a space is nothing where the text had none", "tokenizers/sentencepieces.py",

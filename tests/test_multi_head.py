@@ -135,3 +135,19 @@ def test_cached_pieces_give_the_same_as_the_whole(normal):
         one, weights = layer.attend(x[:, i : i + 1], *cache, mask)
         np.testing.assert_allclose(one[:, 0], whole[:, i], atol=1e-6)
         assert (weights.numpy()[..., i + 1 :] == 0).all()
+
+
+def test_rotary_attention_knows_distances_not_places(rng):
+    layer = MultiHeadAttention(d_model=12, num_heads=3, rotary=True)
+    x = tf.constant(rng.normal(size=(2, 5, 12)), tf.float32)
+    at_0, weights = layer(query=x, key=x, value=x)
+    places = [
+        layer.attend(x, *layer.keys_and_values(x, x, start), start=start)[0]
+        for start in (0, 40)
+    ]
+    np.testing.assert_allclose(places[0], at_0, atol=1e-6)
+    np.testing.assert_allclose(places[1], at_0, atol=1e-4)
+    # Turned apart, it is another attention.
+    apart, _ = layer.attend(x, *layer.keys_and_values(x, x, 3), start=0)
+    assert np.abs(apart - at_0).max() > 1e-3
+    assert weights.shape == (2, 3, 5, 5)

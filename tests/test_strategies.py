@@ -1,6 +1,7 @@
 """Several workers make the run of one, and what goes wrong has a name."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
@@ -67,6 +68,12 @@ def test_no_tpu_gives_one_sentence(monkeypatch):
     )
     with pytest.raises(ValueError, match="No TPU answers"):
         make_strategy("tpu")
+
+
+def test_the_first_worker_is_the_chief():
+    for index, chief in ((0, True), (1, False)):
+        resolver = SimpleNamespace(task_id=index)
+        assert is_chief(SimpleNamespace(cluster_resolver=resolver)) is chief
 
 
 def test_one_process_is_its_own_chief_and_sums_nothing():
