@@ -29,7 +29,8 @@ def make_strategy(name):
         workers are there.
 
     Raises:
-        ValueError: if `TF_CONFIG` is missing or wrong, or there is no TPU.
+        ValueError: if there is no such strategy or no TPU, or `TF_CONFIG`
+            is missing or wrong.
     """
     if name == "mirrored":
         return tf.distribute.MirroredStrategy()
@@ -47,6 +48,10 @@ def make_strategy(name):
                 "the variable TPU_NAME."
             ) from error
         return tf.distribute.TPUStrategy(resolver)
+    if name != "one":
+        raise ValueError(
+            f"strategy={name!r}: choose one, mirrored, multiworker or tpu."
+        )
     return tf.distribute.get_strategy()
 
 

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -233,7 +234,13 @@ def main(argv=None):
                 made[label] = run(job, *options)
             rounds.append(made)
             result = {
-                "command": "python scripts/benchmark.py",
+                "command": shlex.join(
+                    [
+                        "python",
+                        "scripts/benchmark.py",
+                        *(argv or sys.argv[1:]),
+                    ]
+                ),
                 **about(),
                 **summarize(rounds, chosen),
                 "skipped": skipped,

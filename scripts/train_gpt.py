@@ -103,7 +103,7 @@ def parse(argv):
     flag("max-len", "tokens that it sees at once", type=positive)
     flag("batch-size", "windows in a batch", type=positive)
     flag("accumulate", "batches that make one step together", type=positive)
-    flag("learning-rate", "the peak", type=above_zero)
+    flag("learning-rate", "the peak; it ends at a tenth", type=above_zero)
     flag("dropout-rate", "share dropped in training", type=float)
     flag("bias", "learn biases, too", action="store_true")
     flag("tokenizer", "what a token is",
@@ -174,6 +174,7 @@ def prepare(given):
         # The text may have moved; its checksum is compared below.
         text_path = {"text": given.pop("text")} if "text" in given else {}
         # A run made before there were recipes is one of nanoGPT's.
+        defaults = {**DEFAULTS, **RECIPES[DEFAULTS["recipe"]]}
         settings = {**defaults, **read_settings(out), **text_path}
         with contextlib.suppress(ValueError):  # killed before it was saved
             tokenizer = load_tokenizer(out)
@@ -368,34 +369,25 @@ def fit_in_scope(task):
     start = int(sum_over_workers(task["strategy"])([start])[0])
     if start:
         send_from_chief(task["strategy"], variables)
-    if start:
         print(f"resuming    at step {start:,}", flush=True)
-    if not chief:
-        return train(
-            model, optimizer, batches,
-            steps=steps,
-            evaluate=lambda: None,
-            evaluate_every=settings["evaluate_every"],
-            accumulate=settings["accumulate"],
-            seed=settings["seed"],
-            start=start,
-            use_xla=use_xla,
-        )  # fmt: skip
-    log = task["log"] = Log(folder, start)
-    if start == steps and not log.rows:  # it was lost: measure again
+    log = task["log"] = Log(folder, start) if chief else None
+    if (
+        chief and start == steps and not log.rows
+    ):  # it was lost: measure again
         valid_loss = mean_loss(valid)
         lost = {"step": steps, "valid_loss": valid_loss, "seconds": 0.0}
         log.add({**dict.fromkeys(COLUMNS), **lost})
     with TrainingProgress(steps, start) as progress:
 
         def report(row):
-            log.add(row)
-            progress.report(row)
+            if chief:
+                log.add(row)
+                progress.report(row)
 
         return train(
             model, optimizer, batches,
             steps=steps,
-            evaluate=lambda: mean_loss(valid),
+            evaluate=lambda: mean_loss(valid) if chief else None,
             evaluate_every=settings["evaluate_every"],
             accumulate=settings["accumulate"],
             seed=settings["seed"],

@@ -70,6 +70,11 @@ def test_no_tpu_gives_one_sentence(monkeypatch):
         make_strategy("tpu")
 
 
+def test_an_unknown_strategy_is_refused():
+    with pytest.raises(ValueError, match="one, mirrored, multiworker"):
+        make_strategy("many")
+
+
 def test_the_first_worker_is_the_chief():
     for index, chief in ((0, True), (1, False)):
         resolver = SimpleNamespace(task_id=index)

@@ -9,6 +9,7 @@ docs/evidence/mixed.json.
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from minitransformer.logs import read_log  # noqa: E402
 
 
 def train(*flags):
-    """Run the script; return (step, validation loss) of each validation."""
+    """Run the script; return its validations (step, loss), and its speed."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
         subprocess.run(
@@ -32,21 +33,21 @@ def train(*flags):
              *flags],
             check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        return [
-            (row["step"], row["valid_loss"])
-            for row in read_log(run)
-            if row["valid_loss"]
-        ]
+        rows = read_log(run)
+    losses = [(r["step"], r["valid_loss"]) for r in rows if r["valid_loss"]]
+    return losses, statistics.median(row["tokens_per_s"] for row in rows)
 
 
 def main():
+    runs = {"float32": train(), "bfloat16": train("--mixed")}
     result = {
         "command": "python scripts/evidence/mixed.py",
         "python": platform.python_version(),
         "tensorflow": version("tensorflow"),
         "keras": version("keras"),
         "cores": os.cpu_count(),
-        "valid_loss": {"float32": train(), "bfloat16": train("--mixed")},
+        "valid_loss": {name: losses for name, (losses, _) in runs.items()},
+        "tokens_per_s": {name: speed for name, (_, speed) in runs.items()},
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result["valid_loss"]))
