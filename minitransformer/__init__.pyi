@@ -12,6 +12,12 @@ from minitransformer.blocks import (
 from minitransformer.blocks import (
     EncoderBlock as EncoderBlock,
 )
+from minitransformer.buckets import (
+    all_pairs as all_pairs,
+)
+from minitransformer.buckets import (
+    random_pairs as random_pairs,
+)
 from minitransformer.checkpoints import (
     Checkpoints as Checkpoints,
 )
@@ -30,11 +36,20 @@ from minitransformer.datasets import (
 from minitransformer.datasets import (
     random_windows as random_windows,
 )
+from minitransformer.dates import (
+    date_pairs as date_pairs,
+)
 from minitransformer.diagrams import (
     diagram_svg as diagram_svg,
 )
 from minitransformer.embeddings import (
     TokenEmbedding as TokenEmbedding,
+)
+from minitransformer.evaluation import (
+    corpus_bleu as corpus_bleu,
+)
+from minitransformer.evaluation import (
+    exact_match as exact_match,
 )
 from minitransformer.feed_forward import (
     FeedForward as FeedForward,
@@ -51,6 +66,12 @@ from minitransformer.generation import (
 from minitransformer.generation import (
     stream as stream,
 )
+from minitransformer.labelled import (
+    read_labelled as read_labelled,
+)
+from minitransformer.losses import (
+    masked_accuracy as masked_accuracy,
+)
 from minitransformer.losses import (
     masked_cross_entropy as masked_cross_entropy,
 )
@@ -63,11 +84,35 @@ from minitransformer.masks import (
 from minitransformer.masks import (
     widen_padding_mask as widen_padding_mask,
 )
+from minitransformer.models.bert import (
+    Bert as Bert,
+)
+from minitransformer.models.bert import (
+    BertClassifier as BertClassifier,
+)
+from minitransformer.models.bert import (
+    BertConfig as BertConfig,
+)
+from minitransformer.models.bert import (
+    BertPretraining as BertPretraining,
+)
 from minitransformer.models.gpt import (
     GPT as GPT,
 )
 from minitransformer.models.gpt import (
     GPTConfig as GPTConfig,
+)
+from minitransformer.models.lstm_seq2seq import (
+    LSTMSeq2Seq as LSTMSeq2Seq,
+)
+from minitransformer.models.lstm_seq2seq import (
+    LSTMSeq2SeqConfig as LSTMSeq2SeqConfig,
+)
+from minitransformer.models.transformer import (
+    Transformer as Transformer,
+)
+from minitransformer.models.transformer import (
+    TransformerConfig as TransformerConfig,
 )
 from minitransformer.multi_head import (
     MultiHeadAttention as MultiHeadAttention,
@@ -78,11 +123,29 @@ from minitransformer.multi_head import (
 from minitransformer.multi_head import (
     split_heads as split_heads,
 )
+from minitransformer.next_sentence import (
+    pretraining_batches as pretraining_batches,
+)
 from minitransformer.normalization import (
     LayerNorm as LayerNorm,
 )
 from minitransformer.objectives import (
+    classification as classification,
+)
+from minitransformer.objectives import (
+    masked_lm as masked_lm,
+)
+from minitransformer.objectives import (
     next_token as next_token,
+)
+from minitransformer.objectives import (
+    translation as translation,
+)
+from minitransformer.pairs import (
+    interface_pairs as interface_pairs,
+)
+from minitransformer.pairs import (
+    read_pairs as read_pairs,
 )
 from minitransformer.positions import (
     LearnedPositions as LearnedPositions,
@@ -96,11 +159,53 @@ from minitransformer.positions import (
 from minitransformer.positions import (
     sinusoidal_positions as sinusoidal_positions,
 )
+from minitransformer.pretrained import (
+    minilm_folder as minilm_folder,
+)
+from minitransformer.recurrent import (
+    InputFeedingDecoder as InputFeedingDecoder,
+)
+from minitransformer.recurrent import (
+    PlainDecoder as PlainDecoder,
+)
+from minitransformer.recurrent import (
+    TextbookDecoder as TextbookDecoder,
+)
 from minitransformer.sampling import (
     choose as choose,
 )
 from minitransformer.schedules import (
     WarmupCosine as WarmupCosine,
+)
+from minitransformer.schedules import (
+    WarmupInverseRoot as WarmupInverseRoot,
+)
+from minitransformer.scoring import (
+    AdditiveScore as AdditiveScore,
+)
+from minitransformer.scoring import (
+    DotScore as DotScore,
+)
+from minitransformer.scoring import (
+    GeneralScore as GeneralScore,
+)
+from minitransformer.scoring import (
+    ScaledDotScore as ScaledDotScore,
+)
+from minitransformer.scoring import (
+    attend as attend,
+)
+from minitransformer.search import (
+    beam_search as beam_search,
+)
+from minitransformer.search import (
+    greedy_search as greedy_search,
+)
+from minitransformer.sentences import (
+    embed_sentences as embed_sentences,
+)
+from minitransformer.sentences import (
+    encode_sentences as encode_sentences,
 )
 from minitransformer.stacks import (
     Decoder as Decoder,
@@ -120,14 +225,23 @@ from minitransformer.strategies import (
 from minitransformer.tokenizers import (
     load_tokenizer as load_tokenizer,
 )
+from minitransformer.tokenizers.bpe import (
+    BytePairTokenizer as BytePairTokenizer,
+)
 from minitransformer.tokenizers.characters import (
     CharTokenizer as CharTokenizer,
 )
 from minitransformer.tokenizers.sentencepieces import (
     SentencePieceTokenizer as SentencePieceTokenizer,
 )
+from minitransformer.tokenizers.wordpiece import (
+    WordPieceTokenizer as WordPieceTokenizer,
+)
 from minitransformer.training import (
     train as train,
+)
+from minitransformer.translating import (
+    translate as translate,
 )
 
 __version__: str

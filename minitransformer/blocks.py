@@ -25,8 +25,9 @@ class EncoderBlock(layers.Layer):
         num_heads: Number of heads.
         d_ff: Width inside the feed-forward layer.
         norm_first: True = pre-norm, False = post-norm.
-        dropout_rate: Share dropped from each sublayer's output and from
-            the attention weights.
+        dropout_rate: Share dropped from each sublayer's output.
+        attention_dropout_rate: Share dropped from the attention weights:
+            none in the paper, as much in GPT-2 and BERT.
         activation: Function between the feed-forward layer's two matrices.
         use_bias: Whether Dense layers and norms have biases.
         epsilon: ε of the norms.
@@ -45,13 +46,14 @@ class EncoderBlock(layers.Layer):
 
     def __init__(
         self, *, d_model, num_heads, d_ff, norm_first, dropout_rate=0.0,
-        activation=tf.nn.relu, use_bias=True, epsilon=1e-5, **kwargs
+        attention_dropout_rate=0.0, activation=tf.nn.relu, use_bias=True,
+        epsilon=1e-5, **kwargs
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.norm_first = norm_first
         self.self_attention = MultiHeadAttention(
             d_model=d_model, num_heads=num_heads, use_bias=use_bias,
-            dropout_rate=dropout_rate, name="self_attention",
+            dropout_rate=attention_dropout_rate, name="self_attention",
         )  # fmt: skip
         self.feed_forward = FeedForward(
             d_model=d_model, d_ff=d_ff, activation=activation,
@@ -92,7 +94,8 @@ class DecoderBlock(layers.Layer):
         cross_attention: Whether there is a source to look at. A GPT has
             none.
         d_model, num_heads, d_ff, norm_first: As for `EncoderBlock`.
-        dropout_rate, activation, use_bias, epsilon: As for it, too.
+        dropout_rate, attention_dropout_rate: As for it, too.
+        activation, use_bias, epsilon: And these.
         rotary: Whether self-attention turns queries and keys by their
             positions.
 
@@ -121,15 +124,16 @@ class DecoderBlock(layers.Layer):
 
     def __init__(
         self, *, d_model, num_heads, d_ff, norm_first, cross_attention,
-        dropout_rate=0.0, activation=tf.nn.relu, use_bias=True,
-        epsilon=1e-5, rotary=False, **kwargs
+        dropout_rate=0.0, attention_dropout_rate=0.0,
+        activation=tf.nn.relu, use_bias=True, epsilon=1e-5, rotary=False,
+        **kwargs
     ):  # fmt: skip
         super().__init__(**kwargs)
 
         def attention(name, **options):
             return MultiHeadAttention(
                 d_model=d_model, num_heads=num_heads, use_bias=use_bias,
-                dropout_rate=dropout_rate, name=name, **options
+                dropout_rate=attention_dropout_rate, name=name, **options
             )  # fmt: skip
 
         def norm(name):

@@ -38,6 +38,32 @@ def above_zero(text):
     return number
 
 
+def add_run_flags(parser, prefix):
+    """Add the flags that say where a training runs, and on what.
+
+    Args:
+        parser: An argparse parser.
+        prefix: What the names of new runs begin with.
+    """
+    parser.add_argument(
+        "--out", metavar="DIR", help="the run's folder; default: "
+        f"runs/{prefix}-001 or the next one that is free",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resume", action="store_true", default=False,
+        help="go on with the run in --out, with its settings",
+    )  # fmt: skip
+    parser.add_argument(
+        "--overwrite", action="store_true", default=False,
+        help="replace the run in --out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--strategy", choices=["one", "mirrored", "multiworker", "tpu"],
+        default="one", help="what trains: one device, all GPUs, the "
+        "workers that TF_CONFIG lists, or a TPU (default: one)",
+    )  # fmt: skip
+
+
 def say(message):
     """Print to stderr, so that stdout holds results alone."""
     print(message, file=sys.stderr, flush=True)
@@ -107,7 +133,7 @@ def run_task(task, fit, finish):
             return 130
         finish(task)
     except KeyboardInterrupt:
-        say(f"Stopped. Go on from the last checkpoint with\n  {again}")
+        say(f"Stopped. Go on with\n  {again}")
         return 130
     except FloatingPointError as error:
         say(f"error: {error}")

@@ -1,16 +1,20 @@
 """Texts to learn from: Python's documentation, Shakespeare, your own."""
 
 import ast
+import builtins
 import hashlib
+import importlib
 import random
 import re
 import sys
 import sysconfig
 import unicodedata
+from inspect import getdoc
 from pathlib import Path
 
 from minitransformer.saving import write_atomically
 
+WRITTEN_IN_C = "builtins", "io", "itertools", "math", "time"
 CLEANING = 1  # raise when the cleaning changes: it names the cached file
 SHAKESPEARE = (
     "https://storage.googleapis.com/download.tensorflow.org/data/"
@@ -116,15 +120,10 @@ def python_docs(folder=None):
     path = folder / f"python-docs-{version}-{CLEANING}.txt"
     if path.is_file():
         return path.read_text(encoding="utf-8")
-    seen, documents = set(), []
-    for document in [*topics(), *docstrings()]:
-        paragraphs = []
-        for paragraph in map(clean, re.split(r"\n\s*\n", document)):
-            if paragraph and paragraph.lower() not in seen:
-                seen.add(paragraph.lower())
-                paragraphs.append(paragraph + "\n")
-        if paragraphs:
-            documents.append("".join(paragraphs))
+    documents = [
+        "".join(paragraph + "\n" for paragraph in paragraphs)
+        for paragraphs in python_documents().values()
+    ]
     random.Random(0).shuffle(documents)
     text = "\n".join(documents)
     try:
@@ -135,8 +134,77 @@ def python_docs(folder=None):
     return text
 
 
+def python_documents():
+    """Read Python's documentation as documents that bear names.
+
+    Returns:
+        A dictionary from names to lists of paragraphs, those of
+        `python_docs`. A name is a module's, such as "json.decoder", or a
+        topic's, such as "topic with".
+
+    Raises:
+        ValueError: if this Python was installed without its topics.
+    """
+    named = {f"topic {name}": text for name, text in topics().items()}
+    seen, documents = set(), {}
+    for name, text in (named | docstrings()).items():
+        paragraphs = []
+        for paragraph in map(clean, re.split(r"\n\s*\n", text)):
+            if paragraph and paragraph.lower() not in seen:
+                seen.add(paragraph.lower())
+                paragraphs.append(paragraph)
+        if paragraphs:
+            documents[name] = paragraphs
+    return documents
+
+
+def library_passages():
+    """Read all that Python says about itself, in passages with names.
+
+    `python_documents`, and the docstrings of some modules that are written
+    in C: their functions, classes and methods.
+
+    Returns:
+        A list of (name, passage), such as ("str.split", "Return a list …");
+        each passage once.
+
+    Raises:
+        ValueError: if this Python was installed without its topics.
+    """
+    named = {}
+    for module in map(importlib.import_module, WRITTEN_IN_C):
+        prefix = "" if module is builtins else module.__name__ + "."
+        for name, thing in public(module):
+            members = public(thing) if isinstance(thing, type) else []
+            for full, one in [(name, thing)] + [
+                (f"{name}.{member}", value) for member, value in members
+            ]:  # fmt: skip
+                for part in re.split(r"\n\s*\n", getdoc(one) or ""):
+                    named.setdefault(clean(part), prefix + full)
+    for name, paragraphs in python_documents().items():
+        for paragraph in paragraphs:
+            named.setdefault(paragraph, name)
+    return [(name, passage) for passage, name in named.items() if passage]
+
+
+def public(thing):
+    """List a module's or a class's public functions and classes by name."""
+    return [
+        (name, getattr(thing, name))
+        for name in dir(thing)
+        if not name.startswith("_")
+        and callable(getattr(thing, name))
+        # `help`, `exit` and the like are there in some sessions only.
+        and type(getattr(thing, name)).__module__ != "_sitebuiltins"
+    ]
+
+
 def topics():
-    """List the language reference's topics, as `help()` shows them."""
+    """Find the language reference's topics, as `help()` shows them.
+
+    Returns:
+        A dictionary from names to texts.
+    """
     try:
         from pydoc_data.topics import topics
     except ImportError:
@@ -145,17 +213,22 @@ def topics():
             "-minimal packages leave them out): install the full package, "
             "for example libpython3-stdlib, or give --text FILE."
         ) from None
-    return [topics[name] for name in sorted(topics)]
+    return dict(sorted(topics.items()))
 
 
 def docstrings():
-    """List the docstrings of the standard library, a document a module."""
+    """Find the docstrings of the standard library.
+
+    Returns:
+        A dictionary from modules, such as "json.decoder", to all their
+        docstrings, with empty lines between them.
+    """
     library = Path(sysconfig.get_path("stdlib"))
     left_out = {
         "site-packages", "dist-packages", "test", "tests", "idle_test",
         "lib2to3", "pydoc_data", "turtledemo",
     }  # fmt: skip
-    documents = []
+    documents = {}
     for path in sorted(library.rglob("*.py")):
         if left_out & set(path.relative_to(library).parts):
             continue
@@ -171,7 +244,9 @@ def docstrings():
             for node in ast.walk(tree)
             if isinstance(node, kinds)
         ]
-        documents.append("\n\n".join(texts))
+        parts = path.relative_to(library).with_suffix("").parts
+        name = ".".join(parts).removesuffix(".__init__")
+        documents[name] = "\n\n".join(texts)
     return documents
 
 

@@ -38,6 +38,39 @@ def read_token(model, ids, begin, length, cache):
     return logits[:, 0], cache
 
 
+def make_room(model, prompt, total, stop_id):
+    """Put the prompt into an array with room for all that is to come.
+
+    Returns:
+        ids `(batch, capacity)`, the prompt's length, and where its window
+        begins.
+    """
+    max_len, (batch, count) = model.config.max_len, prompt.shape
+    fill = 0 if stop_id is None else stop_id
+    # A multiple of max_len, so that other lengths need no other program,
+    # and room for the last window behind it.
+    capacity = (-(-total // max_len) + 1) * max_len
+    ids = np.full((batch, capacity), fill, "int32")
+    ids[:, :count] = prompt
+    begin = 0 if count <= max_len else count - max_len // 2
+    return tf.constant(ids), tf.constant(count), tf.constant(begin)
+
+
+def start(model, ids, count, begin, use_cache):
+    """Make the state that `extend` begins with, and changes."""
+    batch = ids.shape[0]
+    cache = model.start_cache(batch) if use_cache else ()
+    # A single token has none before it that the cache should know.
+    stale = count - begin > 1
+    return ids, count, begin, stale, tf.zeros(batch, tf.bool), cache
+
+
+def write(model, ids, count, begin, until, seed, *options):
+    """Do all at once: less to hand over than call by call."""
+    state = start(model, ids, count, begin, options[-1])
+    return extend(model, state, until, seed, *options)[0]
+
+
 def extend(model, state, until, seed, stop_id, temperature, top_k, top_p,
            use_cache):  # fmt: skip
     """Append tokens until there are `until`, or every row has ended.
@@ -106,31 +139,18 @@ def stream(
     """
     prompt = np.asarray(prompt_ids)
     check(model, prompt, max_new_tokens, temperature, top_k, top_p, seed)
-    batch, start = prompt.shape
-    max_len, total = model.config.max_len, start + max_new_tokens
-    fill = 0 if stop_id is None else stop_id
-    # A multiple of max_len, so that other lengths need no other program,
-    # and room for the last window behind it.
-    capacity = (-(-total // max_len) + 1) * max_len
-    ids = np.full((batch, capacity), fill, "int32")
-    ids[:, :start] = prompt
-    begin = 0 if start <= max_len else start - max_len // 2
-    seed = secrets.randbits(31) if seed is None else seed
-
-    state = (
-        tf.constant(ids), tf.constant(start), tf.constant(begin),
-        tf.constant(True), tf.zeros(batch, tf.bool),
-        model.start_cache(batch) if use_cache else (),
-    )  # fmt: skip
+    done, total = prompt.shape[1], prompt.shape[1] + max_new_tokens
+    options = stop_id, temperature, top_k, top_p, use_cache
+    seed = tf.constant(secrets.randbits(31) if seed is None else seed)
+    room = make_room(model, prompt, total, stop_id)
+    state = start(model, *room, use_cache)
     yield prompt.astype("int32")
-    done = start
     while done < total:
         until = min(done + chunk, total)
         # Compiled once for each batch size, capacity and set of options.
         state = compiled(extend, use_xla)(
-            model, state, tf.constant(until), tf.constant(seed), stop_id,
-            temperature, top_k, top_p, use_cache,
-        )  # fmt: skip
+            model, state, tf.constant(until), seed, *options
+        )
         if int(state[1]) < until:  # every row has ended: the rest is filled
             until = total
         yield state[0][:, done:until].numpy()
@@ -170,13 +190,16 @@ def generate(
         ValueError: if the prompt is empty, has ids outside the vocabulary,
             or an option is out of its range.
     """
-    parts = stream(
-        model, prompt_ids, max_new_tokens=max_new_tokens,
-        temperature=temperature, top_k=top_k, top_p=top_p, seed=seed,
-        stop_id=stop_id, use_cache=use_cache, use_xla=use_xla,
-        chunk=max(max_new_tokens, 1),
+    prompt = np.asarray(prompt_ids)
+    check(model, prompt, max_new_tokens, temperature, top_k, top_p, seed)
+    total = prompt.shape[1] + max_new_tokens
+    seed = secrets.randbits(31) if seed is None else seed
+    ids = compiled(write, use_xla)(
+        model, *make_room(model, prompt, total, stop_id),
+        tf.constant(total), tf.constant(seed),
+        stop_id, temperature, top_k, top_p, use_cache,
     )  # fmt: skip
-    return np.concatenate(list(parts), axis=1)
+    return ids.numpy()[:, :total]
 
 
 def check(model, prompt, max_new_tokens, temperature, top_k, top_p, seed):

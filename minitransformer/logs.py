@@ -97,3 +97,18 @@ def read_log(folder):
         except (KeyError, TypeError, ValueError):
             break
     return rows
+
+
+def curve(rows, name):
+    """List the points of a column, to be drawn.
+
+    Args:
+        rows: From `read_log`, or a log's.
+        name: A column.
+
+    Returns:
+        A list of (step, number), without what was not measured.
+    """
+    return [
+        (row["step"], row[name]) for row in rows if row[name] is not None
+    ]

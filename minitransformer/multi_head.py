@@ -47,19 +47,19 @@ def write_cache(cache, new, start):
     Args:
         cache: `(batch, heads, max_len, head_dim)`.
         new: `(batch, heads, seq, head_dim)`, for slots start, start + 1, ….
-        start: The first slot: an integer or a scalar tensor.
+        start: The first slot, an integer or a scalar tensor; all of `new`
+            must fit behind it.
 
     Returns:
         A cache of the same shape; the one given is unchanged.
     """
-    seq = tf.shape(new)[2]
-    index = tf.range(tf.shape(cache)[2]) - start  # which of `new` goes here
-    fresh = (index >= 0) & (index < seq)
-    if (
-        new.shape[2] != 1
-    ):  # one fits everywhere, and is kept where it belongs
-        new = tf.gather(new, tf.clip_by_value(index, 0, seq - 1), axis=2)
-    return tf.where(fresh[:, None], new, cache)
+    batch, heads, seq = tf.unstack(tf.shape(new)[:3])
+    # cache[b, h, start + i] = new[b, h, i]
+    slots = tf.meshgrid(
+        tf.range(batch), tf.range(heads), start + tf.range(seq),
+        indexing="ij",
+    )  # fmt: skip
+    return tf.tensor_scatter_nd_update(cache, tf.stack(slots, -1), new)
 
 
 class MultiHeadAttention(layers.Layer):

@@ -125,7 +125,7 @@ def rotate(x, start=0):
         ValueError: if head_dim is odd.
 
     References:
-        Su et al. 2021, §3.2.2, equation 34.
+        Su et al. 2021, §3.4.2, equation 34.
     Differs from the paper: a pair is feature i and i + head_dim / 2, as in
         GPT-NeoX and Llama, where the paper takes neighbours.
     """

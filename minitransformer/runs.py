@@ -33,13 +33,21 @@ def fresh_run(parent, prefix):
             number += 1
 
 
-def newest_run(parent):
+def newest_run(parent, holds):
     """Find the run that was written to last.
+
+    Args:
+        parent: The folder of all runs.
+        holds: Names of files; the run has one of them, at least.
 
     Raises:
         ValueError: if there is none.
     """
-    runs = [path.parent for path in Path(parent).glob("*/config.json")]
+    runs = [
+        path.parent
+        for path in Path(parent).glob("*/config.json")
+        if any((path.parent / name).is_file() for name in holds)
+    ]
     if not runs:
         raise ValueError(
             f"There is no finished run in {parent}: train one first, or "
@@ -138,7 +146,9 @@ def delete_run(folder):
     written = [
         "config.json", "weights.safetensors", "characters.json",
         "sentencepiece.model", "log.csv", "loss.svg", "attention.svg",
-        "sample.txt",
+        "sample.txt", "source.model", "target.model", "alignment.svg",
+        "translations.tsv", "vocab.txt", "labels.json", "results.json",
+        "accuracy.svg", "bpe.json",
     ]  # fmt: skip
     folder = Path(folder)
     paths = [folder / name for name in written]

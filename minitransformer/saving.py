@@ -38,7 +38,7 @@ def write_atomically(path, data):
 
 
 def named_weights(model):
-    """List a model's trainable weights by name.
+    """List a model's weights by name, frozen ones included.
 
     Args:
         model: A built Keras model.
@@ -49,7 +49,7 @@ def named_weights(model):
     """
     return {
         variable.path.removeprefix(f"{model.name}/"): variable
-        for variable in model.trainable_variables
+        for variable in model.weights  # without the states of Dropout
     }
 
 

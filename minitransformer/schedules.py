@@ -45,3 +45,37 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
             "warmup_steps": self.warmup_steps,
             "steps": self.steps,
         }
+
+
+class WarmupInverseRoot(keras.optimizers.schedules.LearningRateSchedule):
+    """Rise in a line, then fall with the root of the step.
+
+        rate = factor · d_model^−0.5 · min(n^−0.5, n · warmup_steps^−1.5)
+
+    where n is the number of the step, from 1.
+
+    Args:
+        d_model: Width of the model.
+        warmup_steps: Number of steps of the rise; at its end the rate is
+            factor / √(d_model · warmup_steps).
+        factor: 1 in the paper.
+
+    References:
+        Vaswani et al. 2017, §5.3, equation 3.
+    """
+
+    def __init__(self, *, d_model, warmup_steps, factor=1.0):
+        self.d_model, self.warmup_steps = d_model, warmup_steps
+        self.factor = factor
+
+    def __call__(self, step):
+        n = tf.cast(step, tf.float32) + 1
+        rate = tf.minimum(n**-0.5, n * self.warmup_steps**-1.5)
+        return self.factor * self.d_model**-0.5 * rate
+
+    def get_config(self):
+        return {
+            "d_model": self.d_model,
+            "warmup_steps": self.warmup_steps,
+            "factor": self.factor,
+        }

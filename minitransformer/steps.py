@@ -12,7 +12,9 @@ from minitransformer.losses import masked_cross_entropy
 PART = 768  # tokens read at a time: their activations fit into the caches
 
 
-def make_optimizer(model, *, learning_rate, weight_decay=0.1, beta_2=0.99):
+def make_optimizer(
+    model, *, learning_rate, weight_decay=0.1, beta_2=0.99, epsilon=1e-8
+):
     """Make AdamW that decays matrices only, not gains and biases.
 
     Args:
@@ -20,15 +22,16 @@ def make_optimizer(model, *, learning_rate, weight_decay=0.1, beta_2=0.99):
         learning_rate: A number or a schedule.
         weight_decay: Share of a matrix taken away, times the learning rate.
         beta_2: How long the second moment remembers.
+        epsilon: Added to the second moment's root.
 
     Returns:
-        A built Keras optimizer.
+        A built Keras optimizer; without decay it is Adam.
 
     References:
         Loshchilov & Hutter 2019, algorithm 2; the values are nanoGPT's.
     """
     optimizer = keras.optimizers.AdamW(
-        learning_rate, beta_1=0.9, beta_2=beta_2, epsilon=1e-8,
+        learning_rate, beta_1=0.9, beta_2=beta_2, epsilon=epsilon,
         weight_decay=weight_decay,
     )  # fmt: skip
     weights = model.trainable_variables
@@ -48,9 +51,41 @@ def random_streams(model, seed):
     ]
 
 
+def call(model, inputs, **options):
+    """Call a model with its inputs: one, or several in a tuple."""
+    if isinstance(inputs, tuple):
+        return model(*inputs, **options)
+    return model(inputs, **options)
+
+
+def compare(measure, logits, targets, weights, *options):
+    """Measure the answers to one question, or to several in tuples.
+
+        loss = (Σ first losses + Σ second losses + …) / Σ first weights
+
+    For losses: accuracies of several questions are no sum.
+
+    Args:
+        measure: `masked_cross_entropy`, or another of its form.
+        logits, targets, weights: As for it; or a tuple of each. Then the
+            weights of the first question count what is divided by, and the
+            others' say how much theirs matter beside it.
+        *options: Given to `measure`, too.
+
+    Returns:
+        Two scalars: the sum, and what to divide it by.
+    """
+    if not isinstance(logits, tuple):
+        return measure(logits, targets, weights, *options)
+    questions = zip(logits, targets, weights, strict=True)
+    sums = [measure(*question, *options) for question in questions]
+    return sum(one for one, _ in sums), sums[0][1]
+
+
 def compile_steps(
-    model, optimizer, *, clip_norm, accumulate, seed, use_xla
-):
+    model, optimizer, *, clip_norm, accumulate, seed, use_xla,
+    label_smoothing=0.0,
+):  # fmt: skip
     """Compile a function that makes several training steps.
 
     Args:
@@ -60,6 +95,7 @@ def compile_steps(
         accumulate: Number of batches that make one step together.
         seed: Where the random streams of dropout begin.
         use_xla: Whether XLA compiles.
+        label_smoothing: As for `masked_cross_entropy`.
 
     Returns:
         A function of a stack of batches `(steps · accumulate, …)`, the
@@ -74,8 +110,11 @@ def compile_steps(
     @tf.function(jit_compile=use_xla, autograph=False)
     def gradients(inputs, targets, token_weights):
         with tf.GradientTape() as tape:
-            logits = model(inputs, training=True)
-            sums = masked_cross_entropy(logits, targets, token_weights)
+            logits = call(model, inputs, training=True)
+            sums = compare(
+                masked_cross_entropy, logits, targets, token_weights,
+                label_smoothing,
+            )  # fmt: skip
         return [
             *sums,
             # Dense, where the embedding's gradient is a list of rows.
@@ -94,11 +133,12 @@ def compile_steps(
             )
             state.assign(tf.stack([mine, place]))
 
-        parts = count_parts(*stack[1].shape[1:3], replicas)
+        rows = tf.nest.flatten(stack)[0].shape[1]
+        parts = count_parts(rows, longest(stack), replicas)
 
         def add_part(j, *sums):
             # Each replica takes its own rows, and a part of them at a time.
-            rows = tf.nest.map_structure(
+            part = tf.nest.map_structure(
                 lambda array: share(
                     array[i * accumulate + j // parts],
                     which * parts + j % parts,
@@ -106,7 +146,7 @@ def compile_steps(
                 ),
                 stack,
             )
-            more = gradients(*rows)
+            more = gradients(*part)
             return j + 1, *(a + b for a, b in zip(sums, more, strict=True))
 
         _, *sums = tf.while_loop(
@@ -141,6 +181,11 @@ def compile_steps(
     return steps
 
 
+def longest(stack):
+    """Find the longest row of tokens in a stack `(steps, batch, seq)`."""
+    return max(array.shape[2] for array in tf.nest.flatten(stack))
+
+
 def count_parts(rows, seq, replicas):
     """Count the parts into which a replica cuts its rows of a batch."""
     rows //= replicas
@@ -166,21 +211,22 @@ def share(batch, which, replicas):
     return tf.slice(batch, (begin, *[0] * len(rest)), (rows, *rest))
 
 
-def compile_evaluation(model, *, use_xla):
-    """Compile a function that measures the mean loss over a dataset.
+def compile_evaluation(model, *, use_xla, measure=masked_cross_entropy):
+    """Compile a function that measures a mean over a dataset.
 
     Args:
         model: Maps inputs to logits.
         use_xla: Whether XLA compiles.
+        measure: What is measured: the loss, or `masked_accuracy`.
 
     Returns:
         A function of a dataset of (inputs, targets, weights); it returns
-        the mean loss over all targets that count, in nats, as a float.
+        the mean over all targets that count, as a float.
     """
 
     @tf.function(jit_compile=use_xla, autograph=False)
     def sums(inputs, targets, weights):
-        return masked_cross_entropy(model(inputs), targets, weights)
+        return compare(measure, call(model, inputs), targets, weights)
 
     def mean_loss(dataset):
         loss, count = 0.0, 0.0

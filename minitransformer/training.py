@@ -14,23 +14,26 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from minitransformer.steps import compile_steps
+from minitransformer.steps import compile_steps, longest
 from minitransformer.strategies import sum_over_workers
 
 
 def train(
     model, optimizer, batches, *, steps, evaluate, evaluate_every,
     start=0, clip_norm=1.0, accumulate=1, seed=0, use_xla=True,
-    checkpoints=None,
-    checkpoint_every=250, report=lambda row: None,
+    label_smoothing=0.0, checkpoints=None, checkpoint_every=250,
+    report=lambda row: None,
 ):  # fmt: skip
     """Train until `steps` are made, or Ctrl-C is pressed.
 
     Args:
-        model: Maps inputs to logits.
+        model: Maps inputs to logits; several inputs come as a tuple.
         optimizer: From `make_optimizer`.
         batches: Function from a number n to a dataset of (inputs, targets,
-            weights) that begins with batch n and does not end.
+            weights) that begins with batch n and does not end. A model that
+            is asked several questions has tuples of them. Those of one
+            compiled call must have the same shape: there are ten batches
+            in it, times `accumulate`, if the intervals below allow it.
         steps: Number of steps in all, those before a resume included.
         evaluate: Function without arguments that returns the validation
             loss.
@@ -40,6 +43,7 @@ def train(
         accumulate: Number of batches that make one step together.
         seed: Where the random streams of dropout begin.
         use_xla: Whether XLA compiles.
+        label_smoothing: As for `masked_cross_entropy`.
         checkpoints: A `Checkpoints` to save to, or None.
         checkpoint_every: Steps between checkpoints; the last step has one.
         report: Function of a dictionary: step, loss, valid_loss (None
@@ -60,7 +64,7 @@ def train(
     call = max(n for n in range(1, 11) if often % n == 0)
     run = compile_steps(
         model, optimizer, clip_norm=clip_norm, accumulate=accumulate,
-        seed=seed, use_xla=use_xla,
+        seed=seed, use_xla=use_xla, label_smoothing=label_smoothing,
     )  # fmt: skip
     stacks = iter(
         batches(done * accumulate).batch(call * accumulate).prefetch(2)
@@ -91,7 +95,8 @@ def train(
                     tf.convert_to_tensor(optimizer.learning_rate)
                 ),
                 "grad_norm": norm,
-                "tokens_per_s": tokens(stack, count) / (now - since),
+                "tokens_per_s": count * tokens(stack, accumulate)
+                / (now - since),
                 "seconds": time.perf_counter() - started,
             })  # fmt: skip
             stop = total([float(pressed())])[0] > 0  # anyone's Ctrl-C
@@ -101,12 +106,10 @@ def train(
     return done
 
 
-def tokens(stack, count):
-    """Count the targets in `count` steps of a stack."""
-    targets = stack[1]
-    return (
-        float(tf.size(targets[0])) * count * targets.shape[0] / len(targets)
-    )
+def tokens(stack, accumulate):
+    """Count the tokens in a step: the longest rows of its batches."""
+    rows = tf.nest.flatten(stack)[0].shape[1]
+    return float(accumulate * rows * longest(stack))
 
 
 @contextlib.contextmanager

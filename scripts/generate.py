@@ -57,7 +57,9 @@ def text(flags):
         from minitransformer import GPT, load_tokenizer, stream
     from minitransformer.runs import newest_run
 
-    folder = flags.run or newest_run("runs")
+    folder = flags.run or newest_run(
+        "runs", ["characters.json", "sentencepiece.model", "bpe.json"]
+    )
     model, tokenizer = GPT.load(folder), load_tokenizer(folder)
     unknown = tokenizer.unknown(flags.prompt)
     if unknown:

@@ -6,16 +6,14 @@ on two cores. The defaults are nanoGPT's recipe for a CPU.
 
 import argparse
 import contextlib
-import hashlib
-import json
 import math
-import os
 import sys
 import zlib
 from pathlib import Path
 
 from minitransformer.commands import (
     above_zero,
+    add_run_flags,
     command,
     positive,
     run_training,
@@ -76,23 +74,7 @@ def parse(argv):
         help="a file in UTF-8, or 'shakespeare' (fetched once); "
         "default: Python's own documentation",
     )
-    parser.add_argument(
-        "--out", metavar="DIR", help="the run's folder; default: runs/gpt-001 "
-        "or the next one that is free",
-    )  # fmt: skip
-    parser.add_argument(
-        "--resume", action="store_true", default=False,
-        help="go on with the run in --out, with its settings",
-    )  # fmt: skip
-    parser.add_argument(
-        "--overwrite", action="store_true", default=False,
-        help="replace the run in --out",
-    )  # fmt: skip
-    parser.add_argument(
-        "--strategy", choices=["one", "mirrored", "multiworker", "tpu"],
-        default="one", help="what trains: one device, all GPUs, the workers "
-        "that TF_CONFIG lists, or a TPU (default: one)",
-    )  # fmt: skip
+    add_run_flags(parser, "gpt")
     flag("recipe", "what is not given: nanoGPT's, or one that learns more in "
          "800 steps than that in 2,000", choices=list(RECIPES))  # fmt: skip
     flag("steps", "training steps", type=positive)
@@ -107,8 +89,8 @@ def parse(argv):
     flag("dropout-rate", "share dropped in training", type=float)
     flag("bias", "learn biases, too", action="store_true")
     flag("tokenizer", "what a token is",
-         choices=["characters", "sentencepiece"])  # fmt: skip
-    flag("vocab-size", "tokens, for sentencepiece", type=positive)
+         choices=["characters", "sentencepiece", "bpe"])  # fmt: skip
+    flag("vocab-size", "tokens, for sentencepiece and bpe", type=positive)
     flag("evaluate-every", "steps between validations", type=positive)
     flag("mixed", "compute in bfloat16, for GPUs and TPUs",
          action="store_true")  # fmt: skip
@@ -147,94 +129,32 @@ def load_text(source):
 def prepare(given):
     """Do all that a mistake of the user's can stop."""
     from minitransformer import load_tokenizer
-    from minitransformer.runs import (
-        SETTINGS,
-        fresh_run,
-        open_run,
-        read_settings,
-        write_settings,
-    )
-    from minitransformer.strategies import is_chief, make_strategy
+    from minitransformer.sessions import begin, claim
 
-    given = dict(given)
-    strategy = make_strategy(given["strategy"])
-    flags = ["--strategy", given.pop("strategy")]
-    chief = is_chief(strategy)
-    out = given.pop("out", None)
-    resume, overwrite = given.pop("resume"), given.pop("overwrite")
-    if resume and out is None:
-        raise ValueError("Say which run to resume: --resume --out DIR.")
-    if not chief:
-        print("a worker: the chief reports", flush=True)
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     recipe = RECIPES[given.get("recipe", DEFAULTS["recipe"])]
-    defaults = {**DEFAULTS, **recipe}
-    settings, tokenizer = {**defaults, **given}, None
-    if resume and (Path(out) / SETTINGS).is_file():
-        # The text may have moved; its checksum is compared below.
-        text_path = {"text": given.pop("text")} if "text" in given else {}
-        # A run made before there were recipes is one of nanoGPT's.
-        defaults = {**DEFAULTS, **RECIPES[DEFAULTS["recipe"]]}
-        settings = {**defaults, **read_settings(out), **text_path}
+    task = begin(given, {**DEFAULTS, **recipe}, moved=["text"])
+    tokenizer = None
+    if task["found"]:
         with contextlib.suppress(ValueError):  # killed before it was saved
-            tokenizer = load_tokenizer(out)
-    elif resume:
-        print(f"nothing to resume in {out}: starting at step 0", flush=True)
+            tokenizer = load_tokenizer(task["found"])
     # What cannot be trained is refused before anything is written.
-    name, text = load_text(settings["text"])
-    tokenizer, train_ids, valid_ids = tokenize(text, settings, tokenizer)
-
-    replicas = strategy.num_replicas_in_sync
-    if settings["batch_size"] % replicas:
-        raise ValueError(
-            f"A batch of {settings['batch_size']} cannot be shared by "
-            f"{replicas} replicas: give --batch-size a multiple of {replicas}."
-        )
-    folder = Path(out or "DIR")
-    if chief:  # the only one that writes
-        folder = fresh_run("runs", "gpt") if out is None else Path(out)
-        settings = open_run(
-            folder, given, defaults, resume=resume, overwrite=overwrite
-        )
-        settings = {**defaults, **settings}
-    text_sha256 = hashlib.sha256(text.encode()).hexdigest()
-    if settings.setdefault("text_sha256", text_sha256) != text_sha256:
-        raise ValueError(
-            f"{name} has changed since the run in {folder} was started: "
-            "start another run with another --out."
-        )
-    if chief:
-        tokenizer.save(folder / tokenizer.file_name)
-        write_settings(folder, settings)
-    same_everywhere(strategy, settings)
-    return {
-        "strategy": strategy, "chief": chief, "again": flags,
-        "folder": folder, "settings": settings, "name": name, "text": text,
-        "tokenizer": tokenizer, "train_ids": train_ids,
-        "valid_ids": valid_ids,
+    name, text = load_text(task["settings"]["text"])
+    tokenizer, train_ids, valid_ids = tokenize(
+        text, task["settings"], tokenizer
+    )
+    claim(task, prefix="gpt", data=text)
+    if task["chief"]:
+        tokenizer.save(task["folder"] / tokenizer.file_name)
+    return task | {
+        "name": name, "text": text, "tokenizer": tokenizer,
+        "train_ids": train_ids, "valid_ids": valid_ids,
     }  # fmt: skip
-
-
-def same_everywhere(strategy, settings):
-    """Compare the settings of all workers, the text's checksum included."""
-    import numpy as np
-
-    from minitransformer.strategies import sum_over_workers
-
-    relevant = {name: settings[name] for name in settings if name != "text"}
-    digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode())
-    mine = np.frombuffer(digest.digest(), "uint8").astype("float64")
-    count, ours = sum_over_workers(strategy)([np.ones(()), mine])
-    if not np.array_equal(ours, mine * count):
-        raise ValueError(
-            "The workers have different settings or texts: start all of "
-            "them with the same flags and the same text."
-        )
 
 
 def tokenize(text, settings, tokenizer=None):
     """Make the tokenizer, if there is none, and the tokens."""
     from minitransformer import (
+        BytePairTokenizer,
         CharTokenizer,
         GPTConfig,
         SentencePieceTokenizer,
@@ -247,7 +167,11 @@ def tokenize(text, settings, tokenizer=None):
         tokenizer = CharTokenizer.train(text)
     elif tokenizer is None:
         print("learning the pieces …", flush=True)
-        tokenizer = SentencePieceTokenizer.train(
+        kinds = {
+            "sentencepiece": SentencePieceTokenizer,
+            "bpe": BytePairTokenizer,
+        }
+        tokenizer = kinds[settings["tokenizer"]].train(
             train_text, vocab_size=settings["vocab_size"]
         )
     train_ids = tokenizer.encode(train_text)
@@ -280,46 +204,31 @@ def config(tokenizer, settings, kind):
 
 
 def fit(task):
-    """Train, and return the number of steps made."""
-    import tensorflow as tf
+    """Train on what the strategy has; return the number of steps made."""
+    from minitransformer.sessions import in_scope
 
-    try:
-        with task["strategy"].scope():
-            return fit_in_scope(task)
-    except tf.errors.OpError as error:
-        if len(task["strategy"].extended.worker_devices) == (
-            task["strategy"].num_replicas_in_sync
-        ):  # no other workers
-            raise
-        raise ConnectionError(
-            "Another worker stopped or cannot be reached, so this one stops, "
-            "too."
-        ) from error
+    with in_scope(task["strategy"]):
+        return fit_in_scope(task)
 
 
 def fit_in_scope(task):
-    """Train on what the strategy of this scope has."""
+    """Make the model, and train it."""
     import keras
 
     from minitransformer import (
         GPT,
-        Checkpoints,
         GPTConfig,
         WarmupCosine,
         compile_evaluation,
         consecutive_windows,
         make_optimizer,
         random_windows,
-        train,
     )
     from minitransformer.compilation import xla_works
-    from minitransformer.logs import COLUMNS, Log
-    from minitransformer.progress import TrainingProgress
-    from minitransformer.runs import CHECKPOINTS
-    from minitransformer.strategies import send_from_chief, sum_over_workers
+    from minitransformer.sessions import resume_and_train
 
     settings, tokenizer = task["settings"], task["tokenizer"]
-    folder, steps = task["folder"], settings["steps"]
+    steps = settings["steps"]
     keras.config.set_dtype_policy(
         "mixed_bfloat16" if settings["mixed"] else "float32"
     )
@@ -346,7 +255,7 @@ def fit_in_scope(task):
         f"{name} {value}" for name, value in settings.items()
         if name not in ("text", "text_sha256")
     ))  # fmt: skip
-    print(f"run         {folder}", flush=True)
+    print(f"run         {task['folder']}", flush=True)
 
     def batches(first):
         return random_windows(
@@ -355,47 +264,16 @@ def fit_in_scope(task):
             first=first,
         )  # fmt: skip
 
-    use_xla = settings["xla"] and xla_works()
     valid = consecutive_windows(
         task["valid_ids"], seq_len=settings["max_len"],
         batch_size=max(1, 2048 // settings["max_len"]),
     )  # fmt: skip
-    mean_loss = compile_evaluation(model, use_xla=use_xla)
-    variables = [*model.trainable_variables, *optimizer.variables]
-    chief, checkpoints, start = task["chief"], None, 0
-    if chief:
-        checkpoints = Checkpoints(folder / CHECKPOINTS, variables)
-        start = checkpoints.restore()
-    start = int(sum_over_workers(task["strategy"])([start])[0])
-    if start:
-        send_from_chief(task["strategy"], variables)
-        print(f"resuming    at step {start:,}", flush=True)
-    log = task["log"] = Log(folder, start) if chief else None
-    if (
-        chief and start == steps and not log.rows
-    ):  # it was lost: measure again
-        valid_loss = mean_loss(valid)
-        lost = {"step": steps, "valid_loss": valid_loss, "seconds": 0.0}
-        log.add({**dict.fromkeys(COLUMNS), **lost})
-    with TrainingProgress(steps, start) as progress:
-
-        def report(row):
-            if chief:
-                log.add(row)
-                progress.report(row)
-
-        return train(
-            model, optimizer, batches,
-            steps=steps,
-            evaluate=lambda: mean_loss(valid) if chief else None,
-            evaluate_every=settings["evaluate_every"],
-            accumulate=settings["accumulate"],
-            seed=settings["seed"],
-            start=start,
-            use_xla=use_xla,
-            checkpoints=checkpoints,
-            report=report,
-        )  # fmt: skip
+    mean_loss = compile_evaluation(
+        model, use_xla=settings["xla"] and xla_works()
+    )
+    return resume_and_train(
+        task, model, optimizer, batches, evaluate=lambda: mean_loss(valid)
+    )
 
 
 def finish(task):
@@ -403,22 +281,15 @@ def finish(task):
     if not task["chief"]:
         return
     from minitransformer import curve_svg, heatmap_svg
+    from minitransformer.logs import curve
     from minitransformer.saving import write_atomically
 
     folder, model, log = task["folder"], task["model"], task["log"]
     tokenizer = task["tokenizer"]
     model.save(folder)
     curves = {
-        "training": [
-            (r["step"], r["loss"])
-            for r in log.rows
-            if r["loss"] is not None
-        ],
-        "validation": [
-            (r["step"], r["valid_loss"])
-            for r in log.rows
-            if r["valid_loss"] is not None
-        ],
+        "training": curve(log.rows, "loss"),
+        "validation": curve(log.rows, "valid_loss"),
     }
     write_atomically(folder / "loss.svg", curve_svg(
         curves, x_label="step", y_label="loss (nats a token)",

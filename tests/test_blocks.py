@@ -86,14 +86,15 @@ def test_without_cross_attention_there_are_no_weights_for_it(normal):
 
 @pytest.mark.parametrize("kind", ["encoder", "decoder"])
 def test_dropout_rate_reaches_sublayers_and_weights(normal, kind):
-    options = {"norm_first": True, "dropout_rate": 0.25, **SIZES}
+    options = {"norm_first": True, "dropout_rate": 0.25,
+               "attention_dropout_rate": 0.5, **SIZES}  # fmt: skip
     if kind == "encoder":
         block = EncoderBlock(**options)
     else:
         block = DecoderBlock(cross_attention=True, **options)
-        assert block.cross_attention.dropout.rate == 0.25
+        assert block.cross_attention.dropout.rate == 0.5
     assert block.dropout.rate == 0.25
-    assert block.self_attention.dropout.rate == 0.25
+    assert block.self_attention.dropout.rate == 0.5
 
 
 def test_epsilon_and_biases_reach_the_parts(normal):

@@ -81,3 +81,39 @@ def test_a_full_disk_leaves_the_last_good_one(tmp_path, state, monkeypatch):
         "step-00000010.safetensors", "step-00000020.safetensors",
     ]  # fmt: skip
     assert checkpoints.restore() == 20
+
+
+def test_a_stop_between_regular_states_changes_none_of_them(
+    tmp_path, state
+):
+    checkpoints = Checkpoints(tmp_path, state, keep=3, every=30)
+    for step in (30, 60, 90, 100):  # stopped at 100
+        checkpoints.save(step)
+    assert [step for step, _ in checkpoints.files()] == [100, 90, 60]
+    checkpoints.save(120)
+    assert [step for step, _ in checkpoints.files()] == [120, 90, 60]
+    checkpoints.save(130)  # the last step of all
+    assert [step for step, _ in checkpoints.files()] == [130, 120, 90]
+
+
+def test_without_a_whole_state_there_is_no_mean(tmp_path, state):
+    with pytest.raises(ValueError, match="no checkpoint"):
+        Checkpoints(tmp_path, state).average(state)
+
+
+def test_the_mean_of_the_kept_states_is_that_of_the_weights_alone(
+    tmp_path, state
+):
+    checkpoints = Checkpoints(tmp_path, state, keep=3)
+    for step in (10, 20, 30, 70):
+        fill(state, step)
+        checkpoints.save(step)
+    assert [step for step, _ in checkpoints.files()] == [70, 30, 20]
+    fill(state, -1)
+    checkpoints.average(state[:1])
+    assert int(state[1].numpy()) == -1
+    np.testing.assert_array_equal(state[0], np.full((2, 3), 40))
+    checkpoints.files()[0][1].write_bytes(b"damaged")
+    with pytest.warns(UserWarning, match="going without it"):
+        checkpoints.average(state[:1])
+    np.testing.assert_array_equal(state[0], np.full((2, 3), 25))

@@ -33,8 +33,7 @@ class Copier(keras.Model):
         self.encoder = Encoder(**sizes)
         self.decoder = Decoder(cross_attention=True, **sizes)
 
-    def call(self, inputs):
-        source_ids, target_ids = inputs
+    def call(self, source_ids, target_ids):
         mask = padding_mask(source_ids, pad_id=PAD)
         memory, _ = self.encoder(
             self.positions(self.embedding(source_ids)), padding_mask=mask
@@ -65,7 +64,7 @@ def test_a_tiny_encoder_decoder_learns_to_copy_exactly():
     keras.utils.set_random_seed(1)
     model = Copier()
     (source, inputs), targets, weights = pairs(20_000, seed=1)
-    model((source[:1], inputs[:1]))
+    model(source[:1], inputs[:1])
     data = tf.data.Dataset.from_tensor_slices(
         ((source, inputs), targets, weights)
     )
@@ -84,7 +83,7 @@ def test_a_tiny_encoder_decoder_learns_to_copy_exactly():
     step = tf.function(model)
     written = np.full((200, LONGEST + 1), BOS, "int32")
     for i in range(LONGEST):
-        logits = step((source, written[:, :LONGEST]))
+        logits = step(source, written[:, :LONGEST])
         written[:, i + 1] = np.argmax(logits[:, i], axis=-1)
     right = (written[:, 1:] == targets) | (weights == 0)
     assert right.all(axis=1).mean() == 1.0

@@ -29,7 +29,7 @@ def test_it_is_read_once_and_kept(docs, monkeypatch):
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpora, "docstrings", list)  # they take seconds
+    monkeypatch.setattr(corpora, "docstrings", dict)  # they take seconds
     (tmp_path / "file").write_text("")
     assert len(python_docs(tmp_path / "file" / "folder")) > 100_000
 
@@ -79,3 +79,24 @@ def test_shakespeare_is_fetched_once_and_verified(tmp_path, monkeypatch):
     (cache / "shakespeare.txt").write_text("damaged")
     with pytest.raises(ValueError, match="--text FILE"):
         shakespeare(origin, cache)
+
+
+def test_documents_bear_names_and_no_paragraph_twice(docs):
+    documents = corpora.python_documents()
+    assert {"topic assert", "json.decoder", "asyncio.queues"} <= set(
+        documents
+    )
+    paragraphs = [line for lines in documents.values() for line in lines]
+    lowered = [paragraph.lower() for paragraph in paragraphs]
+    assert len(set(lowered)) == len(lowered)
+    assert sorted(docs[0].split()) == sorted(" ".join(paragraphs).split())
+
+
+def test_built_in_functions_are_among_the_passages():
+    passages = corpora.library_passages()
+    names = {name for name, _ in passages}
+    assert {"open", "str.split", "dict.get", "json.decoder"} <= names
+    assert all(passage.strip() for _, passage in passages)
+    assert len({passage for _, passage in passages}) == len(passages)
+    assert "math.isqrt" in names
+    assert "help" not in names  # not every session has it

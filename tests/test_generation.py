@@ -4,7 +4,7 @@ import tensorflow as tf
 from conftest import make_tiny_gpt
 
 from minitransformer import compilation, generate, stream
-from minitransformer.generation import extend
+from minitransformer.generation import write
 from minitransformer.sampling import choose
 
 PROMPTS = [[1, 2, 3], [4, 5, 6]]
@@ -175,7 +175,7 @@ def test_top_k_and_top_p_cut_each_row_on_its_own():
 
 def test_other_lengths_use_the_same_program():
     model = make_tiny_gpt()
-    program = compilation.compiled(extend, True)
+    program = compilation.compiled(write, True)
     generate(model, [[1]], max_new_tokens=2, temperature=0)
     traced = program.experimental_get_tracing_count()
     for prompt, new in (([[1, 2, 3]], 5), ([[4, 5]], 8)):

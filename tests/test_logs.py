@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from minitransformer.logs import COLUMNS, Log, read_log
+from minitransformer.logs import COLUMNS, Log, curve, read_log
 
 
 def row(step, seconds=1.0):
@@ -35,3 +35,10 @@ def test_a_line_that_was_cut_short_is_left_out(tmp_path, cut):
     text = (tmp_path / "log.csv").read_text()
     (tmp_path / "log.csv").write_text(text[:-cut])
     assert [r["step"] for r in read_log(tmp_path)] == [10]
+
+
+def test_a_curve_leaves_out_what_was_not_measured():
+    rows = [{"step": 10, "loss": 2.0}, {"step": 20, "loss": None}]
+    assert curve([*rows, {"step": 30, "loss": 0.0}], "loss") == [
+        (10, 2.0), (30, 0.0),
+    ]  # fmt: skip

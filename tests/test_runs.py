@@ -79,9 +79,13 @@ def test_resuming_what_never_began_starts_it(tmp_path):
 
 
 def test_the_newest_run_is_found(tmp_path):
+    kinds = ["characters.json", "sentencepiece.model"]
     with pytest.raises(ValueError, match="no finished run"):
-        newest_run(tmp_path)
-    for name in ("gpt-001", "gpt-002"):
+        newest_run(tmp_path, kinds)
+    for name in ("gpt-001", "gpt-002", "lstm-001"):
         (tmp_path / name).mkdir()
-    (tmp_path / "gpt-001" / "config.json").write_text("{}")
-    assert newest_run(tmp_path).name == "gpt-001"
+        (tmp_path / name / "config.json").write_text("{}")
+    (tmp_path / "gpt-001" / "characters.json").write_text("[]")
+    (tmp_path / "lstm-001" / "target.model").write_bytes(b"")
+    assert newest_run(tmp_path, kinds).name == "gpt-001"
+    assert newest_run(tmp_path, ["target.model"]).name == "lstm-001"

@@ -21,7 +21,9 @@ def text_file(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("name", ["train_gpt", "generate"])
+@pytest.mark.parametrize(
+    "name", ["train_gpt", "generate", "train_translation", "translate"]
+)
 def test_help_needs_no_tensorflow(name):
     code = (
         "import runpy, sys\n"
@@ -61,6 +63,8 @@ def refuse(main, argv, capfd, message):
         ("abc " * 99, ["--max-len", "1"], "max_len=1"),
         ("abc " * 99, ["--tokenizer", "sentencepiece", "--vocab-size", "9"],
          "at least 320"),
+        ("abc " * 99, ["--tokenizer", "bpe", "--vocab-size", "9"],
+         "at least 257"),
     ],
 )  # fmt: skip
 def test_a_mistake_gets_one_sentence_and_leaves_nothing_behind(
@@ -175,8 +179,9 @@ def test_a_disk_that_fills_up_ends_with_1_and_keeps_the_checkpoint(
     assert kept == ["step-00000250.safetensors"]
 
 
-def test_sentencepiece_trains_and_writes(
-    train_gpt, generate_script, tmp_path, capfd
+@pytest.mark.parametrize("kind", ["sentencepiece", "bpe"])
+def test_pieces_train_and_write(
+    train_gpt, generate_script, tmp_path, capfd, kind
 ):
     path = tmp_path / "text"
     path.write_text(
@@ -185,8 +190,9 @@ def test_sentencepiece_trains_and_writes(
     )
     out = tmp_path / "run"
     argv = ["--text", str(path), "--out", str(out), *SMALL, "--steps", "2",
-            "--tokenizer", "sentencepiece", "--vocab-size", "400"]  # fmt: skip
+            "--tokenizer", kind, "--vocab-size", "400"]  # fmt: skip
     assert train_gpt.main(argv) == 0
+    assert "learning the pieces" in capfd.readouterr().out
     run = ["--run", str(out), "--prompt", "세계 ☃", "--max-new-tokens", "9"]
     assert generate_script.main(run) == 0
     assert "세계 ☃" in capfd.readouterr().out

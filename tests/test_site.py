@@ -166,9 +166,11 @@ def test_copying_leaves_line_numbers_and_outputs_out(browser, served):
 
 
 def test_search_finds_a_page(browser, served):
-    tab, *_ = open_page(
-        browser, served, "index", viewport={"width": 1280, "height": 900}
-    )
+    tab, _, loaded = open_page(
+        browser, served, "index", "networkidle",
+        viewport={"width": 1280, "height": 900},
+    )  # fmt: skip
+    assert not any("search_index" in url for url in loaded)
     tab.locator("input.md-search__input").fill("causal mask")
     tab.locator(".md-search-result__item").first.wait_for(timeout=20_000)
     tab.context.close()

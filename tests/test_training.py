@@ -13,6 +13,7 @@ from minitransformer import (
     GPTConfig,
     consecutive_windows,
     make_optimizer,
+    masked_accuracy,
     masked_cross_entropy,
     random_windows,
     steps,
@@ -351,3 +352,83 @@ def test_twenty_steps_are_those_of_pytorch(use_xla):
     np.testing.assert_allclose(
         [row["loss"] for row in rows], peer["losses"], atol=1e-3
     )
+
+
+def test_label_smoothing_is_for_the_step_and_not_for_validation(eagerly):
+    model = small_gpt()
+    inputs, targets, weights = next(iter(windows()(0)))
+    logits = model(inputs)
+    expected = {
+        smoothing: float(loss / count)
+        for smoothing in (0.0, 0.3)
+        for loss, count in [
+            masked_cross_entropy(logits, targets, weights, smoothing)
+        ]
+    }
+    mean_loss = compile_evaluation(model, use_xla=False)
+    data = [(inputs, targets, weights)]
+    assert mean_loss(data) == pytest.approx(expected[0.0], rel=1e-5)
+    accuracy = compile_evaluation(
+        model, use_xla=False, measure=masked_accuracy
+    )
+    right = np.mean(np.argmax(logits, axis=-1) == targets.numpy())
+    assert accuracy(data) == pytest.approx(right)
+    _, rows = fit(model, steps=1, label_smoothing=0.3)
+    assert rows[0]["loss"] == pytest.approx(expected[0.3], rel=1e-5)
+    assert abs(expected[0.3] - expected[0.0]) > 0.01
+
+
+def test_the_speed_counts_all_accumulated_tokens(eagerly):
+    rows = []
+    fit(small_gpt(), steps=3, rows=rows, accumulate=2)
+    # A step of two batches of 4 · 7 targets, in a part of the time.
+    row = rows[0]
+    assert row["tokens_per_s"] * row["seconds"] >= 0.999 * 2 * 4 * 7
+
+
+def test_the_longest_row_of_tokens_is_found():
+    stack = (np.zeros((3, 2, 5)), np.zeros((3, 2, 7))), np.zeros((3, 2, 1))
+    assert steps.longest(stack) == 7
+
+
+@pytest.mark.parametrize("part", [14, 10_000])
+def test_several_questions_are_asked_in_one_step(
+    monkeypatch, eagerly, part
+):
+    # As many parts as rows, or one: the loss and the gradient are the same.
+    from test_bert import make_bert
+
+    from minitransformer import BertPretraining
+
+    monkeypatch.setattr(steps, "PART", part)
+    keras.utils.set_random_seed(0)
+    model = BertPretraining(make_bert())
+    rng = np.random.default_rng(1)
+    ids, words = rng.integers(5, 23, (4, 7)), rng.integers(5, 23, (4, 3))
+    follows = rng.integers(0, 2, (4, 1))
+    weights = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1], [1, 0, 1]], "f4")
+    places = np.array([[1, 2, 5]] * 4)
+    share = np.full((4, 1), weights.sum() / 4, "f4")
+    batch = ((ids, 0 * ids, places), (words, follows), (weights, share))
+    expected = 0.0
+    for logits, target, weight in zip(
+        model(*batch[0]), batch[1], batch[2], strict=True
+    ):
+        total, count = masked_cross_entropy(logits, target, weight)
+        expected += float(total / count)
+    _, rows = fit(
+        model, steps=1, batches=lambda first: tf.data.Dataset.from_tensors(
+            batch
+        ).repeat(),
+    )  # fmt: skip
+    assert rows[0]["loss"] == pytest.approx(expected, rel=1e-5)
+    with tf.GradientTape() as tape:
+        logits = model(*batch[0])
+        total, count = steps.compare(
+            masked_cross_entropy, logits, batch[1], batch[2]
+        )
+        loss = total / count
+    norm = tf.linalg.global_norm(
+        tape.gradient(loss, model.trainable_variables)
+    )
+    assert float(norm) > 0

@@ -95,3 +95,35 @@ def test_only_the_chief_writes_and_all_must_agree(tmp_path):
         assert codes == expected, wrote
         assert not other.exists()
     assert all("different settings" in part for part in wrote)
+
+
+def test_two_workers_translate_as_one(tmp_path):
+    script = str(ROOT / "scripts" / "train_translation.py")
+    words = ["red", "green", "blue", "grey", "pink", "white"]
+    lines = [
+        f"{word} {n}\t{n} {word[::-1]}" for n in range(20) for word in words
+    ]
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("\n".join(lines), encoding="utf-8")
+
+    def flags(out):
+        return [
+            "--pairs", str(pairs), "--steps", "20", "--batch-size", "6",
+            "--evaluate-every", "10", "--dropout-rate", "0", "--no-xla",
+            "--vocab-size", "320", "--max-len", "16", "--buckets", "2",
+            "--beam-size", "1", "--out", str(out),
+        ]  # fmt: skip
+
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}  # fmt: skip
+    one, two = tmp_path / "one", tmp_path / "two"
+    code = subprocess.run([sys.executable, script, *flags(one)], **pipes)
+    assert code.returncode == 0, code.stderr
+    codes, wrote = end(start(2, script, flags(two), **pipes))
+    assert codes == [0, 0], wrote
+    for column in ("loss", "valid_loss", "grad_norm"):
+        np.testing.assert_allclose(
+            [row[column] for row in read_log(two)],
+            [row[column] for row in read_log(one)],
+            rtol=1e-4,
+        )
+    assert (two / "translations.tsv").is_file()

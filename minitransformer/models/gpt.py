@@ -142,6 +142,7 @@ class GPT(keras.Model):
             norm_first=True,
             cross_attention=False,
             dropout_rate=config.dropout_rate,
+            attention_dropout_rate=config.dropout_rate,
             activation=ACTIVATIONS[config.activation],
             use_bias=config.use_bias,
             rotary=config.rotary,

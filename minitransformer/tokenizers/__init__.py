@@ -10,17 +10,25 @@ def load_tokenizer(folder):
         folder: A run's folder.
 
     Returns:
-        A `CharTokenizer` or a `SentencePieceTokenizer`.
+        A `CharTokenizer`, `SentencePieceTokenizer`,
+        `BytePairTokenizer` or `WordPieceTokenizer`.
 
     Raises:
         ValueError: if there is none.
     """
+    from minitransformer.tokenizers.bpe import BytePairTokenizer
     from minitransformer.tokenizers.characters import CharTokenizer
     from minitransformer.tokenizers.sentencepieces import (
         SentencePieceTokenizer,
     )
+    from minitransformer.tokenizers.wordpiece import WordPieceTokenizer
 
-    for kind in (CharTokenizer, SentencePieceTokenizer):
+    for kind in (
+        CharTokenizer,
+        SentencePieceTokenizer,
+        BytePairTokenizer,
+        WordPieceTokenizer,
+    ):
         path = Path(folder) / kind.file_name
         if path.is_file():
             return kind.load(path)

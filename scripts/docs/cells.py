@@ -4,11 +4,11 @@
 
 Outputs are stored in `docs/outputs`, a file a page, and looked up when the
 site is built; `tests/test_pages.py` runs all again and compares. A cell's key
-covers the page's cells up to it and the modules that they import. `python run
-recorded` is for cells that time, train or read the corpus: their versions are
-shown, and only the words of their output are compared. `python run folded`
-hides the code behind a click: for figures. To record a page anew, delete its
-file in `docs/outputs` first.
+covers the page's cells up to it, the modules that they import, and the evidence
+that they read. `python run recorded` is for cells that time, train or read the
+corpus: their versions are shown, and only the words of their output are
+compared. `python run folded` hides the code behind a click: for figures. To
+record a page anew, delete its file in `docs/outputs` first.
 """
 
 import argparse
@@ -64,11 +64,13 @@ def modules(code):
 
 
 def next_key(previous, code):
-    """Make a cell's key from the one before it and its own code."""
+    """Make a cell's key: the one before it, its code, and what it reads."""
     text = [previous, code.strip()]
     for path in modules(code):
         lines = code_lines(path).values()
         text += [s for s in lines if not s.lstrip().startswith("#")]
+    for name in re.findall(r'"(docs/evidence/[^"]+\.json)"', code):
+        text.append((ROOT / name).read_text("utf-8"))
     return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
 
 

@@ -54,6 +54,22 @@ def recipe(sizes, meter, text, seed):
     meter.notes["valid_loss"] = rows[-1]["valid_loss"]
 
 
+def script(sizes, meter):
+    """The first trained steps of `python scripts/train_gpt.py`."""
+    path = Path(__file__).parents[1] / "train_gpt.py"
+    with tempfile.TemporaryDirectory() as folder:
+        run, since = Path(folder, "run"), time.time()
+        with subprocess.Popen(
+            [sys.executable, path, "--steps", "10", "--out", run],
+            stdout=subprocess.DEVNULL,
+        ) as process:
+            while not read_log(run) and process.poll() is None:
+                time.sleep(0.05)
+            meter.notes["first_step_s"] = time.time() - since
+            if process.wait():
+                raise RuntimeError(f"{path.name} failed")
+
+
 def sample(sizes, batch_size):
     model = GPT(GPTConfig(**sizes.model, use_bias=False))
     prompt = np.zeros((batch_size, 1), "int32")

@@ -1,0 +1,30 @@
+"""Cross-entropy over the positions that count."""
+
+import numpy as np
+
+
+def masked_cross_entropy(logits, targets, weights):
+    """Measure how surprised the model is by the targets, in nats.
+
+        loss = mean of −log softmax(logits)[target]
+
+    Args:
+        logits: Floats `(batch, seq, vocab_size)`. Those of ±10,000 must
+            do no harm.
+        targets: Integers `(batch, seq)`, from 0 up to vocab_size − 1, and
+            so where they do not count.
+        weights: Floats `(batch, seq)`: 1.0 where a target counts, 0.0
+            where not.
+
+    Returns:
+        A scalar float: the mean over all positions of the batch that
+        count, each as much as any other; 0.0 if none does.
+    """
+    highest = logits.max(axis=-1, keepdims=True)
+    shifted = logits - highest
+    sums = np.exp(shifted).sum(axis=-1, keepdims=True)
+    log_p = shifted - np.log(sums)  # (batch, seq, vocab_size)
+    chosen = np.take_along_axis(log_p, targets[..., None], axis=-1)
+    surprise = -chosen[..., 0]  # (batch, seq)
+    total, count = (surprise * weights).sum(), weights.sum()
+    return total / np.maximum(count, 1)

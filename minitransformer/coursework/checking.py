@@ -1,0 +1,107 @@
+"""Check a folder: every exercise in a process of its own, some at once."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from minitransformer.coursework.child import dump
+from minitransformer.coursework.exercise import find_task, read_course
+from minitransformer.coursework.forbidden import forbidden_names
+from minitransformer.coursework.judge import Verdict, judge
+from minitransformer.coursework.report import explain
+from minitransformer.coursework.sandbox import Sandbox
+from minitransformer.coursework.variants import outcome
+
+SEED = 2026  # of the questions, unless the lecturer keeps another secret
+
+
+def check_exercise(folder, task, seed=SEED, running=None):
+    """Check one exercise of a folder.
+
+    Args:
+        folder: The submission; `adapters.py` says where its functions are.
+        task: A `Task`.
+        seed: Of the questions.
+        running: A list to which the process is added, for who wants to
+            stop it.
+
+    Returns:
+        A `Verdict`.
+    """
+    places = forbidden_names(folder, task.exercise.forbidden)
+    if places:
+        return Verdict(
+            False, "uses what is to be written here", "; ".join(places)
+        )
+    with Sandbox(folder) as sandbox:
+        if running is not None:
+            running.append(sandbox)
+        return judge(task, sandbox.ask, seed)
+
+
+def check_folder(folder, tasks, seed=SEED, report=lambda task: None):
+    """Check all exercises of a folder that check themselves.
+
+    Args:
+        folder: The submission.
+        tasks: A list of `Task`; the open ones are left out.
+        seed: Of the questions.
+        report: Called with each task when it is done.
+
+    Returns:
+        Pairs of a task and its verdict, in the order of `tasks`.
+
+    Raises:
+        ValueError: if this is no submission.
+    """
+    if not (Path(folder) / "adapters.py").is_file():
+        raise ValueError(
+            f"{folder} has no adapters.py: begin with "
+            "`python -m minitransformer.coursework start FOLDER`."
+        )
+    tasks = [task for task in tasks if not task.exercise.rubric]
+
+    running = []
+
+    def check(task):
+        verdict = check_exercise(folder, task, seed, running)
+        report(task)
+        return verdict
+
+    workers = max(1, min(4, os.cpu_count() or 1))
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            return list(zip(tasks, pool.map(check, tasks), strict=True))
+        except BaseException:  # Ctrl-C: wait for nobody
+            pool.shutdown(wait=False, cancel_futures=True)
+            for sandbox in running:
+                sandbox.stop()
+            raise
+
+
+def check_here(number, *functions, seed=SEED):
+    """Check functions of this very process, as in a notebook.
+
+    Nothing is limited here, so this is for one's own code. It prints what
+    `check` prints for an exercise.
+
+    Args:
+        number: The exercise, as in "03".
+        functions: All that it asks for, known by their names.
+        seed: Of the questions.
+    """
+    task = find_task(read_course(), number)
+    known = {function.__name__: function for function in functions}
+    missing = [n for n in task.exercise.functions if n not in known]
+    if missing:
+        raise ValueError(
+            f"{number} needs {', '.join(sorted(missing))} too."
+        )
+
+    def ask(call):
+        before = dump(call.args)
+        result = outcome(known, call)
+        return result | {"mutated": dump(call.args) != before}
+
+    verdict = judge(task, ask, seed)
+    print("\n".join([f"{number}  {verdict.headline}", *explain(verdict)]))

@@ -1,0 +1,205 @@
+"""Is this what was expected? And if not, in which way?"""
+
+import numpy as np
+
+TOLERANCE = {"rtol": 1e-3, "atol": 1e-4}
+KINDS = {"b": "bools", "i": "integers", "u": "integers", "f": "floats"}
+
+
+def same(expected, got):
+    """Tell whether two outcomes of a call are alike.
+
+    Args:
+        expected, got: `{"value": …}` or `{"error": …}`.
+
+    Returns:
+        Bool. Floats may differ by 1e-4, or by a thousandth; NaN is like
+        NaN, and an error like one of the same kind.
+    """
+    if "value" in expected and "value" in got:
+        return same_values(expected["value"], got["value"])
+    return "error" in expected and expected["error"] == got.get("error")
+
+
+def same_values(expected, got):
+    """Do what `same` does, for values: several in a tuple, or one."""
+    if isinstance(expected, tuple):
+        return (
+            isinstance(got, (tuple, list))
+            and len(expected) == len(got)
+            and all(map(same_values, expected, got))
+        )
+    if isinstance(expected, str) or isinstance(got, str):
+        return type(expected) is type(got) and expected == got
+    expected, got = as_array(expected), as_array(got)
+    return bool(
+        got is not None
+        and expected.shape == got.shape
+        and (not got.size or kind(expected) == kind(got))
+        and close(expected, got).all()
+    )
+
+
+def as_array(value):
+    """Make an array of a list or a number; None where that is none."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        return None
+    return array if array.dtype.kind in KINDS else None
+
+
+def kind(array):
+    """Name what an array holds, whatever its width: "floats"."""
+    return KINDS[array.dtype.kind]
+
+
+def close(expected, got):
+    """Compare two arrays of one shape, cell by cell: bools."""
+    return np.isclose(
+        np.asarray(got, "float64"), np.asarray(expected, "float64"),
+        equal_nan=True, **TOLERANCE,
+    )  # fmt: skip
+
+
+def difference(expected, got, outputs):
+    """Say in which way a value is not what was expected.
+
+    Args:
+        expected, got: Two values that are not the same.
+        outputs: For each output its name and its axes, as in
+            {"weights": "batch heads query key"}.
+
+    Returns:
+        A sentence: another number of results, another shape (with the
+        names of the axes), another kind of numbers, NaN; else None.
+    """
+    if len(outputs) > 1:
+        if not isinstance(got, (tuple, list)) or len(got) != len(outputs):
+            return (
+                f"{len(outputs)} results are asked for, "
+                f"{', '.join(outputs)}; {describe(got)} came back"
+            )
+    else:
+        expected, got = (expected,), (got,)
+    parts = zip(outputs.items(), expected, got, strict=True)
+    for (name, axes), right, value in parts:
+        sentence = wrong_form(name, axes, right, value)
+        if sentence:
+            return sentence
+    return None
+
+
+def wrong_form(name, axes, expected, got):
+    """Do what `difference` does, for one output."""
+    if isinstance(expected, str) or isinstance(got, str):
+        if type(expected) is not type(got):
+            return f"{name} is {describe(got)}, not {describe(expected)}"
+        return None
+    is_list = isinstance(expected, list)
+    expected, array = as_array(expected), as_array(got)
+    if array is None:
+        return f"{name} is {describe(got)}, and no array of numbers"
+    if is_list and array.ndim:  # which has any length, even none
+        expected = np.resize(expected, array.shape)
+    if array.shape != expected.shape and not axes:
+        return f"{name} is {short(got)}, not {short(expected)}"
+    if array.shape != expected.shape:
+        return wrong_shape(name, axes.split(), expected.shape, array.shape)
+    if array.size and kind(array) != kind(expected):
+        return f"{name} holds {kind(array)}; {kind(expected)} are wanted"
+    bad = ~np.isfinite(array) if kind(array) == "floats" else []
+    if np.any(bad) and np.isfinite(expected).all():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        value = "NaN" if np.isnan(array[where]) else "infinity"
+        return f"{name} holds {value}, first at {at(where, axes.split())}"
+    return None
+
+
+def short(value, most=100):
+    """Write a list or a number in one line, cut where it gets long."""
+    text = str(np.asarray(value).tolist())
+    return text if len(text) <= most else f"{text[:most]} …"
+
+
+def wrong_shape(name, axes, expected, got):
+    """Name the axes of a shape that is not the right one."""
+    if len(axes) != len(expected):
+        axes = [f"axis {i}" for i in range(len(expected))]
+    wanted = ", ".join(
+        f"{axis} {size}" for axis, size in zip(axes, expected, strict=True)
+    )
+    sentence = f"{name} has shape {got}; wanted is {expected}"
+    if wanted:
+        sentence += f" ({wanted})"
+    if len(got) != len(expected):
+        return f"{sentence}: {len(got)} axes and not {len(expected)}"
+    odd = [i for i in range(len(got)) if got[i] != expected[i]]
+    if len(odd) == 2:
+        i, j = odd
+        if (got[i], got[j]) == (expected[j], expected[i]):
+            return f"{sentence}: {axes[i]} and {axes[j]} are exchanged"
+    return f"{sentence}: look at {', '.join(axes[i] for i in odd)}"
+
+
+def at(where, axes):
+    """Name a cell by its axes: "batch 0, query 2"."""
+    if len(axes) != len(where):
+        return str(where)
+    return (
+        ", ".join(f"{a} {i}" for a, i in zip(axes, where, strict=True))
+        or "the only one"
+    )
+
+
+def describe(value):
+    """Say in a few words what a value is."""
+    if value is None:
+        return "None"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return {str: "text", dict: "a dictionary"}.get(
+        type(value), f"{type(value).__name__} {value}"
+    )
+
+
+def marked(expected, got, most=8):
+    """Draw the cells of two small arrays, the wrong ones marked.
+
+    Args:
+        expected, got: Values of one shape.
+        most: How many rows and columns are drawn.
+
+    Returns:
+        Lines of text: yours, with `*` behind each cell that is wrong, and
+        what was expected there.
+    """
+    if isinstance(expected, str):
+        return [f"yours     {got!r}", f"expected  {expected!r}"]
+    expected, got = np.asarray(expected), np.asarray(got)
+    if expected.shape != got.shape:
+        return [f"yours     {short(got)}", f"expected  {short(expected)}"]
+    right = close(expected, got)
+    if expected.ndim > 2:  # the first slice in which something is wrong
+        where = tuple(np.argwhere(~right)[0][:-2])
+        expected, got, right = expected[where], got[where], right[where]
+    rows = [np.atleast_2d(part)[:most, :most] for part in (expected, got)]
+    right = np.atleast_2d(right)[:most, :most]
+    lines = []
+    for title, part, marks in (
+        ("yours", rows[1], ~right), ("expected", rows[0], right & False)
+    ):  # fmt: skip
+        for i, row in enumerate(part):
+            cells = "".join(
+                f"{number(value):>9}{'*' if mark else ' '}"
+                for value, mark in zip(row, marks[i], strict=True)
+            )
+            lines.append(f"{title if not i else '':9}{cells}".rstrip())
+    return lines
+
+
+def number(value):
+    """Write a number in nine places at most."""
+    return f"{value:.4g}" if value.dtype.kind == "f" else str(value)

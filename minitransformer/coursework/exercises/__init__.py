@@ -1,0 +1,1 @@
+"""What is asked, how it is tried, and which mistakes are known."""

@@ -1,0 +1,146 @@
+"""Recurrent decoders: an LSTM that writes, and three ways to the source.
+
+All have the same form: `start` makes the state that they begin with, `read`
+prepares the source once, and a call writes some steps and returns the state
+to go on from. So one call does a whole sentence in training, and a token
+when translating.
+"""
+
+import tensorflow as tf
+from keras import layers
+
+from minitransformer.scoring import attend
+
+
+class PlainDecoder(layers.Layer):
+    """Write with nothing but the encoder's last state.
+
+    Args:
+        units: Width of the LSTM.
+
+    Call arguments:
+        inputs: `(batch, target, d_model)`.
+        state: From `start` or an earlier call.
+        source: From `read`.
+
+    Returns:
+        outputs: `(batch, target, units)`.
+        weights: None: it looks at nothing.
+        state: To go on from.
+
+    References:
+        Sutskever et al. 2014, §2.
+    """
+
+    def __init__(self, *, units, **kwargs):
+        super().__init__(**kwargs)
+        self.lstm = layers.LSTM(
+            units, return_sequences=True, return_state=True,
+            use_cudnn=False, name="lstm",
+        )  # fmt: skip
+
+    def start(self, encoder_state):
+        return encoder_state
+
+    def read(self, memory, padding_mask):
+        return ()
+
+    def call(self, inputs, state, source):
+        outputs, *state = self.lstm(inputs, initial_state=list(state))
+        return outputs, None, tuple(state)
+
+
+class TextbookDecoder(layers.Layer):
+    """Look first, then write: the queries are the decoder's inputs.
+
+        contextₜ = attention from inputₜ
+        outputₜ = LSTM([inputₜ; contextₜ])
+
+    No query depends on a step before it, so all are asked at once.
+
+    Args:
+        units: Width of the LSTM.
+        score: A layer of `scoring`.
+
+    Call arguments and returns are those of `PlainDecoder`, but for
+        weights: `(batch, target, source)`.
+
+    References:
+        A textbook's form; no paper's.
+    """
+
+    def __init__(self, *, units, score, **kwargs):
+        super().__init__(**kwargs)
+        self.score = score
+        self.lstm = layers.LSTM(
+            units, return_sequences=True, return_state=True,
+            use_cudnn=False, name="lstm",
+        )  # fmt: skip
+
+    def start(self, encoder_state):
+        return encoder_state
+
+    def read(self, memory, padding_mask):
+        """Prepare the source: keys, values and padding mask."""
+        return self.score.keys(memory), memory, padding_mask
+
+    def call(self, inputs, state, source):
+        context, weights = attend(self.score, inputs, *source)
+        joined = tf.concat([inputs, context], axis=-1)
+        outputs, *state = self.lstm(joined, initial_state=list(state))
+        return outputs, weights, tuple(state)
+
+
+class InputFeedingDecoder(layers.Layer):
+    """Write, look with what was written, and pass on what was seen.
+
+        hₜ = LSTM([inputₜ; h̃ₜ₋₁])
+        contextₜ = attention from hₜ
+        h̃ₜ = tanh(W_c [contextₜ; hₜ])
+
+    The attentional vector h̃ is the output, and joins the next input: so
+    the decoder knows where it has looked.
+
+    Args:
+        units: Width of the LSTM and of h̃.
+        score: A layer of `scoring`.
+
+    Call arguments and returns are those of `PlainDecoder`, but for
+        weights: `(batch, target, source)`.
+
+    References:
+        Luong et al. 2015, §3, equation 5, and §3.3.
+    """
+
+    def __init__(self, *, units, score, **kwargs):
+        super().__init__(**kwargs)
+        self.score = score
+        self.cell = layers.LSTMCell(units, name="cell")
+        self.attention_dense = layers.Dense(
+            units, activation="tanh", use_bias=False, name="attention_dense"
+        )
+
+    def start(self, encoder_state):
+        h, c = encoder_state
+        return h, c, tf.zeros_like(h)  # nothing has been seen yet
+
+    def read(self, memory, padding_mask):
+        """Prepare the source: keys, values and padding mask."""
+        return self.score.keys(memory), memory, padding_mask
+
+    def call(self, inputs, state, source):
+        def step(before, x):  # x: (batch, d_model)
+            (h, c, attentional), _ = before
+            joined = tf.concat([x, attentional], axis=-1)
+            h, (_, c) = self.cell(joined, [h, c])
+            context, weights = attend(self.score, h[:, None], *source)
+            both = tf.concat([context[:, 0], h], axis=-1)
+            attentional = self.attention_dense(both)  # (batch, units)
+            return (h, c, attentional), weights[:, 0]
+
+        nowhere = tf.zeros(tf.shape(source[1])[:2], inputs.dtype)
+        by_step = tf.transpose(inputs, (1, 0, 2))  # (target, batch, …)
+        states, weights = tf.scan(step, by_step, (tuple(state), nowhere))
+        outputs = tf.transpose(states[2], (1, 0, 2))
+        weights = tf.transpose(weights, (1, 0, 2))
+        return outputs, weights, tuple(part[-1] for part in states)

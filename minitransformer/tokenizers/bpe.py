@@ -1,0 +1,230 @@
+"""Byte-level byte-pair encoding, as GPT-2 spells.
+
+Pieces are joined bytes, so any text can be spelled, and survives a round
+trip exactly. Learned from a text of your own, or read from GPT-2's files.
+"""
+
+import contextlib
+import json
+from pathlib import Path
+
+from minitransformer.saving import write_atomically
+from minitransformer.tokenizers.merges import (
+    apply_merges,
+    learn_merges,
+    single_bytes,
+    split,
+)
+
+END = "<|endoftext|>"
+UNKNOWN = "\N{REPLACEMENT CHARACTER}".encode()
+REMEMBERED = 100_000  # words whose ids are kept
+
+
+def byte_characters():
+    """List for each byte a character that can be seen, as GPT-2 does.
+
+    Returns:
+        256 characters: those of the same number where they can be seen; for
+        the others those from 256 on. A space is "Ġ", a line's end "Ċ".
+    """
+    seen = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = iter(range(256, 512))
+    return [chr(b if b in seen else next(others)) for b in range(256)]
+
+
+CHARACTERS = byte_characters()
+BYTES = {character: byte for byte, character in enumerate(CHARACTERS)}
+
+
+def to_characters(piece):
+    """Write bytes in characters that can be seen."""
+    return "".join(CHARACTERS[byte] for byte in piece)
+
+
+def to_bytes(characters):
+    """Read what `to_characters` wrote; raises ValueError for others."""
+    if not BYTES.keys() >= set(characters):
+        raise ValueError(f"{characters!r} stands for no bytes.")
+    return bytes(BYTES[character] for character in characters)
+
+
+def check(ids, merges, special):
+    """Raise ValueError unless pieces, merges and ids fit together."""
+    made = {bytes([byte]) for byte in range(256)}
+    for pair in merges:
+        if len(pair) != 2 or not made.issuperset(pair):
+            joined = " ".join(map(to_characters, pair))
+            raise ValueError(
+                f"The merge {joined!r} joins no two earlier pieces."
+            )
+        made.add(pair[0] + pair[1])
+    for piece in sorted(made ^ ids.keys())[:1]:
+        raise ValueError(
+            f"The piece {to_characters(piece)!r} is in the merges or in "
+            "the vocabulary, not in both."
+        )
+    numbers = [*ids.values(), *special.values()]
+    whole = all(type(i) is int and i >= 0 for i in numbers)
+    if not whole or len(set(numbers)) < len(numbers):
+        raise ValueError("Each piece needs an id of its own, from 0 on.")
+
+
+class BytePairTokenizer:
+    """Spell text in pieces that were joined from bytes.
+
+    Args:
+        ids: A dictionary from pieces, which are bytes objects, to ids: all
+            single bytes, and what the merges make.
+        merges: Pairs of pieces, in the order of learning.
+        special: A dictionary from special tokens, which are strings, to
+            ids; text never makes them.
+
+    Raises:
+        ValueError: if these do not fit together.
+
+    References:
+        Sennrich, Haddow & Birch 2016, §3.2; Radford et al. 2019, §2.2.
+    """
+
+    file_name = "bpe.json"
+
+    def __init__(self, ids, merges, special):
+        check(ids, merges, special)
+        self.ids, self.special_ids = dict(ids), dict(special)
+        self.eos_id = self.special_ids.get(END)
+        self.ranks = {pair: rank for rank, pair in enumerate(merges)}
+        self.pieces = {i: piece for piece, i in self.ids.items()}
+        self.pieces |= {i: s.encode() for s, i in self.special_ids.items()}
+        self.known = {}  # word → its ids
+
+    @classmethod
+    def train(cls, text, *, vocab_size, special=(END,)):
+        """Learn the pieces of a text.
+
+        Args:
+            text: A string.
+            vocab_size: Number of ids wanted: 256 bytes, the special tokens,
+                and pieces. A short text may yield fewer.
+            special: Special tokens, which get the last ids.
+
+        Raises:
+            ValueError: if `vocab_size` is too small for the bytes, or the
+                text is empty.
+        """
+        count = vocab_size - 256 - len(special)
+        if count < 0:
+            raise ValueError(
+                f"vocab_size={vocab_size} is too small: give at least "
+                f"{256 + len(special)}."
+            )
+        if not text:
+            raise ValueError("The text is empty: give a longer one.")
+        merges = learn_merges(text, count)
+        pieces = [bytes([byte]) for byte in range(256)]
+        pieces += [left + right for left, right in merges]
+        ids = {piece: i for i, piece in enumerate(pieces)}
+        names = {name: len(ids) + i for i, name in enumerate(special)}
+        return cls(ids, merges, names)
+
+    @property
+    def vocab_size(self):
+        """Number of ids, special ones and bytes included."""
+        return max(self.pieces) + 1
+
+    def encode(self, text):
+        """Turn text into ids.
+
+        Returns:
+            A list of integers. Special ids are never among them: text that
+            spells "<|endoftext|>" is text.
+        """
+        ids = []
+        for word in split(text):
+            if word not in self.known:
+                if len(self.known) == REMEMBERED:
+                    self.known.clear()
+                pieces = apply_merges(single_bytes(word), self.ranks)
+                self.known[word] = [self.ids[piece] for piece in pieces]
+            ids += self.known[word]
+        return ids
+
+    def decode(self, token_ids):
+        """Turn ids into text; never raises.
+
+        Args:
+            token_ids: Integers, in a list or an array `(seq,)`.
+
+        Returns:
+            A string, special tokens included; bytes that make no character
+            and ids that do not exist become "\N{REPLACEMENT CHARACTER}".
+        """
+        data = [self.pieces.get(i, UNKNOWN) for i in map(int, token_ids)]
+        return b"".join(data).decode("utf-8", "replace")
+
+    def unknown(self, text):
+        """List the characters without an id: none, thanks to the bytes."""
+        return []
+
+    def save(self, path):
+        """Write the pieces, the merges and the special tokens as JSON."""
+        data = {
+            "pieces": {to_characters(p): i for p, i in self.ids.items()},
+            "merges": [
+                " ".join(map(to_characters, pair)) for pair in self.ranks
+            ],
+            "special": self.special_ids,
+        }
+        write_atomically(path, json.dumps(data) + "\n")
+
+    @classmethod
+    def load(cls, path):
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: if the file is missing or damaged.
+        """
+        with said_in_one_sentence(path):
+            return cls(*parse(**json.loads(Path(path).read_text("utf-8"))))
+
+    @classmethod
+    def from_gpt2(cls, folder, pieces="encoder.json", merges="vocab.bpe"):
+        """Read the tokenizer of GPT-2, or another one in its two files.
+
+        Args:
+            folder: Where they are.
+            pieces: Name of the first file; Hugging Face's is "vocab.json".
+            merges: Name of the second one, there "merges.txt".
+
+        Returns:
+            A tokenizer with the published ids.
+
+        Raises:
+            ValueError: if a file is missing or damaged, or the two do not
+                fit together.
+        """
+        with said_in_one_sentence(folder):
+            ids = json.loads((Path(folder) / pieces).read_text("utf-8"))
+            lines = (Path(folder) / merges).read_text("utf-8").split("\n")
+            if lines[0].startswith("#version"):
+                del lines[0]
+            special = {END: ids.pop(END)} if END in ids else {}
+            return cls(*parse(ids, filter(None, lines), special))
+
+
+@contextlib.contextmanager
+def said_in_one_sentence(path):
+    """Turn whatever a damaged file causes into a ValueError."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{path} holds no such vocabulary.") from error
+
+
+def parse(pieces, merges, special):
+    """Turn what the files hold into a tokenizer's arguments."""
+    ids = {to_bytes(characters): i for characters, i in pieces.items()}
+    pairs = [tuple(map(to_bytes, line.split(" "))) for line in merges]
+    return ids, pairs, special

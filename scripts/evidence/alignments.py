@@ -1,0 +1,68 @@
+"""Keep where trained translators looked, for the figures of a page.
+
+    python scripts/evidence/alignments.py
+
+It reads the runs of dates.py and tatoeba.py; the result is
+docs/evidence/alignments.json.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULT = ROOT / "docs" / "evidence" / "alignments.json"
+sys.path.insert(0, str(ROOT))
+
+DATE = "Sunday, November 22nd 2026"
+SENTENCE = "I don't know where my sister lives."
+
+
+def shorten(weights):
+    return [[round(float(weight), 3) for weight in row] for row in weights]
+
+
+def read(run, sentence):
+    """Translate a sentence, and keep where the model looked."""
+    from minitransformer import translate
+    from minitransformer.buckets import encode_sentence
+    from minitransformer.translating import alignment
+    from scripts.translate import load
+
+    model, tokenizers, max_len = load(run)
+    [translation] = translate(
+        model, tokenizers, [sentence], max_len=max_len, use_xla=False
+    )
+    weights, rows, columns = alignment(
+        model, tokenizers, sentence, translation, max_len=max_len
+    )
+    kept = {
+        "run": run.name, "sentence": sentence, "translation": translation,
+        "rows": rows, "columns": columns, "weights": shorten(weights),
+    }  # fmt: skip
+    if hasattr(model, "embedding"):  # a Transformer also looks at itself
+        source = encode_sentence(tokenizers[0], sentence)
+        own, _, _ = model.attention_maps([source], [[model.config.bos_id]])
+        kept["encoder"] = [shorten(head) for head in own[-1][0].numpy()]
+    return kept
+
+
+def main():
+    kept = {
+        "command": "python scripts/evidence/alignments.py",
+        "dates": [
+            read(ROOT / "runs" / f"dates-{name}-1", DATE)
+            for name in ("LSTM-with-attention", "Transformer")
+        ],
+        "sentences": [
+            read(ROOT / "runs" / f"tatoeba-{name}", SENTENCE)
+            for name in ("LSTM-with-attention", "Transformer")
+        ],
+    }
+    RESULT.write_text(
+        json.dumps(kept, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    main()

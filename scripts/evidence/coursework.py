@@ -1,0 +1,177 @@
+"""Measure the coursework: is each mistake named, and what of a class?
+
+    python scripts/evidence/coursework.py
+
+It tries every mistake alone, for several seeds, and every two together;
+grades a class of submissions made by chance, each in a folder of its own,
+with the real command; and follows one folder from three mistakes to all
+points. Interrupted, it goes on with the class where it stopped.
+"""
+
+import contextlib
+import io
+import json
+import random
+import re
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from minitransformer.coursework.__main__ import main  # noqa: E402
+from minitransformer.coursework.exercise import read_course  # noqa: E402
+from minitransformer.coursework.folder import solution, start  # noqa: E402
+from minitransformer.coursework.grading import read_table  # noqa: E402
+from minitransformer.coursework.judge import judge  # noqa: E402
+from minitransformer.coursework.variants import (  # noqa: E402
+    combinations,
+    outcome,
+    places,
+    wrong_functions,
+)
+from minitransformer.saving import write_atomically  # noqa: E402
+
+OUT = ROOT / "docs" / "evidence" / "coursework.json"
+RUNS = ROOT / "runs" / "coursework"
+SEEDS = [1, 2, 3, 4, 5]
+SUBMISSIONS, RIGHT, TWO = 100, 0.6, 0.25
+
+
+def named(task, mistakes, seed):
+    """Ask the judge what it calls these mistakes."""
+    functions = wrong_functions(task, *mistakes)
+    verdict = judge(task, lambda call: outcome(functions, call), seed)
+    return verdict
+
+
+def confusion(task):
+    """Count the names that each mistake of an exercise got."""
+    return {
+        mistake.name: dict(
+            Counter(named(task, (mistake,), s).headline for s in SEEDS)
+        )
+        for mistake in task.exercise.mistakes
+    }
+
+
+def pairs(task):
+    """Count how every two mistakes of an exercise were named."""
+    found = [p for p in combinations(task) if len(p) == 2]
+    both = sum(
+        set(named(task, pair, 1).mistakes) == set(pair) for pair in found
+    )
+    one = sum(
+        len(named(task, pair, 1).mistakes) == 1
+        and named(task, pair, 1).mistakes[0] in pair
+        for pair in found
+    )
+    return {"pairs": len(found), "both": both, "hidden": one,
+            "other": len(found) - both - one}  # fmt: skip
+
+
+def wrong_text(task, mistakes):
+    """Write an answer with mistakes in it."""
+    text = task.answer_path.read_text("utf-8")
+    for mistake in mistakes:
+        for right, wrong in places(mistake):
+            text = text.replace(right, wrong)
+    return text
+
+
+def make_class(tasks, folder):
+    """Write the class: submissions with mistakes drawn by chance."""
+    rng = random.Random(7)
+    for number in range(SUBMISSIONS):
+        student = folder / f"student-{number:03}"
+        fresh = not student.exists()
+        if fresh:
+            start(student, tasks, tasks)
+        for task in tasks:
+            made = ()
+            if rng.random() >= RIGHT:
+                options = list(combinations(task))
+                size = 2 if rng.random() < TWO else 1
+                options = [p for p in options if len(p) == size] or options
+                made = rng.choice(options)
+            if fresh:
+                text = solution(task, tasks, wrong_text(task, made))
+                (student / f"{task.module}.py").write_text(text, "utf-8")
+
+
+def grade_class(tasks):
+    """Grade the class with the command, and count what was met."""
+    folder, table = RUNS / "class", RUNS / "grades.csv"
+    make_class(tasks, folder)
+    before = len(read_table(table, tasks))
+    started = time.perf_counter()
+    main(["grade", str(folder), "--csv", str(table)])
+    seconds = time.perf_counter() - started
+    rows = read_table(table, tasks)
+    met = {
+        task.name: dict(Counter(
+            name
+            for row in rows
+            for name in row[f"{task.number} says"].split("; ")
+        ))
+        for task in tasks
+    }  # fmt: skip
+    return {"submissions": len(rows), "right": RIGHT, "two": TWO,
+            "seconds": round(seconds, 1) if not before else None,
+            "met": met}  # fmt: skip
+
+
+def transcript(tasks):
+    """Follow one folder from three mistakes to all points, as printed."""
+    folder = RUNS / "transcript"
+    start(folder, tasks, tasks)
+    wrong = {}
+    for task in tasks:
+        wanted = {"attention": 0, "multi_head": 0, "cross_entropy": 0}
+        made = ()
+        if task.name in wanted:
+            made = wrong[task.name] = (
+                task.exercise.mistakes[wanted[task.name]],
+            )
+        text = solution(task, tasks, wrong_text(task, made))
+        (folder / f"{task.module}.py").write_text(text, "utf-8")
+    said = [check(folder)]
+    for task in tasks:
+        if task.name in wrong:
+            text = solution(task, tasks)
+            (folder / f"{task.module}.py").write_text(text, "utf-8")
+            said.append(check(folder))
+    return said
+
+
+def check(folder):
+    """Check a folder; return the exit code and what was printed."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = main(["check", str(folder)])
+    text = re.sub(r"\d+\.\d s", "· s", printed.getvalue())
+    return {"exit_code": code, "printed": text.rstrip()}
+
+
+def run():
+    tasks = [t for t in read_course() if not t.exercise.rubric]
+    RUNS.mkdir(parents=True, exist_ok=True)
+    found = {
+        "command": "python scripts/evidence/coursework.py",
+        "seeds": SEEDS,
+        "confusion": {task.name: confusion(task) for task in tasks},
+        "pairs": {task.name: pairs(task) for task in tasks},
+        "transcript": transcript(tasks),
+        "class": grade_class(tasks),
+    }
+    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(OUT, text)
+
+
+if __name__ == "__main__":
+    try:
+        run()
+    except KeyboardInterrupt:
+        sys.exit("stopped; start this script again to go on")

@@ -1,0 +1,95 @@
+"""Train all three translators on dates, with three seeds each.
+
+    python scripts/evidence/dates.py
+
+It can be stopped and started again: finished runs are kept, the others go on
+from their checkpoints. The result is docs/evidence/dates.json.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULT = ROOT / "docs" / "evidence" / "dates.json"
+sys.path.insert(0, str(ROOT))
+
+MODELS = {
+    "LSTM without attention": ["--model", "lstm", "--attention", "none"],
+    "LSTM with attention": ["--model", "lstm"],
+    "Transformer": ["--model", "transformer"],
+}
+
+
+def read_rows(run):
+    """Read what a run translated: (source, ours, theirs) for each line."""
+    text = (run / "translations.tsv").read_text(encoding="utf-8")
+    return [line.split("\t") for line in text.splitlines()]
+
+
+def about(command):
+    """Say by which command, and with what, this was measured."""
+    return {
+        "command": command, "python": platform.python_version(),
+        "tensorflow": version("tensorflow"), "keras": version("keras"),
+        "cores": os.cpu_count(),
+    }  # fmt: skip
+
+
+def train(*flags):
+    """Run train_translation.py, or go on with it; stop if it stops."""
+    script = ROOT / "scripts" / "train_translation.py"
+    command = [sys.executable, str(script), "--resume", *map(str, flags)]
+    with subprocess.Popen(command) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:  # it has heard it, too, and is saving
+            code = process.wait() or 130
+    if code:
+        sys.exit("stopped; start this script again to go on")
+
+
+def count_parameters(run):
+    """Count the numbers in a run's weights."""
+    from safetensors import safe_open
+
+    with safe_open(run / "weights.safetensors", framework="numpy") as file:
+        names = list(file.keys())
+        return sum(file.get_tensor(name).size for name in names)
+
+
+def main():
+    from minitransformer import exact_match
+    from minitransformer.logs import read_log
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs")
+    flags = parser.parse_args()
+    result = about("python scripts/evidence/dates.py") | {"runs": {}}
+    if RESULT.is_file():
+        result["runs"] = json.loads(RESULT.read_text())["runs"]
+    for seed in flags.seeds:
+        for name, options in MODELS.items():
+            runs = result["runs"].setdefault(name, {})
+            if str(seed) in runs:
+                continue
+            run = flags.runs / f"dates-{name.replace(' ', '-')}-{seed}"
+            train(*options, "--seed", seed, "--out", run)
+            _, ours, theirs = zip(*read_rows(run), strict=True)
+            last = read_log(run)[-1]
+            runs[str(seed)] = {
+                "exact_match": exact_match(ours, theirs),
+                "seconds": last["seconds"], "steps": last["step"],
+                "parameters": count_parameters(run),
+            }  # fmt: skip
+            RESULT.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

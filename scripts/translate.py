@@ -1,0 +1,151 @@
+"""Translate a sentence with a trained translator. stdout has nothing else."""
+
+import argparse
+import itertools
+import sys
+from pathlib import Path
+
+from minitransformer.commands import positive, say, speak_utf8
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sentence", help="what to translate")
+    parser.add_argument(
+        "--run", metavar="DIR",
+        help="a run of train_translation.py (default: the newest in runs/)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--picture", metavar="FILE",
+        help="where to draw where it looked, as SVG (default: alignment.svg "
+        "in the current folder, or the next name that is free)",
+    )  # fmt: skip
+    parser.add_argument("--beam-size", type=positive, default=4,
+                        help="beginnings that are kept; 1 is greedy "
+                        "(default: %(default)s)")  # fmt: skip
+    parser.add_argument("--xla", default=False, help="compile with XLA",
+                        action=argparse.BooleanOptionalAction)  # fmt: skip
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    flags = parse(argv)
+    speak_utf8()
+    try:
+        return run(flags)
+    except (ValueError, OSError) as error:
+        say(f"error: {error}")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(flags):
+    """Translate, print, and draw."""
+    if not flags.sentence.strip():
+        raise ValueError("The sentence is empty: give at least a word.")
+    from minitransformer.progress import quiet_import
+
+    with quiet_import():
+        from minitransformer import translate
+        from minitransformer.translating import (
+            alignment_svg,
+            spelled_in_bytes,
+        )
+    from minitransformer.runs import newest_run
+    from minitransformer.saving import write_atomically
+
+    folder = flags.run or newest_run("runs", ["target.model"])
+    model, tokenizers, max_len = load(folder)
+    if spelled_in_bytes(tokenizers[0], flags.sentence) > 0.5:
+        say(
+            "warning: most of this sentence is spelled in bytes: the "
+            "vocabulary was learned from another language."
+        )
+    elif swapped(folder, flags.sentence):
+        say(
+            "warning: this looks like the language that the model "
+            "translates into."
+        )
+    [translation] = translate(
+        model, tokenizers, [flags.sentence], max_len=max_len,
+        beam_size=flags.beam_size, use_xla=flags.xla,
+    )  # fmt: skip
+    print(translation, flush=True)
+    if getattr(model.config, "attention", None) == "none":
+        say("This model has no attention to draw.")
+        return 0
+    picture = Path(flags.picture) if flags.picture else free_name()
+    write_atomically(picture, alignment_svg(
+        model, tokenizers, flags.sentence, translation, max_len=max_len
+    ))  # fmt: skip
+    say(f"drawn: {picture}")
+    return 0
+
+
+def free_name():
+    """Find a name that no file has: nothing is overwritten unasked."""
+    names = (f"alignment-{number}.svg" for number in itertools.count(2))
+    candidates = map(Path, itertools.chain(["alignment.svg"], names))
+    return next(path for path in candidates if not path.exists())
+
+
+def swapped(folder, sentence):
+    """Tell whether a sentence's words are those of the translations."""
+    from minitransformer.pairs import looks_swapped
+
+    path = Path(folder) / "translations.tsv"
+    if not path.is_file():
+        return False
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines]
+    tested = [(row[0], row[-1]) for row in rows]
+    return looks_swapped([(sentence, "")], tested)
+
+
+def load(folder):
+    """Load what `train_translation.py` left in a run's folder.
+
+    The model, its two tokenizers, and the most tokens of a sentence.
+    """
+    from minitransformer import (
+        LSTMSeq2Seq,
+        SentencePieceTokenizer,
+        Transformer,
+    )
+    from minitransformer.runs import read_settings
+    from minitransformer.translating import SIDES, fingerprint
+
+    folder = Path(folder)
+    if not all((folder / side).is_file() for side in SIDES):
+        raise ValueError(
+            f"{folder} holds no translator: train one with "
+            "train_translation.py, or name its folder with --run."
+        )
+    settings = read_settings(folder)
+    transformer = settings["model"] == "transformer"
+    model = (Transformer if transformer else LSTMSeq2Seq).load(folder)
+    tokenizers = [SentencePieceTokenizer.load(folder / s) for s in SIDES]
+    config = model.config
+    sizes = (
+        [config.vocab_size] * 2
+        if transformer
+        else [config.source_vocab_size, config.target_vocab_size]
+    )
+    for side, tokenizer, size in zip(SIDES, tokenizers, sizes, strict=True):
+        if tokenizer.vocab_size != size:
+            raise ValueError(
+                f"{folder / side} has {tokenizer.vocab_size} pieces, but "
+                f"the model was trained with {size}: it is another run's."
+            )
+    mine = fingerprint(tokenizers)
+    if settings.get("vocabulary_sha256", mine) != mine:
+        raise ValueError(
+            f"The vocabularies in {folder} are another run's: their pieces "
+            "have other numbers than those the model was trained with."
+        )
+    return model, tokenizers, settings["max_len"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
