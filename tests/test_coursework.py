@@ -22,7 +22,10 @@ from minitransformer.coursework.exercise import (
 from minitransformer.coursework.folder import solution
 from minitransformer.coursework.forbidden import forbidden_names
 from minitransformer.coursework.grading import harmless
-from minitransformer.coursework.variants import right_functions
+from minitransformer.coursework.variants import (
+    right_functions,
+    wrong_functions,
+)
 
 TASKS = read_course()
 CHECKED = [task for task in TASKS if not task.exercise.rubric]
@@ -175,8 +178,17 @@ def test_what_is_to_be_written_may_not_be_borrowed(tmp_path):
         "import minitransformer.attention as a\n"
     )
     (tmp_path / "d.py").write_text("'MultiHeadAttention'\nbroken(\n")
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv" / "e.py").write_text("import minitransformer\n")
+    for name, mark in ((".hidden", "x"), ("env", "pyvenv.cfg")):
+        (tmp_path / name / "lib").mkdir(parents=True)
+        (tmp_path / name / mark).touch()
+        (tmp_path / name / "lib" / "e.py").write_text(
+            "import minitransformer\n"
+        )
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "f.py").write_text("class Attention:\n    pass\n")
+    (tmp_path / "g.py").write_text(
+        "import own.f\nfrom own.f import Attention\nown.f.Attention()\n"
+    )
     assert forbidden_names(
         tmp_path, ("MultiHeadAttention", "Attention")
     ) == [
@@ -236,9 +248,14 @@ def test_wrong_usage_is_one_sentence_and_code_2(
     [("exercise = 3", "no [[exercise]]"), ("x", "cannot be read"), ("", "no [[exercise]]"),
      ("[[exercise]]\nnumber='1'", "needs number"),
      ("[[exercise]]\nnumber='1'\nname='x'\npoints=1\nminutes=1", "no exercise 'x'"),
-     ("[[exercise]]\nnumber='1'\nname='masks'\npoints=-1\nminutes=1", "below 0"),
+     ("[[exercise]]\nnumber='1'\nname='masks'\npoints=-1\nminutes=1", "from 0 on"),
      ("[[exercise]]\nnumber=1\nname='masks'\npoints=1\nminutes=1", "will not do"),
-     (2 * "[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=1\n", "twice")],
+     (2 * "[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=1\n", "twice"),
+     ("".join(f"[[exercise]]\nnumber='{n}'\nname='masks'\npoints=1\nminutes=1\n"
+              for n in ("1", "01")), "twice"),
+     ("exercise = ['a']", "no [[exercise]]"), ("exercise = []", "no [[exercise]]"),
+     ("[[exercise]]\nnumber='1'\nname='masks'\npoints=nan\nminutes=1", "from 0 on"),
+     ("[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=true", "will not do")],
 )  # fmt: skip
 def test_a_course_file_that_will_not_do_is_refused(tmp_path, text, words):
     path = tmp_path / "course.toml"
@@ -260,6 +277,7 @@ def test_a_course_of_ones_own(capsys, tmp_path):
     code, out, _ = run(capsys, "check", folder, "--course", path)
     assert code == 1
     assert "0/2.5" in out
+    assert "| 2.5 | 9 |" in (folder / "README.md").read_text("utf-8")
 
 
 def test_grading_makes_a_table_that_goes_on_where_it_stopped(
@@ -274,7 +292,7 @@ def test_grading_makes_a_table_that_goes_on_where_it_stopped(
     tasks = read_course(course)
     class_ = tmp_path / "class"
     wrong = tasks[1].exercise.mistakes[1]
-    for student in ("ada", "ben", "empty"):
+    for student in ("=ada", "ben", "empty"):
         folder = class_ / student
         if student == "empty":
             folder.mkdir()
@@ -291,22 +309,31 @@ def test_grading_makes_a_table_that_goes_on_where_it_stopped(
     assert run(capsys, *arguments)[0] == 0
     with table.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["submission"] for row in rows] == ["ada", "ben", "empty"]
+    assert [row["submission"] for row in rows] == ["'=ada", "ben", "empty"]
     assert [row["points"] for row in rows] == ["3", "1", "0"]
     assert rows[1]["02 says"] == wrong.name
     assert f"| {wrong.name} | 1 |" in page.read_text("utf-8")
 
-    shutil.rmtree(class_ / "ben")  # what is in the table is not done again
+    for name in ("=ada", "ben"):  # what is in the table is not done again
+        shutil.rmtree(class_ / name)
+        (class_ / name).mkdir()
     (class_ / "eve").mkdir()
     assert run(capsys, *arguments)[0] == 0
     with table.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["submission"] for row in rows] == [
-        "ada",
+        "'=ada",
         "ben",
         "empty",
         "eve",
     ]
+    assert [row["points"] for row in rows] == ["3", "1", "0", "0"]
+
+    whole = table.read_text("utf-8")
+    table.write_text(whole + "half,1\n", encoding="utf-8")
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert "row 5 has not as many cells" in err
 
     table.write_text("other,columns\n")
     code, _, err = run(capsys, *arguments)
@@ -318,6 +345,8 @@ def test_grading_makes_a_table_that_goes_on_where_it_stopped(
 def test_no_words_of_a_student_become_a_formula():
     assert harmless("=1+1") == "'=1+1"
     assert harmless("@x") == "'@x"
+    assert harmless("-1+1") == "'-1+1"
+    assert harmless("\r=1") == "'\r=1"
     assert harmless("no scaling") == "no scaling"
 
 
@@ -335,6 +364,22 @@ def test_a_notebook_checks_its_own_functions(capsys):
     assert "changes its arguments" in capsys.readouterr().out
     with pytest.raises(ValueError, match="one_query_attention too"):
         check_here("01")
+    with pytest.raises(ValueError, match="17 is open"):
+        check_here("17")
+
+
+def test_a_notebooks_answers_are_asked_with_copies(capsys):
+    task = find_task(TASKS, "01")
+    wrong = task.exercise.mistakes[0]
+    functions = wrong_functions(task, wrong)
+
+    def one_query_attention(query, keys, values):
+        result = functions["one_query_attention"](query, keys, values)
+        values[:] = 0
+        return result
+
+    check_here("01", one_query_attention)
+    assert wrong.name in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from minitransformer.coursework.compare import marked, same
+from minitransformer.coursework.compare import difference, marked, same
 from minitransformer.coursework.exercise import find_task, read_course
-from minitransformer.coursework.judge import Ended, judge
+from minitransformer.coursework.judge import Ended, Verdict, judge
 from minitransformer.coursework.variants import (
     outcome,
     right_functions,
@@ -110,6 +110,16 @@ def test_a_drawing_marks_the_wrong_cells_alone():
     assert not any("*" in line for line in expected)
 
 
+def test_a_drawing_of_a_large_array_is_where_the_first_wrong_cell_is():
+    a = np.zeros((3, 20, 30))
+    b = a.copy()
+    b[1, 17, 9] = 7
+    title, *yours = marked(a, b)
+    assert title == "rows from 16, columns from 8"
+    assert sum(line.count("7*") for line in yours) == 1
+    assert len(yours) == 2 * (20 - 16)
+
+
 def test_changed_arguments_are_told_though_the_results_are_right():
     def careless(query, key, value, mask):
         result = right(query, key, value, mask)
@@ -172,6 +182,35 @@ def test_slow_loops_are_noted_and_cost_nothing(monkeypatch):
     assert "It is right, and slow: 3 s" in verdict.note
 
 
+def test_a_large_question_too_much_for_a_right_answer_costs_nothing():
+    large = TASK.exercise.slow(np.random.default_rng(1))
+
+    def ask(call):
+        if call.args["query"].size == large.args["query"].size:
+            raise Ended("no answer after 20 s")
+        result = outcome(right_functions(TASK), call)
+        return result | {"mutated": False, "seconds": 0.01}
+
+    verdict = judge(TASK, ask, 1)
+    assert verdict.right
+    assert "no answer after 20 s" in verdict.note
+
+
+def test_a_verdict_quotes_nothing_that_a_terminal_would_obey():
+    verdict = Verdict(
+        False, "two\nlines \x1b[31m\ud800", "a\nb\x07", lines=["\x1b[2J"]
+    )
+    assert verdict.headline == "two lines [31m"
+    assert verdict.text == "a\nb"
+    assert verdict.lines == ["[2J"]
+    assert len(Verdict(False, "x" * 10_000).headline) == 500
+
+
+def test_integers_where_no_number_is_expected_are_of_the_right_kind():
+    assert difference([], [1, 2], {"ids": "token"}) is None
+    assert "holds floats" in difference([1], [1.5, 2.0], {"ids": "token"})
+
+
 def test_what_should_be_refused_is_told():
     task = next(task for task in TASKS if task.name == "positions")
 
@@ -193,6 +232,7 @@ def test_what_should_be_refused_is_told():
      (np.float32([1, 2]), [1.0, 2.1], False),
      (np.float32([1, 2]), [1, 2], False),
      (np.array([1, 2]), [1, 2], True),
+     (np.array([50_000]), [50_001], False),
      (np.array([True]), [1], False),
      (np.float32([np.nan]), [float("nan")], True),
      (np.float32(0.5), 0.5, True),

@@ -86,8 +86,9 @@ def parse(arguments):
 
 def list_exercises(tasks):
     """Print the exercises of a course."""
-    from rich.console import Console
     from rich.table import Table
+
+    from minitransformer.coursework.report import screen
 
     table = Table(box=None, pad_edge=False)
     for title in ("", "exercise", "points", "minutes", "background"):
@@ -99,11 +100,11 @@ def list_exercises(tasks):
             if not task.exercise.rubric else "open", f"{task.minutes}",
             task.exercise.page,
         )  # fmt: skip
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen()
     console.print(table)
     points = sum(task.points for task in tasks)
-    hours = sum(task.minutes for task in tasks) / 60
-    console.print(f"\n{points:g} points, about {hours:.0f} hours")
+    minutes = sum(task.minutes for task in tasks)
+    console.print(f"\n{points:g} points, about {minutes} minutes")
 
 
 def begin(options, tasks):

@@ -1,11 +1,16 @@
 """Check a folder: every exercise in a process of its own, some at once."""
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from minitransformer.coursework.child import dump
-from minitransformer.coursework.exercise import find_task, read_course
+from minitransformer.coursework.child import dump, load
+from minitransformer.coursework.exercise import (
+    Call,
+    find_task,
+    read_course,
+)
 from minitransformer.coursework.forbidden import forbidden_names
 from minitransformer.coursework.judge import Verdict, judge
 from minitransformer.coursework.report import explain
@@ -91,6 +96,8 @@ def check_here(number, *functions, seed=SEED):
         seed: Of the questions.
     """
     task = find_task(read_course(), number)
+    if task.exercise.rubric:
+        raise ValueError(f"{number} is open: it has a rubric, no check.")
     known = {function.__name__: function for function in functions}
     missing = [n for n in task.exercise.functions if n not in known]
     if missing:
@@ -100,8 +107,12 @@ def check_here(number, *functions, seed=SEED):
 
     def ask(call):
         before = dump(call.args)
-        result = outcome(known, call)
-        return result | {"mutated": dump(call.args) != before}
+        copy = Call(call.function, load(before))
+        started = time.perf_counter()
+        result = outcome(known, copy)
+        seconds = time.perf_counter() - started
+        mutated = dump(copy.args) != before
+        return result | {"seconds": seconds, "mutated": mutated}
 
     verdict = judge(task, ask, seed)
     print("\n".join([f"{number}  {verdict.headline}", *explain(verdict)]))

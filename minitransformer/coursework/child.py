@@ -48,8 +48,8 @@ def dump(value):
             array = array.astype("float32")
         if array.dtype.kind not in "biuf":
             raise TypeError(
-                f"{type(part).__name__}: neither an array of numbers nor a "
-                "list, a dictionary, text or a number"
+                f"{type(part).__name__} of {array.dtype}: neither an array "
+                "of numbers nor a list, a dictionary, text or a number"
             )
         arrays.append(array.tobytes())
         return {"array": [array.dtype.str, list(array.shape)]}

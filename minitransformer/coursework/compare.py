@@ -13,8 +13,8 @@ def same(expected, got):
         expected, got: `{"value": …}` or `{"error": …}`.
 
     Returns:
-        Bool. Floats may differ by 1e-4, or by a thousandth; NaN is like
-        NaN, and an error like one of the same kind.
+        Bool. Floats may differ by 1e-4, or by a thousandth, and integers
+        not at all; NaN is like NaN, and an error like one of its kind.
     """
     if "value" in expected and "value" in got:
         return same_values(expected["value"], got["value"])
@@ -56,6 +56,9 @@ def kind(array):
 
 def close(expected, got):
     """Compare two arrays of one shape, cell by cell: bools."""
+    expected, got = np.asarray(expected), np.asarray(got)
+    if "f" not in (expected.dtype.kind, got.dtype.kind):
+        return expected == got
     return np.isclose(
         np.asarray(got, "float64"), np.asarray(expected, "float64"),
         equal_nan=True, **TOLERANCE,
@@ -101,7 +104,9 @@ def wrong_form(name, axes, expected, got):
     if array is None:
         return f"{name} is {describe(got)}, and no array of numbers"
     if is_list and array.ndim:  # which has any length, even none
-        expected = np.resize(expected, array.shape)
+        expected = np.resize(
+            expected if expected.size else array, array.shape
+        )
     if array.shape != expected.shape and not axes:
         return f"{name} is {short(got)}, not {short(expected)}"
     if array.shape != expected.shape:
@@ -170,7 +175,8 @@ def marked(expected, got, most=8):
 
     Args:
         expected, got: Values of one shape.
-        most: How many rows and columns are drawn.
+        most: How many rows and columns are drawn, around the first cell
+            that is wrong.
 
     Returns:
         Lines of text: yours, with `*` behind each cell that is wrong, and
@@ -185,12 +191,15 @@ def marked(expected, got, most=8):
     if expected.ndim > 2:  # the first slice in which something is wrong
         where = tuple(np.argwhere(~right)[0][:-2])
         expected, got, right = expected[where], got[where], right[where]
-    rows = [np.atleast_2d(part)[:most, :most] for part in (expected, got)]
-    right = np.atleast_2d(right)[:most, :most]
-    lines = []
+    right = np.atleast_2d(right)
+    i, j = (int(k) // most * most for k in np.argwhere(~right)[0])
+    window = slice(i, i + most), slice(j, j + most)
+    wrong = ~right[window]
+    lines = [f"rows from {i}, columns from {j}"] if i or j else []
     for title, part, marks in (
-        ("yours", rows[1], ~right), ("expected", rows[0], right & False)
+        ("yours", got, wrong), ("expected", expected, wrong & False)
     ):  # fmt: skip
+        part = np.atleast_2d(part)[window]
         for i, row in enumerate(part):
             cells = "".join(
                 f"{number(value):>9}{'*' if mark else ' '}"

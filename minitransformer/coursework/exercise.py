@@ -139,10 +139,12 @@ def read_course(path=COURSE):
         raise ValueError(f"{path} cannot be read: {error}.") from error
     except KeyError:
         rows = None
-    if not isinstance(rows, list):
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) for row in rows or [None]
+    ):
         raise ValueError(f"{path} has no [[exercise]].")
     tasks = [make_task(path, row) for row in rows]
-    numbers = [task.number for task in tasks]
+    numbers = [task.number.zfill(2) for task in tasks]
     for number in numbers:
         if numbers.count(number) > 1:
             raise ValueError(f"{path}: number {number} is there twice.")
@@ -159,10 +161,16 @@ def make_task(path, row):
             f"has {', '.join(row)}."
         )
     for key, kind in expected.items():
-        if not isinstance(row[key], kind) or row[key] == "":
+        if (
+            not isinstance(row[key], kind)
+            or isinstance(row[key], bool)
+            or row[key] == ""
+        ):
             raise ValueError(f"{path}: {key} = {row[key]!r} will not do.")
-    if row["points"] < 0:
-        raise ValueError(f"{path}: points = {row['points']} is below 0.")
+    if not 0 <= row["points"] < float("inf"):
+        raise ValueError(
+            f"{path}: points = {row['points']}; give a number from 0 on."
+        )
     known = sorted(p.stem for p in (HERE / "exercises").glob("[a-z]*.py"))
     if row["name"] not in known:
         raise ValueError(

@@ -95,7 +95,8 @@ def readme(tasks):
     """Write the README of a student's folder."""
     rows = [
         f"| {task.number} | {task.exercise.title} | `{task.module}.py` | "
-        f"{task.points or 'open'} | {task.minutes} |"
+        f"{'open' if task.exercise.rubric else format(task.points, 'g')} | "
+        f"{task.minutes} |"
         for task in tasks
     ]
     return "\n".join([

@@ -9,8 +9,6 @@ from rich.text import Text
 
 from minitransformer.saving import write_atomically
 
-SITE = "https://minitransformer.github.io/minitransformer/"
-
 
 def explain(verdict):
     """Write a verdict as lines of text, without its headline."""
@@ -19,8 +17,21 @@ def explain(verdict):
     if verdict.note:
         lines.append(verdict.note)
     if verdict.page:
-        lines.append(f"Read on: {verdict.page}")
+        lines.append(f"Read on in the book: {verdict.page}")
     return lines
+
+
+def screen():
+    """Make a console on standard output.
+
+    Returns:
+        A rich Console; where there is no terminal, its lines are as long
+        as they need to be.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 200
+    return console
 
 
 def print_report(results, console=None):
@@ -31,7 +42,7 @@ def print_report(results, console=None):
         console: A rich Console; standard output if None. Not a terminal, it
             gets plain text.
     """
-    console = console or Console(highlight=False, soft_wrap=True)
+    console = console or screen()
     table = Table(box=None, pad_edge=False)
     for title in ("", "exercise", "points", "time", ""):
         right = "right" if title in ("points", "time") else "left"
@@ -62,7 +73,7 @@ def print_report(results, console=None):
 def mark(line):
     """Colour the cells of a drawing that are wrong."""
     text = Text(line)
-    text.highlight_regex(r"\S+\*", "red")
+    text.highlight_regex(r"[\w.+-]+\*(?=\s|$)", "red")
     return text
 
 
@@ -100,16 +111,11 @@ def junit(results):
         )  # fmt: skip
         if not verdict.right:
             failure = ET.SubElement(
-                case, "failure", message=printable(verdict.headline)
+                case, "failure", message=verdict.headline
             )
-            failure.text = printable("\n".join(explain(verdict)))
+            failure.text = "\n".join(explain(verdict))
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)
-
-
-def printable(text):
-    """Leave out what XML cannot hold."""
-    return "".join(c for c in text if c.isprintable() or c == "\n")
 
 
 def save(path, text):
@@ -121,4 +127,6 @@ def save(path, text):
     try:
         write_atomically(path, text)
     except OSError as error:
-        raise ValueError(f"{path} cannot be written: {error}.") from error
+        raise ValueError(
+            f"{path} cannot be written: {error.strerror or error}."
+        ) from error

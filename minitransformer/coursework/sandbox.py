@@ -145,9 +145,7 @@ class Sandbox:
         if isinstance(answer, Ended):
             self.stop()
             raise answer
-        if not isinstance(answer, dict) or not (
-            "value" in answer or "error" in answer
-        ):
+        if not well_formed(answer):
             raise Ended(self.why_it_ended(call))
         if answer.get("error") == "MemoryError":
             raise Ended(
@@ -175,3 +173,19 @@ class Sandbox:
                 name = signal.Signals(-code).name
                 return f"Python crashed in {call.function} ({name})"
         return f"{call.function} ended Python (exit code {code})"
+
+
+def well_formed(answer):
+    """Tell whether an answer has what the child's own answers have.
+
+    A submission can write to the same pipe, whatever it likes.
+    """
+    if not isinstance(answer, dict):
+        return False
+    if "error" in answer:
+        kinds = {"error": str, "text": str, "place": str}
+    else:
+        kinds = {"value": object, "seconds": float, "mutated": bool}
+    return answer.keys() == kinds.keys() and all(
+        isinstance(answer[key], kind) for key, kind in kinds.items()
+    )

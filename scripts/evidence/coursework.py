@@ -43,8 +43,7 @@ SUBMISSIONS, RIGHT, TWO = 100, 0.6, 0.25
 def named(task, mistakes, seed):
     """Ask the judge what it calls these mistakes."""
     functions = wrong_functions(task, *mistakes)
-    verdict = judge(task, lambda call: outcome(functions, call), seed)
-    return verdict
+    return judge(task, lambda call: outcome(functions, call), seed)
 
 
 def confusion(task):
@@ -59,17 +58,15 @@ def confusion(task):
 
 def pairs(task):
     """Count how every two mistakes of an exercise were named."""
-    found = [p for p in combinations(task) if len(p) == 2]
-    both = sum(
-        set(named(task, pair, 1).mistakes) == set(pair) for pair in found
-    )
+    made = [pair for pair in combinations(task) if len(pair) == 2]
+    named_so = [set(named(task, pair, 1).mistakes) for pair in made]
+    both = sum(a == set(b) for a, b in zip(named_so, made, strict=True))
     one = sum(
-        len(named(task, pair, 1).mistakes) == 1
-        and named(task, pair, 1).mistakes[0] in pair
-        for pair in found
+        len(a) == 1 and a < set(b)
+        for a, b in zip(named_so, made, strict=True)
     )
-    return {"pairs": len(found), "both": both, "hidden": one,
-            "other": len(found) - both - one}  # fmt: skip
+    return {"pairs": len(made), "both": both, "hidden": one,
+            "other": len(made) - both - one}  # fmt: skip
 
 
 def wrong_text(task, mistakes):
