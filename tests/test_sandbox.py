@@ -29,8 +29,8 @@ def one_query_attention(query, keys, values):
     weights /= weights.sum()
     return weights @ values, weights
 """
-FORGE = "import sys\nsys.modules['__main__'].answer = lambda *_: {}\n"
 DEF = "def one_query_attention(query, keys, values):\n    "
+FORGE = f"{RIGHT}\nimport sys\nsys.modules['__main__'].answer = lambda *_: "
 
 
 @pytest.fixture
@@ -69,20 +69,21 @@ def test_right_code_gets_its_points(submission):
      ("import os\n" + DEF + "for i in range(3, 20):\n"
       "        try: os.write(i, bytes(200))\n"
       "        except OSError: pass\n    return 1, 2", "cannot be read"),
-     ("import sys\nsys.modules['__main__'].answer = lambda *_: {'value': True}\n"
+     ("import sys\nsys.modules['__main__'].answer = lambda *_: "
+      "{'value': True, 'seconds': 0.1, 'mutated': False}\n"
       + DEF + "return 1, 2", "output has shape ()"),
      ("import numpy as np\nnp.allclose = np.isclose = lambda *a, **k: True\n"
       + DEF + "return np.zeros(values.shape[1]), np.ones(len(keys))", "sum to one"),
      ("import numpy as np\nnp.asarray = lambda *a, **k: 3\n" + DEF
       + "return 1, 2", ""),
      ("import json\njson.dumps = None\n" + DEF + "return 1, 2", ""),
-     (FORGE.format("{'error': 'A\\nB\\ud800', 'text': '', 'place': ''}"),
+     (FORGE + "{'error': 'A\\nB\\ud800', 'text': '', 'place': ''}",
       "A B in one_query_attention"),
-     (FORGE.format("{'error': 3, 'text': '', 'place': ''}"), "cannot be read"),
-     (FORGE.format("{'value': 1, 'seconds': '1', 'mutated': False}"),
+     (FORGE + "{'error': 3, 'text': '', 'place': ''}", "cannot be read"),
+     (FORGE + "{'value': 1, 'seconds': '1', 'mutated': False}",
       "cannot be read"),
-     (FORGE.format("{'value': 1}"), "cannot be read"),
-     (FORGE.format("[1]"), "cannot be read")],
+     (FORGE + "{'value': 1}", "cannot be read"),
+     (FORGE + "[1]", "cannot be read")],
 )  # fmt: skip
 @pytest.mark.skipif(os.name != "posix", reason="limits of the system")
 def test_whatever_the_code_does_ends_in_a_line(submission, code, line):

@@ -9,6 +9,7 @@ import argparse
 import ast
 import os
 import sys
+import textwrap
 from pathlib import Path
 
 from minitransformer.commands import seed
@@ -193,18 +194,24 @@ def package_source(name):
     """Cut a function or class out of the package, without loading it.
 
     Args:
-        name: Such as "attention.attention_weights".
+        name: Such as "attention.attention_weights", or a method's.
 
     Returns:
         Python source.
     """
-    module, _, wanted = name.rpartition(".")
-    path = Path(__file__).parents[1] / module.replace(".", "/")
-    text = path.with_suffix(".py").read_text(encoding="utf-8")
-    for node in ast.parse(text).body:
-        if getattr(node, "name", None) == wanted:
-            return ast.get_source_segment(text, node)
-    raise ValueError(f"minitransformer.{module} has no {wanted}.")
+    path, names = Path(__file__).parents[1], name.split(".")
+    while path.suffix != ".py":
+        path /= names.pop(0)
+        if path.with_suffix(".py").is_file():
+            path = path.with_suffix(".py")
+    text = path.read_text(encoding="utf-8")
+    node = ast.parse(text)
+    for wanted in names:
+        [node] = (
+            inner for inner in node.body
+            if getattr(inner, "name", None) == wanted
+        )  # fmt: skip
+    return textwrap.dedent(ast.get_source_segment(text, node, padded=True))
 
 
 def show_solution(options, tasks):
