@@ -20,7 +20,10 @@ from minitransformer.coursework.exercise import (
     read_course,
 )
 from minitransformer.coursework.folder import solution
-from minitransformer.coursework.forbidden import forbidden_names
+from minitransformer.coursework.forbidden import (
+    forbidden_names,
+    used_names,
+)
 from minitransformer.coursework.grading import harmless
 from minitransformer.coursework.variants import (
     right_functions,
@@ -178,6 +181,8 @@ def test_what_is_to_be_written_may_not_be_borrowed(tmp_path):
         "import minitransformer.attention as a\n"
     )
     (tmp_path / "d.py").write_text("'MultiHeadAttention'\nbroken(\n")
+    (tmp_path / "deep.py").write_text("-" * 200_000 + "1\n")
+    (tmp_path / "long.py").write_text("a" + ".b" * 900 + "\n")
     for name, mark in ((".hidden", "x"), ("env", "pyvenv.cfg")):
         (tmp_path / name / "lib").mkdir(parents=True)
         (tmp_path / name / mark).touch()
@@ -190,7 +195,7 @@ def test_what_is_to_be_written_may_not_be_borrowed(tmp_path):
         "import own.f\nfrom own.f import Attention\nown.f.Attention()\n"
     )
     assert forbidden_names(
-        tmp_path, ("MultiHeadAttention", "Attention")
+        used_names(tmp_path), ("MultiHeadAttention", "Attention")
     ) == [
         "a.py, line 2: MultiHeadAttention",
         "b.py, line 1: Attention",

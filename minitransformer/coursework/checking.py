@@ -11,7 +11,10 @@ from minitransformer.coursework.exercise import (
     find_task,
     read_course,
 )
-from minitransformer.coursework.forbidden import forbidden_names
+from minitransformer.coursework.forbidden import (
+    forbidden_names,
+    used_names,
+)
 from minitransformer.coursework.judge import Verdict, judge
 from minitransformer.coursework.report import explain
 from minitransformer.coursework.sandbox import Sandbox
@@ -20,20 +23,22 @@ from minitransformer.coursework.variants import outcome
 SEED = 2026  # of the questions, unless the lecturer keeps another secret
 
 
-def check_exercise(folder, task, seed=SEED, running=None):
+def check_exercise(folder, task, seed=SEED, used=None, running=None):
     """Check one exercise of a folder.
 
     Args:
         folder: The submission; `adapters.py` says where its functions are.
         task: A `Task`.
         seed: Of the questions.
+        used: The names that its files use; they are read if None.
         running: A list to which the process is added, for who wants to
             stop it.
 
     Returns:
         A `Verdict`.
     """
-    places = forbidden_names(folder, task.exercise.forbidden)
+    used = used_names(folder) if used is None else used
+    places = forbidden_names(used, task.exercise.forbidden)
     if places:
         return Verdict(
             False, "uses what is to be written here", "; ".join(places)
@@ -66,10 +71,12 @@ def check_folder(folder, tasks, seed=SEED, report=lambda task: None):
         )
     tasks = [task for task in tasks if not task.exercise.rubric]
 
+    # Once for all, and not in a thread: Python 3.11 cannot (SystemError).
+    used = used_names(folder)
     running = []
 
     def check(task):
-        verdict = check_exercise(folder, task, seed, running)
+        verdict = check_exercise(folder, task, seed, used, running)
         report(task)
         return verdict
 

@@ -10,32 +10,51 @@ from pathlib import Path
 ALWAYS = ("minitransformer",)
 
 
-def forbidden_names(folder, names):
-    """List where the Python files of a folder use names they may not.
+def used_names(folder):
+    """List the names that the Python files of a folder bring in or use.
 
     Args:
         folder: The submission.
-        names: The names, as they stand behind a dot or an import.
 
     Returns:
-        Sentences, one for each place; none where all is well. A file that
+        Pairs of a place, as in "mine.py, line 3", and a name. A file that
         cannot be read is skipped: running it will tell.
     """
     files = list(own_files(Path(folder)))
     own = {path.stem for path in files}
     own |= {path.parent.name for path in files}
-    places = []
+    used = []
     for path in files:
         try:
             tree = ast.parse(path.read_text(encoding="utf-8"))
-        except (OSError, SyntaxError, ValueError, RecursionError):
+        except (OSError, SyntaxError, ValueError):
             continue
-        for node in ast.walk(tree):
-            for name in names_of(node, own):
-                if name in names or name.partition(".")[0] in ALWAYS:
-                    where = path.relative_to(folder).as_posix()
-                    places.append(f"{where}, line {node.lineno}: {name}")
-    return places
+        except (MemoryError, RecursionError):  # nested too deep
+            continue
+        where = path.relative_to(folder).as_posix()
+        used += [
+            (f"{where}, line {node.lineno}", name)
+            for node in ast.walk(tree)
+            for name in names_of(node, own)
+        ]
+    return used
+
+
+def forbidden_names(used, names):
+    """Choose what may not be used.
+
+    Args:
+        used: From `used_names`.
+        names: The names, as they stand behind a dot or an import.
+
+    Returns:
+        Texts, one for each place; none where all is well.
+    """
+    return [
+        f"{place}: {name}"
+        for place, name in used
+        if name in names or name.partition(".")[0] in ALWAYS
+    ]
 
 
 def own_files(folder):
@@ -65,6 +84,8 @@ def names_of(node, own):
             return []
         return [module, *(alias.name for alias in node.names)]
     if isinstance(node, ast.Attribute):
-        begin = ast.unparse(node).partition(".")[0]
-        return [] if begin in own else [node.attr]
+        root = node.value
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        return [] if getattr(root, "id", None) in own else [node.attr]
     return []
