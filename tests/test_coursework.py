@@ -158,6 +158,34 @@ def test_a_mistake_is_named_in_every_report(capsys, started, tmp_path):
         assert mistake.page in words
 
 
+def test_what_an_exercise_builds_on_is_pointed_to(capsys, started):
+    second, fourth = find_task(TASKS, "02"), find_task(TASKS, "04")
+    assert fourth.builds_on == [second.name]
+    _, out, _ = run(capsys, "check", started)
+    assert "begin there" not in out  # stubs
+    solve(started, fourth)
+    text = second.answer_path.read_text("utf-8")
+    solve(started, second, text.replace("return weights @", "return 3 *"))
+    _, out, _ = run(capsys, "check", started)
+    assert "uses what 02 asked for" in out
+    _, out, _ = run(capsys, "check", started, "--only", "4")
+    assert "begin there" not in out  # 02 was not looked at
+
+
+def test_a_course_without_what_is_built_on(capsys, tmp_path):
+    course = tmp_path / "course.toml"
+    course.write_text(
+        "[[exercise]]\nnumber='1'\nname='multi_head'\npoints=2\nminutes=9\n"
+    )
+    folder = tmp_path / "work"
+    run(capsys, "start", folder, "--course", course)
+    [task] = read_course(course)
+    (folder / f"{task.module}.py").write_text(
+        solution(task, [task]), encoding="utf-8"
+    )
+    assert run(capsys, "check", folder, "--course", course)[0] == 0
+
+
 def test_code_may_lie_anywhere_and_have_other_names(capsys, started):
     task = find_task(TASKS, "01")
     (started / "lib").mkdir()

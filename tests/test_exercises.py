@@ -75,6 +75,7 @@ def test_a_known_mistake_is_named(task, mistake):
         assert mistake.why in verdict.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", CHECKED, ids=name)
 def test_two_mistakes_together_are_named_unless_one_hides_the_other(task):
     for pair in combinations(task):

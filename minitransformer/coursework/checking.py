@@ -83,12 +83,33 @@ def check_folder(folder, tasks, seed=SEED, report=lambda task: None):
     workers = max(1, min(4, os.cpu_count() or 1))
     with ThreadPoolExecutor(workers) as pool:
         try:
-            return list(zip(tasks, pool.map(check, tasks), strict=True))
+            results = list(zip(tasks, pool.map(check, tasks), strict=True))
         except BaseException:  # Ctrl-C: wait for nobody
             pool.shutdown(wait=False, cancel_futures=True)
             for sandbox in running:
                 sandbox.stop()
             raise
+    note_what_is_below(results)
+    return results
+
+
+def note_what_is_below(results):
+    """Where nothing else is known, point to what an exercise builds on.
+
+    Args:
+        results: Pairs of a task and its verdict, which may get a note.
+    """
+    wrong = {task.name: task for task, verdict in results
+             if not verdict.right}  # fmt: skip
+    for task, verdict in results:
+        below = [wrong[n].number for n in task.builds_on if n in wrong]
+        # A known mistake says enough; a stub, or an end, is its own.
+        unknown = not verdict.mistakes and (verdict.page or verdict.lines)
+        if task.name in wrong and below and unknown:
+            verdict.note = (
+                f"Perhaps it uses what {' and '.join(below)} asked for, "
+                "which is not right yet: begin there."
+            )
 
 
 def check_here(number, *functions, seed=SEED):

@@ -6,6 +6,7 @@ them, how they are tried, and the known mistakes, as edits of the answer.
 """
 
 import importlib
+import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,6 +119,12 @@ class Task:
     def answer_path(self):
         """The answer's file."""
         return HERE / "answers" / f"{self.name}.py"
+
+    @property
+    def builds_on(self):
+        """Names of the exercises whose functions the answer uses."""
+        text = self.answer_path.read_text(encoding="utf-8")
+        return re.findall(r"coursework\.answers\.(\w+) import", text)
 
 
 def read_course(path=COURSE):

@@ -1,8 +1,10 @@
 """A student's folder: stubs, cut from the answers, and what joins them."""
 
 import ast
+import re
 from pathlib import Path
 
+from minitransformer.coursework.exercise import HERE
 from minitransformer.saving import write_atomically
 
 ADAPTERS = '''"""Where the checker finds each function: "file:function".
@@ -53,7 +55,8 @@ def solution(task, every, text=None):
     Args:
         task: A `Task`.
         every: All of the course: where the answer builds on another one,
-            the file imports that one's file.
+            the file imports that one's file; or holds what it needs, if
+            the course is without it.
         text: Source to take instead of the answer, such as a wrong one.
 
     Returns:
@@ -65,7 +68,19 @@ def solution(task, every, text=None):
             f"minitransformer.coursework.answers.{other.name} ",
             f"{other.module} ",
         )
-    return text
+    return re.sub(
+        r"from minitransformer\.coursework\.answers\.(\w+) import "
+        r"\([^)]*\)",
+        lambda match: definitions(HERE / "answers" / f"{match[1]}.py"),
+        text,
+    )
+
+
+def definitions(path):
+    """Read a file of Python without the docstring at its head."""
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()[ast.parse(text).body[0].end_lineno :]
+    return "\n".join(lines).strip()
 
 
 def wrap(text, width=76):
