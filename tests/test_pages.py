@@ -73,6 +73,15 @@ def test_every_page_of_a_module_has_its_module():
     assert set((DOCS / "modules").rglob("*.md")) == pages
 
 
+def test_the_exercises_pages_are_as_the_exercises_make_them():
+    from scripts.coursework_pages import pages
+
+    for path, text in pages().items():
+        assert path.read_text("utf-8") == text, (
+            f"{path.name}: python -m scripts.coursework_pages"
+        )
+
+
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text("utf-8").split("\nnav:")[1]
     listed = re.findall(r"\S+\.md", navigation)
