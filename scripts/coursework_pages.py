@@ -120,15 +120,17 @@ def mistakes_page(tasks, evidence):
         "both. “Named” says how often the mistake, made alone in the right "
         f"answer, got its own name, of {len(evidence['seeds'])} seeds.", "",
         "```text", "python scripts/evidence/coursework.py", "```", "",
-        "Two mistakes at once:", "",
-        "| exercise | pairs | both named | one hides the other |",
-        "|---|---|---|---|",
+        "Two mistakes at once. Where one hides the other, one is named; "
+        "and some pairs give the very same answers as another mistake or "
+        "pair, and get that name.", "",
+        "| exercise | pairs | both named | one hides the other | another |",
+        "|---|---|---|---|---|",
     ]  # fmt: skip
     for task in checked:
         row = pairs[task.name]
         parts.append(
             f"| {task.number} {task.name} | {row['pairs']} | {row['both']} "
-            f"| {row['hidden']} |"
+            f"| {row['hidden']} | {row['other']} |"
         )
     parts.append("")
     for task in checked:
