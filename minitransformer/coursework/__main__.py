@@ -105,7 +105,10 @@ def list_exercises(tasks):
     console.print(table)
     points = sum(task.points for task in tasks)
     minutes = sum(task.minutes for task in tasks)
-    console.print(f"\n{points:g} points, about {minutes} minutes")
+    time = f"{minutes} minutes"
+    if minutes >= 120:
+        time = f"{minutes / 60:.0f} hours"
+    console.print(f"\n{points:g} points, about {time}")
 
 
 def begin(options, tasks):
