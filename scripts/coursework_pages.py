@@ -19,8 +19,10 @@ FOLDER = ROOT / "docs" / "coursework"
 EVIDENCE = ROOT / "docs" / "evidence" / "coursework.json"
 HEAD = """---
 hide: [toc]
-search: {exclude: true}
+search: {{exclude: true}}
 ---
+# {}
+
 <!-- Made by `python -m scripts.coursework_pages`: change the exercise. -->
 """
 
@@ -39,7 +41,7 @@ def exercise_page(task):
     """Write the page of an exercise, a notebook that checks itself."""
     exercise = task.exercise
     parts = [
-        f"{HEAD}# {task.number} · {exercise.title}", "",
+        HEAD.format(f"{task.number} · {exercise.title}"),
         f'<p class="lede">{exercise.goal}</p>', "",
     ]  # fmt: skip
     if exercise.rubric:
@@ -87,7 +89,7 @@ def overview(tasks):
     points = sum(task.points for task in tasks)
     hours = sum(task.minutes for task in tasks) / 60
     parts = [
-        f"{HEAD}# The exercises", "",
+        HEAD.format("The exercises"),
         f'<p class="lede">{len(tasks)} exercises in the order of the book, '
         f"{points:g} points, about {hours:.0f} hours.</p>", "",
         "| | exercise | points | minutes | background |",
@@ -108,7 +110,7 @@ def mistakes_page(tasks, evidence):
     checked = [task for task in tasks if not task.exercise.rubric]
     count = sum(len(task.exercise.mistakes) for task in checked)
     parts = [
-        f"{HEAD}# The mistakes", "",
+        HEAD.format("The mistakes"),
         f'<p class="lede">All {count} mistakes that the check knows by name, '
         "what it says of each, and how often it was met. For lecturers: "
         "it gives answers away.</p>", "",
