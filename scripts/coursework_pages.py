@@ -56,10 +56,11 @@ def exercise_page(task):
     else:
         names = ", ".join(exercise.functions)
         parts += [
+            "## What is asked", "",
             f"{task.points:g} points, about {task.minutes} minutes. "
             f"Background: {link(exercise.page)}. The check knows "
             f"{len(exercise.mistakes)} mistakes by name.", "",
-            "## What is asked", "", "```python run", stub(task).rstrip(),
+            "```python run", stub(task).rstrip(),
             "```", "",
             "## Check it", "",
             "This page is a notebook, too: write the function above, and "
