@@ -147,7 +147,8 @@ def mistakes_page(tasks, evidence):
         parts += [
             f"| {mistake.name} | {met.get(mistake.name, 0)} | "
             f"{found[mistake.name].get(mistake.name, 0)}/"
-            f"{sum(found[mistake.name].values())} | {cell(mistake.why)} |"
+            f"{sum(found[mistake.name].values())} | {cell(mistake.why)} "
+            f"{link(mistake.page)} |"
             for mistake in task.exercise.mistakes
         ]
         parts.append("")
