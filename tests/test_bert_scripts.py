@@ -136,6 +136,7 @@ def bert(published):  # noqa: F811
 FEW = ["--epochs", "1", "--seeds", "1", "--batch-size", "8"]
 
 
+@pytest.mark.slow
 def test_three_ways_are_compared_and_resumed(
     finetune_bert, bert, task, tmp_path, capfd, eagerly, monkeypatch
 ):

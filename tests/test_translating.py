@@ -118,6 +118,7 @@ def pairs_file(tmp_path):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [[], ["--model", "lstm", "--per-side"],
                                    ["--model", "lstm", "--attention", "none"]])  # fmt: skip
 def test_a_run_is_trained_kept_and_translates(
