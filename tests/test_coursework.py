@@ -217,6 +217,10 @@ def test_what_is_to_be_written_may_not_be_borrowed(tmp_path):
         (tmp_path / name / "lib" / "e.py").write_text(
             "import minitransformer\n"
         )
+    if os.name == "posix":  # what would be read for ever
+        (tmp_path / "loop").symlink_to(tmp_path)
+        (tmp_path / "zero.py").symlink_to("/dev/zero")
+        os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "f.py").write_text("class Attention:\n    pass\n")
     (tmp_path / "g.py").write_text(
@@ -249,10 +253,10 @@ def test_solutions_need_the_lecturers_key(capsys, monkeypatch):
     assert "MT_SOLUTIONS_KEY" in err
     monkeypatch.setenv("MT_SOLUTIONS_KEY", "any")
     for task in TASKS:
-        code, out, _ = run(capsys, "solution", task.number)
+        code, out, err = run(capsys, "solution", task.number)
         assert code == 0
-        assert out.startswith(solution(task, TASKS))
-        assert out.count("The book's own") == len(task.exercise.like)
+        assert out == solution(task, TASKS)
+        assert err.count("The book's own") == len(task.exercise.like)
 
 
 @pytest.mark.parametrize(
@@ -286,6 +290,9 @@ def test_wrong_usage_is_one_sentence_and_code_2(
      (2 * "[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=1\n", "twice"),
      ("".join(f"[[exercise]]\nnumber='{n}'\nname='masks'\npoints=1\nminutes=1\n"
               for n in ("1", "01")), "twice"),
+     ("[[exercise]]\nnumber='../x'\nname='masks'\npoints=1\nminutes=1", "give digits"),
+     ("[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=-1", "give digits"),
+     ("[[exercise]]\nnumber='1'\nname='rotary'\npoints=1\nminutes=1", "is open"),
      ("exercise = ['a']", "no [[exercise]]"), ("exercise = []", "no [[exercise]]"),
      ("[[exercise]]\nnumber='1'\nname='masks'\npoints=nan\nminutes=1", "from 0 on"),
      ("[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=true", "will not do")],

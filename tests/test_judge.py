@@ -165,6 +165,13 @@ def test_a_list_of_another_length_is_shown_whole():
     assert "shape" not in verdict.headline
 
 
+def test_a_list_that_no_array_holds_is_no_array():
+    task = next(task for task in TASKS if task.name == "one_query")
+    huge = ["x" * 10**7, *[""] * 100_000]
+    verdict = judge(task, lambda call: {"value": (huge, 1.0)}, 1)
+    assert "no array of numbers" in verdict.headline
+
+
 def test_an_end_is_told():
     def ask(call):
         raise Ended("no answer after 20 s")

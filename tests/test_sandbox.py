@@ -15,8 +15,12 @@ from minitransformer.coursework.checking import (
     check_exercise,
     check_folder,
 )
-from minitransformer.coursework.exercise import find_task, read_course
-from minitransformer.coursework.judge import judge
+from minitransformer.coursework.exercise import (
+    Call,
+    find_task,
+    read_course,
+)
+from minitransformer.coursework.judge import Ended, judge
 from minitransformer.coursework.sandbox import Sandbox
 
 TASK = find_task(read_course(), "01")
@@ -112,6 +116,28 @@ def test_an_endless_loop_is_stopped_and_the_others_still_run(
     assert time.monotonic() - started < 15
     assert "no answer after 3 s" in loop.headline
     assert right.right
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+def test_a_full_pipe_that_nobody_reads_does_not_hold_the_check(
+    submission, monkeypatch
+):
+    monkeypatch.setattr(sandboxes, "SECONDS", 3.0)
+    folder = submission(
+        "import os, time\n" + DEF + "if os.fork() == 0:\n"
+        "        os.setsid()\n        time.sleep(12)\n"
+        "        os._exit(0)\n    time.sleep(60)"
+    )
+    started = time.monotonic()
+    with Sandbox(folder) as sandbox:
+        call = Call("one_query_attention", {
+            "query": np.zeros(8), "keys": np.zeros((50_000, 8)),
+            "values": np.zeros((50_000, 8)),
+        })  # fmt: skip
+        for _ in range(2):
+            with pytest.raises(Ended):
+                sandbox.ask(call)
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.skipif(os.name != "posix", reason="looks into /proc")

@@ -227,9 +227,9 @@ def show_solution(options, tasks):
 
     task = find_task(tasks, options.number)
     print(solution(task, tasks), end="")
-    for name in task.exercise.like:
-        print(f"\n\n# The book's own, minitransformer.{name}\n")
-        print(package_source(name))
+    for name in task.exercise.like:  # not in the file that is redirected
+        print(f"\n\n# The book's own, minitransformer.{name}\n\n"
+              f"{package_source(name)}", file=sys.stderr)  # fmt: skip
 
 
 def main(arguments=None):

@@ -44,7 +44,7 @@ def as_array(value):
     """Make an array of a list or a number; None where that is none."""
     try:
         array = np.asarray(value)
-    except ValueError:  # rows of different lengths
+    except (ValueError, MemoryError):  # rows of different lengths, or huge
         return None
     return array if array.dtype.kind in KINDS else None
 

@@ -178,6 +178,11 @@ def make_task(path, row):
         raise ValueError(
             f"{path}: points = {row['points']}; give a number from 0 on."
         )
+    if not row["number"].isdecimal() or row["minutes"] < 0:
+        raise ValueError(
+            f"{path}: number = {row['number']!r}, minutes = "
+            f"{row['minutes']}: give digits, and minutes from 0 on."
+        )
     known = sorted(p.stem for p in (HERE / "exercises").glob("[a-z]*.py"))
     if row["name"] not in known:
         raise ValueError(
@@ -187,6 +192,8 @@ def make_task(path, row):
     module = importlib.import_module(
         f"minitransformer.coursework.exercises.{row['name']}"
     )
+    if module.EXERCISE.rubric and row["points"]:
+        raise ValueError(f"{path}: {row['name']} is open: it has 0 points.")
     return Task(**row, exercise=module.EXERCISE)
 
 

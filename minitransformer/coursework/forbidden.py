@@ -7,7 +7,10 @@ done in good faith. What the check itself needs does not depend on it.
 import ast
 from pathlib import Path
 
+from minitransformer.coursework.judge import escaped
+
 ALWAYS = ("minitransformer",)
+LARGEST = 1 << 20  # bytes of a file that is read
 
 
 def used_names(folder):
@@ -31,7 +34,7 @@ def used_names(folder):
             continue
         except (MemoryError, RecursionError):  # nested too deep
             continue
-        where = path.relative_to(folder).as_posix()
+        where = escaped(path.relative_to(folder).as_posix())
         used += [
             (f"{where}, line {node.lineno}", name)
             for node in ast.walk(tree)
@@ -59,12 +62,23 @@ def forbidden_names(used, names):
 
 def own_files(folder):
     """List the Python files of a folder, but for environments in it."""
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+        if (folder / "pyvenv.cfg").is_file():
+            return
+    except OSError:  # it may not be read
+        return
+    for path in paths:
+        if path.is_symlink():
+            continue  # it may lead to the folder itself, or anywhere
         if path.is_dir():
-            hidden = path.name.startswith(".")
-            if not hidden and not (path / "pyvenv.cfg").is_file():
+            if not path.name.startswith("."):
                 yield from own_files(path)
-        elif path.suffix == ".py":
+        elif (
+            path.suffix == ".py"
+            and path.is_file()  # no pipe, no device
+            and path.stat().st_size <= LARGEST
+        ):
             yield path
 
 

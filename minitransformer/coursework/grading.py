@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from minitransformer.coursework.checking import SEED, check_folder
+from minitransformer.coursework.judge import escaped
 from minitransformer.coursework.report import save
 
 
@@ -150,10 +151,10 @@ def grade(options, tasks, progress):
     seed = SEED if options.seed is None else options.seed
     with progress(len(names)) as step:
         for name in names:
-            if harmless(name) not in done:
+            if harmless(escaped(name)) not in done:
                 rows.append(grade_one(folder / name, tasks, seed))
                 save(options.csv, table(rows, tasks))
-                print(f"{name}: {rows[-1]['points']} points")
+                print(f"{escaped(name)}: {rows[-1]['points']} points")
             step(name)
     if options.mistakes:
         save(options.mistakes, mistakes_page(rows, tasks))
@@ -161,10 +162,11 @@ def grade(options, tasks, progress):
 
 def grade_one(folder, tasks, seed):
     """Make the row of one submission; one without files gets no points."""
+    name = escaped(folder.name)
     try:
-        return row_of(folder.name, check_folder(folder, tasks, seed))
+        return row_of(name, check_folder(folder, tasks, seed))
     except ValueError as error:
-        print(f"{folder.name}: {error}", file=sys.stderr)
+        print(f"{name}: {escaped(str(error))}", file=sys.stderr)
         nothing = {key: "0" for key in columns(tasks)}
         words = {f"{task.number} says": "no adapters.py" for task in tasks}
-        return nothing | words | {"submission": folder.name}
+        return nothing | words | {"submission": name}

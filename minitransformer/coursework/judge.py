@@ -61,6 +61,14 @@ class Verdict:
         self.lines = [printable(line)[:500] for line in self.lines]
 
 
+def escaped(name):
+    """Write a name in one line that can be shown, and no other name's."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode()
+        for c in name
+    )
+
+
 def printable(text):
     """Leave out what cannot be shown, but for the ends of lines."""
     return "".join(c for c in text if c.isprintable() or c == "\n")
