@@ -209,6 +209,9 @@ def test_what_is_to_be_written_may_not_be_borrowed(tmp_path):
         "import minitransformer.attention as a\n"
     )
     (tmp_path / "d.py").write_text("'MultiHeadAttention'\nbroken(\n")
+    (tmp_path / "try.py").write_text(
+        "from minitransformer.coursework.checking import check_here\n"
+    )
     (tmp_path / "deep.py").write_text("-" * 200_000 + "1\n")
     (tmp_path / "long.py").write_text("a" + ".b" * 900 + "\n")
     for name, mark in ((".hidden", "x"), ("env", "pyvenv.cfg")):
@@ -241,6 +244,7 @@ def test_hints_come_one_by_one(capsys):
     assert code == 0
     assert hints[0] in out
     assert hints[1] not in out
+    assert "more: --more)" in out
     _, out, _ = run(capsys, "hint", "2", "--more")
     assert hints[1] in out
 

@@ -165,6 +165,14 @@ def test_a_list_of_another_length_is_shown_whole():
     assert "shape" not in verdict.headline
 
 
+def test_an_accident_is_no_known_mistake():
+    task = next(task for task in TASKS if task.name == "layer_norm")
+    answer = {"error": "TypeError", "text": "no argument 'gain'"}
+    verdict = judge(task, lambda call: answer, 1)
+    assert verdict.headline == "TypeError in layer_norm"
+    assert verdict.text == "no argument 'gain'"
+
+
 def test_a_list_that_no_array_holds_is_no_array():
     task = next(task for task in TASKS if task.name == "one_query")
     huge = ["x" * 10**7, *[""] * 100_000]

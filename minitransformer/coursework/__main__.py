@@ -190,7 +190,7 @@ def give_hint(options, tasks):
         print(f"{i + 1}. {hint}")
     left = len(task.exercise.hints) - len(hints)
     if left:
-        print(f"({left} more: --more)")
+        print(f"({left} more:{' --more' * (options.more + 1)})")
 
 
 def package_source(name):

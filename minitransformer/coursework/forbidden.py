@@ -10,6 +10,9 @@ from pathlib import Path
 from minitransformer.coursework.judge import escaped
 
 ALWAYS = ("minitransformer",)
+ALLOWED = (
+    "minitransformer.coursework.checking"  # with which a file is tried
+)
 LARGEST = 1 << 20  # bytes of a file that is read
 
 
@@ -56,7 +59,8 @@ def forbidden_names(used, names):
     return [
         f"{place}: {name}"
         for place, name in used
-        if name in names or name.partition(".")[0] in ALWAYS
+        if name in names
+        or (name.partition(".")[0] in ALWAYS and name != ALLOWED)
     ]
 
 

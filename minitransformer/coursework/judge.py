@@ -172,6 +172,8 @@ def recognize(task, calls, got):
     Returns:
         A tuple of `Mistake`; empty if none fits.
     """
+    if not any("value" in answer for answer in got):
+        return ()  # it always fails, for one reason or another
     for mistakes in combinations(task):
         functions = wrong_functions(task, *mistakes)
         pairs = zip(calls, got, strict=True)

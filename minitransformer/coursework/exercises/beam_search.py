@@ -223,7 +223,7 @@ EXERCISE = Exercise(
         Mistake(
             "only one beginning is kept", "[:beam_size]", "[:1]",
             "Your search is greedy: after each step a single beginning is "
-            "left. Keep the best beam_size of them.",
+            "left, or all that are left are equal. Keep beam_size of them.",
             PAGE,
         ),
         Mistake(
