@@ -125,8 +125,8 @@ def mistakes_page(tasks, evidence):
         "```text", "python scripts/evidence/coursework.py", "```", "",
         "Two mistakes at once. Where one hides the other, one is named; "
         "and some pairs give the very same answers as another mistake or "
-        "pair, and get that name.", "",
-        "| exercise | pairs | both named | one hides the other | another |",
+        "pair, and get that name, or do nothing but fail.", "",
+        "| exercise | pairs | both named | one hides the other | other |",
         "|---|---|---|---|---|",
     ]  # fmt: skip
     for task in checked:

@@ -82,11 +82,14 @@ def test_two_mistakes_together_are_named_unless_one_hides_the_other(task):
         if len(pair) == 1:
             continue
         functions = wrong_functions(task, *pair)
+        calls = list(task.exercise.calls(np.random.default_rng(1)))
+        if not any("value" in outcome(functions, call) for call in calls):
+            continue  # it does nothing but fail
         found = verdict_on(task, functions, 1).mistakes
         if found != pair:
             # Then what was named gives the very same answers.
             assert found, [mistake.name for mistake in pair]
-            for call in task.exercise.calls(np.random.default_rng(1)):
+            for call in calls:
                 assert same(
                     outcome(wrong_functions(task, *found), call),
                     outcome(functions, call),
