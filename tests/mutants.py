@@ -496,7 +496,7 @@ MUTANTS = [
      '"score": task.points if verdict.right else 0',
      '"score": task.points', "test_coursework.py"),
     ("what is graded is graded again", "coursework/grading.py",
-     "if harmless(name) not in done:", "if True:",
+     "if harmless(escaped(name)) not in done:", "if True:",
      "test_coursework.py"),
     ("the secret seed is not used", "coursework/checking.py",
      "return judge(task, sandbox.ask, seed)",
