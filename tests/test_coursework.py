@@ -238,6 +238,15 @@ def test_what_is_to_be_written_may_not_be_borrowed(tmp_path):
     ]
 
 
+def test_the_folders_own_name_hides_nothing(tmp_path):
+    folder = tmp_path / "keras"
+    folder.mkdir()
+    (folder / "a.py").write_text("from keras.layers import Attention\n")
+    assert forbidden_names(used_names(folder), ("Attention",)) == [
+        "a.py, line 1: Attention"
+    ]
+
+
 def test_hints_come_one_by_one(capsys):
     hints = find_task(TASKS, "02").exercise.hints
     code, out, _ = run(capsys, "hint", "02")

@@ -27,8 +27,11 @@ def used_names(folder):
         cannot be read is skipped: running it will tell.
     """
     files = list(own_files(Path(folder)))
-    own = {path.stem for path in files}
-    own |= {path.parent.name for path in files}
+    own = {
+        part
+        for path in files
+        for part in path.relative_to(folder).with_suffix("").parts
+    }
     used = []
     for path in files:
         try:

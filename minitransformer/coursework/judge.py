@@ -1,8 +1,8 @@
 """The judge: is a submission right, and if not, which mistake is it?
 
 It asks the submission, never the other way round: questions go out, and
-only arrays come back. So a submission cannot see the right answer, nor the
-numbers that the questions are drawn with.
+only arrays come back. So no message holds the right answer, nor the seed
+from which the questions are drawn.
 """
 
 import time
