@@ -45,20 +45,35 @@ class EncoderBlock(layers.Layer):
     """
 
     def __init__(
-        self, *, d_model, num_heads, d_ff, norm_first, dropout_rate=0.0,
-        attention_dropout_rate=0.0, activation=tf.nn.relu, use_bias=True,
-        epsilon=1e-5, **kwargs
-    ):  # fmt: skip
+        self,
+        *,
+        d_model,
+        num_heads,
+        d_ff,
+        norm_first,
+        dropout_rate=0.0,
+        attention_dropout_rate=0.0,
+        activation=tf.nn.relu,
+        use_bias=True,
+        epsilon=1e-5,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.norm_first = norm_first
         self.self_attention = MultiHeadAttention(
-            d_model=d_model, num_heads=num_heads, use_bias=use_bias,
-            dropout_rate=attention_dropout_rate, name="self_attention",
-        )  # fmt: skip
+            d_model=d_model,
+            num_heads=num_heads,
+            use_bias=use_bias,
+            dropout_rate=attention_dropout_rate,
+            name="self_attention",
+        )
         self.feed_forward = FeedForward(
-            d_model=d_model, d_ff=d_ff, activation=activation,
-            use_bias=use_bias, name="feed_forward",
-        )  # fmt: skip
+            d_model=d_model,
+            d_ff=d_ff,
+            activation=activation,
+            use_bias=use_bias,
+            name="feed_forward",
+        )
         self.attention_norm = LayerNorm(
             epsilon=epsilon, use_bias=use_bias, name="attention_norm"
         )
@@ -123,18 +138,32 @@ class DecoderBlock(layers.Layer):
     """
 
     def __init__(
-        self, *, d_model, num_heads, d_ff, norm_first, cross_attention,
-        dropout_rate=0.0, attention_dropout_rate=0.0,
-        activation=tf.nn.relu, use_bias=True, epsilon=1e-5, rotary=False,
-        **kwargs
-    ):  # fmt: skip
+        self,
+        *,
+        d_model,
+        num_heads,
+        d_ff,
+        norm_first,
+        cross_attention,
+        dropout_rate=0.0,
+        attention_dropout_rate=0.0,
+        activation=tf.nn.relu,
+        use_bias=True,
+        epsilon=1e-5,
+        rotary=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
 
         def attention(name, **options):
             return MultiHeadAttention(
-                d_model=d_model, num_heads=num_heads, use_bias=use_bias,
-                dropout_rate=attention_dropout_rate, name=name, **options
-            )  # fmt: skip
+                d_model=d_model,
+                num_heads=num_heads,
+                use_bias=use_bias,
+                dropout_rate=attention_dropout_rate,
+                name=name,
+                **options,
+            )
 
         def norm(name):
             return LayerNorm(epsilon=epsilon, use_bias=use_bias, name=name)
@@ -147,9 +176,12 @@ class DecoderBlock(layers.Layer):
             self.cross_attention = attention("cross_attention")
             self.cross_attention_norm = norm("cross_attention_norm")
         self.feed_forward = FeedForward(
-            d_model=d_model, d_ff=d_ff, activation=activation,
-            use_bias=use_bias, name="feed_forward",
-        )  # fmt: skip
+            d_model=d_model,
+            d_ff=d_ff,
+            activation=activation,
+            use_bias=use_bias,
+            name="feed_forward",
+        )
         self.feed_forward_norm = norm("feed_forward_norm")
         self.dropout = layers.Dropout(dropout_rate)
 
@@ -163,9 +195,14 @@ class DecoderBlock(layers.Layer):
         self.feed_forward.build(x_shape)
 
     def call(
-        self, x, attention_mask=None, memory=None, memory_mask=None,
-        cache=None, start=0,
-    ):  # fmt: skip
+        self,
+        x,
+        attention_mask=None,
+        memory=None,
+        memory_mask=None,
+        cache=None,
+        start=0,
+    ):
         h = self.attention_norm(x) if self.norm_first else x
         own = self.self_attention.keys_and_values(h, h, start)
         if cache is not None:

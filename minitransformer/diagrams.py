@@ -81,9 +81,11 @@ def route(start, end, along, place, box_width):
     if along:
         x = place(along[0], 0)[0]
         return [
-            (x0 + (w0 if x > x0 else -w0) / 2, y0), (x, y0), (x, y1),
+            (x0 + (w0 if x > x0 else -w0) / 2, y0),
+            (x, y0),
+            (x, y1),
             (x1 + (w1 if x > x1 else -w1) / 2, y1),
-        ]  # fmt: skip
+        ]
     if y0 == y1:
         way = 1 if x1 > x0 else -1
         return [(x0 + way * w0 / 2, y0), (x1 - way * w1 / 2, y1)]
@@ -101,8 +103,9 @@ def head(before, tip):
     length = abs(x - x0) + abs(y - y0) or 1  # the last part is straight
     dx, dy = 7 * (x - x0) / length, 7 * (y - y0) / length
     corners = [
-        (x, y), (x - dx - dy / 2, y - dy - dx / 2),
+        (x, y),
+        (x - dx - dy / 2, y - dy - dx / 2),
         (x - dx + dy / 2, y - dy + dx / 2),
-    ]  # fmt: skip
+    ]
     points = " ".join(f"{a:g},{b:g}" for a, b in corners)
     return f'<polygon class="head" points="{points}"/>'

@@ -56,9 +56,11 @@ def write_cache(cache, new, start):
     batch, heads, seq = tf.unstack(tf.shape(new)[:3])
     # cache[b, h, start + i] = new[b, h, i]
     slots = tf.meshgrid(
-        tf.range(batch), tf.range(heads), start + tf.range(seq),
+        tf.range(batch),
+        tf.range(heads),
+        start + tf.range(seq),
         indexing="ij",
-    )  # fmt: skip
+    )
     return tf.tensor_scatter_nd_update(cache, tf.stack(slots, -1), new)
 
 
@@ -99,9 +101,16 @@ class MultiHeadAttention(layers.Layer):
     """
 
     def __init__(
-        self, *, d_model, num_heads, head_dim=None, use_bias=True,
-        dropout_rate=0.0, rotary=False, **kwargs
-    ):  # fmt: skip
+        self,
+        *,
+        d_model,
+        num_heads,
+        head_dim=None,
+        use_bias=True,
+        dropout_rate=0.0,
+        rotary=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if head_dim is None and d_model % num_heads:
             raise ValueError(

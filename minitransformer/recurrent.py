@@ -35,9 +35,12 @@ class PlainDecoder(layers.Layer):
     def __init__(self, *, units, **kwargs):
         super().__init__(**kwargs)
         self.lstm = layers.LSTM(
-            units, return_sequences=True, return_state=True,
-            use_cudnn=False, name="lstm",
-        )  # fmt: skip
+            units,
+            return_sequences=True,
+            return_state=True,
+            use_cudnn=False,
+            name="lstm",
+        )
 
     def start(self, encoder_state):
         return encoder_state
@@ -73,9 +76,12 @@ class TextbookDecoder(layers.Layer):
         super().__init__(**kwargs)
         self.score = score
         self.lstm = layers.LSTM(
-            units, return_sequences=True, return_state=True,
-            use_cudnn=False, name="lstm",
-        )  # fmt: skip
+            units,
+            return_sequences=True,
+            return_state=True,
+            use_cudnn=False,
+            name="lstm",
+        )
 
     def start(self, encoder_state):
         return encoder_state

@@ -116,10 +116,13 @@ class Decoder(layers.Layer):
         all_weights, new_cache = [], []
         for i, block in enumerate(self.blocks):
             x, weights, block_cache = block(
-                x, attention_mask=mask, memory=memory,
-                memory_mask=memory_mask, start=start,
+                x,
+                attention_mask=mask,
+                memory=memory,
+                memory_mask=memory_mask,
+                start=start,
                 cache=None if cache is None else cache[i],
-            )  # fmt: skip
+            )
             all_weights.append(weights)
             new_cache.append(block_cache)
         x = x if self.final_norm is None else self.final_norm(x)

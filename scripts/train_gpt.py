@@ -11,7 +11,7 @@ import sys
 import zlib
 from pathlib import Path
 
-from minitransformer.commands import (
+from minitransformer.runs.commands import (
     above_zero,
     add_run_flags,
     command,
@@ -23,14 +23,18 @@ from minitransformer.commands import (
 # What makes a GPT learn faster: docs/guides/faster.md
 RECIPES = {
     "nanogpt": {
-        "steps": 2000, "learning_rate": 1e-3, "rotary": False,
+        "steps": 2000,
+        "learning_rate": 1e-3,
+        "rotary": False,
         "activation": "gelu",
     },
     "quick": {
-        "steps": 800, "learning_rate": 3e-3, "rotary": True,
+        "steps": 800,
+        "learning_rate": 3e-3,
+        "rotary": True,
         "activation": "squared_relu",
     },
-}  # fmt: skip
+}
 DEFAULTS = {
     "recipe": "nanogpt",
     "text": None,
@@ -75,8 +79,12 @@ def parse(argv):
         "default: Python's own documentation",
     )
     add_run_flags(parser, "gpt")
-    flag("recipe", "what is not given: nanoGPT's, or one that learns more in "
-         "800 steps than that in 2,000", choices=list(RECIPES))  # fmt: skip
+    flag(
+        "recipe",
+        "what is not given: nanoGPT's, or one that learns more in "
+        "800 steps than that in 2,000",
+        choices=list(RECIPES),
+    )
     flag("steps", "training steps", type=positive)
     flag("seed", "where all randomness begins", type=seed)
     flag("num-layers", "decoder blocks", type=positive)
@@ -88,12 +96,18 @@ def parse(argv):
     flag("learning-rate", "the peak; it ends at a tenth", type=above_zero)
     flag("dropout-rate", "share dropped in training", type=float)
     flag("bias", "learn biases, too", action="store_true")
-    flag("tokenizer", "what a token is",
-         choices=["characters", "sentencepiece", "bpe"])  # fmt: skip
+    flag(
+        "tokenizer",
+        "what a token is",
+        choices=["characters", "sentencepiece", "bpe"],
+    )
     flag("vocab-size", "tokens, for sentencepiece and bpe", type=positive)
     flag("evaluate-every", "steps between validations", type=positive)
-    flag("mixed", "compute in bfloat16, for GPUs and TPUs",
-         action="store_true")  # fmt: skip
+    flag(
+        "mixed",
+        "compute in bfloat16, for GPUs and TPUs",
+        action="store_true",
+    )
     flag("xla", "compile with XLA", action=argparse.BooleanOptionalAction)
     given = vars(parser.parse_args(argv))
     if given.get("text") not in (None, "shakespeare"):
@@ -105,7 +119,7 @@ def main(argv=None):
     given = parse(argv)
 
     def begin():
-        from minitransformer.progress import quiet_import
+        from minitransformer.runs.progress import quiet_import
 
         with quiet_import():
             import tensorflow  # noqa: F401
@@ -129,7 +143,7 @@ def load_text(source):
 def prepare(given):
     """Do all that a mistake of the user's can stop."""
     from minitransformer import load_tokenizer
-    from minitransformer.sessions import begin, claim
+    from minitransformer.runs.sessions import begin, claim
 
     recipe = RECIPES[given.get("recipe", DEFAULTS["recipe"])]
     task = begin(given, {**DEFAULTS, **recipe}, moved=["text"])
@@ -146,9 +160,12 @@ def prepare(given):
     if task["chief"]:
         tokenizer.save(task["folder"] / tokenizer.file_name)
     return task | {
-        "name": name, "text": text, "tokenizer": tokenizer,
-        "train_ids": train_ids, "valid_ids": valid_ids,
-    }  # fmt: skip
+        "name": name,
+        "text": text,
+        "tokenizer": tokenizer,
+        "train_ids": train_ids,
+        "valid_ids": valid_ids,
+    }
 
 
 def tokenize(text, settings, tokenizer=None):
@@ -205,7 +222,7 @@ def config(tokenizer, settings, kind):
 
 def fit(task):
     """Train on what the strategy has; return the number of steps made."""
-    from minitransformer.sessions import in_scope
+    from minitransformer.runs.sessions import in_scope
 
     with in_scope(task["strategy"]):
         return fit_in_scope(task)
@@ -224,8 +241,8 @@ def fit_in_scope(task):
         make_optimizer,
         random_windows,
     )
-    from minitransformer.compilation import xla_works
-    from minitransformer.sessions import resume_and_train
+    from minitransformer.runs.compilation import xla_works
+    from minitransformer.runs.sessions import resume_and_train
 
     settings, tokenizer = task["settings"], task["tokenizer"]
     steps = settings["steps"]
@@ -245,29 +262,40 @@ def fit_in_scope(task):
         beta_2=settings["beta_2"],
     )
     print(f"text        {task['name']}, {len(task['text']):,} characters")
-    print(f"tokens      {len(task['train_ids']):,} to train on, "
-          f"{len(task['valid_ids']):,} to validate, "
-          f"{tokenizer.vocab_size:,} different ones")  # fmt: skip
-    print(f"model       {model.count_params():,} parameters; guessing blindly "
-          f"costs ln({tokenizer.vocab_size}) = "
-          f"{math.log(tokenizer.vocab_size):.2f} nats a token")  # fmt: skip
-    print("settings    " + ", ".join(
-        f"{name} {value}" for name, value in settings.items()
-        if name not in ("text", "text_sha256")
-    ))  # fmt: skip
+    print(
+        f"tokens      {len(task['train_ids']):,} to train on, "
+        f"{len(task['valid_ids']):,} to validate, "
+        f"{tokenizer.vocab_size:,} different ones"
+    )
+    print(
+        f"model       {model.count_params():,} parameters; guessing blindly "
+        f"costs ln({tokenizer.vocab_size}) = "
+        f"{math.log(tokenizer.vocab_size):.2f} nats a token"
+    )
+    print(
+        "settings    "
+        + ", ".join(
+            f"{name} {value}"
+            for name, value in settings.items()
+            if name not in ("text", "text_sha256")
+        )
+    )
     print(f"run         {task['folder']}", flush=True)
 
     def batches(first):
         return random_windows(
-            task["train_ids"], seq_len=settings["max_len"],
-            batch_size=settings["batch_size"], seed=settings["seed"],
+            task["train_ids"],
+            seq_len=settings["max_len"],
+            batch_size=settings["batch_size"],
+            seed=settings["seed"],
             first=first,
-        )  # fmt: skip
+        )
 
     valid = consecutive_windows(
-        task["valid_ids"], seq_len=settings["max_len"],
+        task["valid_ids"],
+        seq_len=settings["max_len"],
         batch_size=max(1, 2048 // settings["max_len"]),
-    )  # fmt: skip
+    )
     mean_loss = compile_evaluation(
         model, use_xla=settings["xla"] and xla_works()
     )
@@ -281,8 +309,8 @@ def finish(task):
     if not task["chief"]:
         return
     from minitransformer import curve_svg, heatmap_svg
-    from minitransformer.logs import curve
-    from minitransformer.saving import write_atomically
+    from minitransformer.runs.logs import curve
+    from minitransformer.runs.saving import write_atomically
 
     folder, model, log = task["folder"], task["model"], task["log"]
     tokenizer = task["tokenizer"]
@@ -291,10 +319,15 @@ def finish(task):
         "training": curve(log.rows, "loss"),
         "validation": curve(log.rows, "valid_loss"),
     }
-    write_atomically(folder / "loss.svg", curve_svg(
-        curves, x_label="step", y_label="loss (nats a token)",
-        label="Training and validation loss",
-    ))  # fmt: skip
+    write_atomically(
+        folder / "loss.svg",
+        curve_svg(
+            curves,
+            x_label="step",
+            y_label="loss (nats a token)",
+            label="Training and validation loss",
+        ),
+    )
 
     valid_text = split(task["text"])[1]
     # The first token of all is given, not guessed.
@@ -304,8 +337,10 @@ def finish(task):
     bits = nats / guessed / math.log(2)
     data = valid_text.encode()
     zipped = 8 * len(zlib.compress(data, 9)) / len(valid_text)
-    print(f"validation  {last['valid_loss']:.4f} nats a token, {bits:.3f} "
-          f"bits a character (zlib -9: {zipped:.3f})")  # fmt: skip
+    print(
+        f"validation  {last['valid_loss']:.4f} nats a token, {bits:.3f} "
+        f"bits a character (zlib -9: {zipped:.3f})"
+    )
     print(f"time        {last['seconds']:.0f} s of training and validation")
 
     # A few words of the validation text, on one line.
@@ -320,11 +355,16 @@ def finish(task):
         for i in shown
     ]
     heads = model.attention_maps([shown])[-1]
-    write_atomically(folder / "attention.svg", heatmap_svg(
-        heads[0, 0].numpy(), names, names,
-        label="Attention of the last layer's first head: a row for each "
-        "token that looks, a column for each that is seen",
-    ))  # fmt: skip
+    write_atomically(
+        folder / "attention.svg",
+        heatmap_svg(
+            heads[0, 0].numpy(),
+            names,
+            names,
+            label="Attention of the last layer's first head: a row for each "
+            "token that looks, a column for each that is seen",
+        ),
+    )
     print(f"drawn       {folder / 'loss.svg'}, {folder / 'attention.svg'}")
     train, other = sys.argv[0], Path(sys.argv[0]).with_name("generate.py")
     larger = ["--steps", 5000, "--d-model", 192, "--num-heads", 6]
@@ -340,9 +380,13 @@ def write(model, tokenizer, prompt, settings):
 
     print("compiling the generation …", flush=True)
     ids = generate(
-        model, [tokenizer.encode(prompt)], max_new_tokens=300,
-        temperature=0.8, seed=settings["seed"], use_xla=settings["xla"],
-    )  # fmt: skip
+        model,
+        [tokenizer.encode(prompt)],
+        max_new_tokens=300,
+        temperature=0.8,
+        seed=settings["seed"],
+        use_xla=settings["xla"],
+    )
     return tokenizer.decode(ids[0])
 
 

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from minitransformer.commands import (
+from minitransformer.runs.commands import (
     above_zero,
     add_run_flags,
     command,
@@ -19,14 +19,20 @@ from minitransformer.commands import (
 
 MODELS = {
     "transformer": {
-        "attention": "general", "dropout_rate": 0.1,
-        "label_smoothing": 0.1, "learning_rate": 2e-3, "xla": True,
+        "attention": "general",
+        "dropout_rate": 0.1,
+        "label_smoothing": 0.1,
+        "learning_rate": 2e-3,
+        "xla": True,
     },
     "lstm": {
-        "attention": "general", "dropout_rate": 0.1,
-        "label_smoothing": 0.0, "learning_rate": 2e-3, "xla": False,
+        "attention": "general",
+        "dropout_rate": 0.1,
+        "label_smoothing": 0.0,
+        "learning_rate": 2e-3,
+        "xla": False,
     },  # XLA's loops over time are slow on CPUs: docs/decisions/0004
-}  # fmt: skip
+}
 DEFAULTS = {
     "model": "transformer",
     "pairs": None,
@@ -48,9 +54,16 @@ DEFAULTS = {
 
 
 SHARED = (  # what another model would be trained with, too
-    "pairs", "valid", "test", "vocab_size", "max_len", "batch_size",
-    "steps", "buckets", "seed",
-)  # fmt: skip
+    "pairs",
+    "valid",
+    "test",
+    "vocab_size",
+    "max_len",
+    "batch_size",
+    "steps",
+    "buckets",
+    "seed",
+)
 
 
 def tens(text):
@@ -84,31 +97,53 @@ def parse(argv):
         parser.add_argument(f"--{name}", help=text, **options)
 
     flag("model", "what translates", choices=list(MODELS))
-    flag("attention", "of the LSTM: how a key is scored",
-         choices=["general", "dot", "scaled_dot", "additive", "none"])  # fmt: skip
-    flag("pairs", "a file with a sentence, a tab and its translation on each "
-         "line, or jupyterlab:ko-KR or jupyterlab:fr-FR, if that language "
-         "pack is installed (default: dates)", metavar="FILE")  # fmt: skip
-    flag("valid", "such a file to validate with (default: some of --pairs)",
-         metavar="FILE")  # fmt: skip
-    flag("test", "such a file to test with (default: some of --pairs)",
-         metavar="FILE")  # fmt: skip
+    flag(
+        "attention",
+        "of the LSTM: how a key is scored",
+        choices=["general", "dot", "scaled_dot", "additive", "none"],
+    )
+    flag(
+        "pairs",
+        "a file with a sentence, a tab and its translation on each "
+        "line, or jupyterlab:ko-KR or jupyterlab:fr-FR, if that language "
+        "pack is installed (default: dates)",
+        metavar="FILE",
+    )
+    flag(
+        "valid",
+        "such a file to validate with (default: some of --pairs)",
+        metavar="FILE",
+    )
+    flag(
+        "test",
+        "such a file to test with (default: some of --pairs)",
+        metavar="FILE",
+    )
     add_run_flags(parser, "transformer")
     flag("steps", "training steps", type=positive)
     flag("seed", "where all randomness begins", type=seed)
     flag("vocab-size", "pieces in a vocabulary", type=positive)
-    flag("per-side", "a vocabulary for each language, for the LSTM",
-         action="store_true")  # fmt: skip
+    flag(
+        "per-side",
+        "a vocabulary for each language, for the LSTM",
+        action="store_true",
+    )
     flag("max-len", "tokens of the longest sentence", type=positive)
     flag("batch-size", "pairs in a batch", type=positive)
     flag("accumulate", "batches that make one step together", type=positive)
     flag("learning-rate", "the peak", type=above_zero)
     flag("warmup-steps", "steps until the peak", type=positive)
     flag("dropout-rate", "share dropped in training", type=float)
-    flag("label-smoothing", "share of the probability for all tokens alike",
-         type=share)  # fmt: skip
-    flag("input-feeding", "of the LSTM: Luong's form, not the textbook's",
-         action=argparse.BooleanOptionalAction)  # fmt: skip
+    flag(
+        "label-smoothing",
+        "share of the probability for all tokens alike",
+        type=share,
+    )
+    flag(
+        "input-feeding",
+        "of the LSTM: Luong's form, not the textbook's",
+        action=argparse.BooleanOptionalAction,
+    )
     flag("buckets", "groups of about the same length", type=positive)
     flag("beam-size", "beginnings kept when it translates", type=positive)
     flag("evaluate-every", "steps between validations", type=tens)
@@ -124,7 +159,7 @@ def main(argv=None):
     given = parse(argv)
 
     def begin():
-        from minitransformer.progress import quiet_import
+        from minitransformer.runs.progress import quiet_import
 
         with quiet_import():
             import tensorflow  # noqa: F401
@@ -145,7 +180,7 @@ def find_pairs(source):
 def load_pairs(settings):
     """Find the pairs: a name, and three lists, to train, validate, test."""
     from minitransformer import date_pairs
-    from minitransformer.pairs import hold_out, looks_swapped
+    from minitransformer.data.pairs import hold_out, looks_swapped
 
     source = settings["pairs"]
     if source is None and (settings["valid"] or settings["test"]):
@@ -175,9 +210,9 @@ def load_pairs(settings):
 
 def prepare(given):
     """Do all that a mistake of the user's can stop."""
-    from minitransformer.runs import write_settings
-    from minitransformer.sessions import begin, claim
-    from minitransformer.translating import SIDES, fingerprint
+    from minitransformer.runs.runs import write_settings
+    from minitransformer.runs.sessions import begin, claim
+    from minitransformer.writing.translating import SIDES, fingerprint
 
     model = MODELS[given.get("model", DEFAULTS["model"])]
     task = begin(
@@ -200,15 +235,17 @@ def prepare(given):
         for side, tokenizer in zip(SIDES, tokenizers, strict=True):
             tokenizer.save(task["folder"] / side)
     return task | {
-        "name": name, "parts": parts, "encoded": encoded,
+        "name": name,
+        "parts": parts,
+        "encoded": encoded,
         "tokenizers": tokenizers,
-    }  # fmt: skip
+    }
 
 
 def make_tokenizers(task, pairs):
     """Learn the pieces of both languages, together or each on its own."""
     from minitransformer import SentencePieceTokenizer
-    from minitransformer.translating import SIDES
+    from minitransformer.writing.translating import SIDES
 
     settings, found = task["settings"], task["found"]
     if settings["per_side"] and settings["model"] == "transformer":
@@ -234,7 +271,7 @@ def make_tokenizers(task, pairs):
 
 def encode(parts, tokenizers, settings):
     """Turn pairs into ids, to train and to validate; say what is too long."""
-    from minitransformer.buckets import encode_pairs
+    from minitransformer.data.buckets import encode_pairs
 
     max_len, encoded, skipped = settings["max_len"], [], []
     for part in parts:
@@ -249,9 +286,12 @@ def encode(parts, tokenizers, settings):
             )
     if any(skipped):
         train, valid, test = skipped
-        print(f"too long    more than {max_len} tokens have {train:,} pairs "
-              f"to train with and {valid:,} to validate with, which are left "
-              f"out, and {test:,} to test with, which are cut", flush=True)  # fmt: skip
+        print(
+            f"too long    more than {max_len} tokens have {train:,} pairs "
+            f"to train with and {valid:,} to validate with, which are left "
+            f"out, and {test:,} to test with, which are cut",
+            flush=True,
+        )
     return encoded[:2]
 
 
@@ -260,19 +300,21 @@ def config(tokenizers, settings):
 
     if settings["model"] == "transformer":
         return TransformerConfig.small(
-            tokenizers[0], settings["max_len"],
+            tokenizers[0],
+            settings["max_len"],
             dropout_rate=settings["dropout_rate"],
-        )  # fmt: skip
+        )
     return LSTMSeq2SeqConfig.small(
-        tokenizers, settings["attention"],
+        tokenizers,
+        settings["attention"],
         dropout_rate=settings["dropout_rate"],
         input_feeding=settings["input_feeding"],
-    )  # fmt: skip
+    )
 
 
 def fit(task):
     """Train on what the strategy has; return the number of steps made."""
-    from minitransformer.sessions import in_scope
+    from minitransformer.runs.sessions import in_scope
 
     with in_scope(task["strategy"]):
         return fit_in_scope(task)
@@ -289,10 +331,14 @@ def fit_in_scope(task):
         compile_evaluation,
         make_optimizer,
     )
-    from minitransformer.buckets import all_pairs, by_length, random_pairs
-    from minitransformer.compilation import xla_works
-    from minitransformer.losses import masked_accuracy
-    from minitransformer.sessions import resume_and_train
+    from minitransformer.data.buckets import (
+        all_pairs,
+        by_length,
+        random_pairs,
+    )
+    from minitransformer.learning.losses import masked_accuracy
+    from minitransformer.runs.compilation import xla_works
+    from minitransformer.runs.sessions import resume_and_train
 
     settings, tokenizers = task["settings"], task["tokenizers"]
     keras.utils.set_random_seed(settings["seed"])
@@ -304,35 +350,50 @@ def fit_in_scope(task):
     optimizer = make_optimizer(
         model,
         learning_rate=WarmupInverseRoot(
-            d_model=width, warmup_steps=warmup,
+            d_model=width,
+            warmup_steps=warmup,
             factor=settings["learning_rate"] * (width * warmup) ** 0.5,
         ),
-        weight_decay=0.0, beta_2=0.98, epsilon=1e-9,
-    )  # fmt: skip
+        weight_decay=0.0,
+        beta_2=0.98,
+        epsilon=1e-9,
+    )
     train, valid = task["encoded"]
-    print(f"pairs       {task['name']}: {len(train):,} to train on, "
-          f"{len(valid):,} to validate, {len(task['parts'][2]):,} to test")  # fmt: skip
-    print(f"model       {settings['model']}, {model.count_params():,} "
-          f"parameters, {tokenizers[1].vocab_size:,} pieces")  # fmt: skip
-    print("settings    " + ", ".join(
-        f"{name} {value}" for name, value in settings.items()
-        if not name.endswith("sha256") and value is not None
-    ))  # fmt: skip
+    print(
+        f"pairs       {task['name']}: {len(train):,} to train on, "
+        f"{len(valid):,} to validate, {len(task['parts'][2]):,} to test"
+    )
+    print(
+        f"model       {settings['model']}, {model.count_params():,} "
+        f"parameters, {tokenizers[1].vocab_size:,} pieces"
+    )
+    print(
+        "settings    "
+        + ", ".join(
+            f"{name} {value}"
+            for name, value in settings.items()
+            if not name.endswith("sha256") and value is not None
+        )
+    )
     print(f"run         {task['folder']}", flush=True)
 
     pad_id = model.config.pad_id
     grouped = by_length(train, pad_id=pad_id, count=settings["buckets"])
     data = all_pairs(
         by_length(valid, pad_id=pad_id, count=settings["buckets"]),
-        batch_size=128, pad_id=pad_id,
-    )  # fmt: skip
+        batch_size=128,
+        pad_id=pad_id,
+    )
 
     def batches(first):
         return random_pairs(
-            grouped, batch_size=settings["batch_size"],
-            seed=settings["seed"], pad_id=pad_id,
-            run=10 * settings["accumulate"], first=first,
-        )  # fmt: skip
+            grouped,
+            batch_size=settings["batch_size"],
+            seed=settings["seed"],
+            pad_id=pad_id,
+            run=10 * settings["accumulate"],
+            first=first,
+        )
 
     use_xla = settings["xla"] and xla_works()
     mean_loss = compile_evaluation(model, use_xla=use_xla)
@@ -341,11 +402,16 @@ def fit_in_scope(task):
     )
     task["accuracy"] = lambda: accuracy(data)
     return resume_and_train(
-        task, model, optimizer, batches, evaluate=lambda: mean_loss(data),
-        keep=5, label_smoothing=settings["label_smoothing"],
+        task,
+        model,
+        optimizer,
+        batches,
+        evaluate=lambda: mean_loss(data),
+        keep=5,
+        label_smoothing=settings["label_smoothing"],
         # So the last five are from the last tenth of a long training.
         checkpoint_every=max(10, settings["steps"] // 500 * 10),
-    )  # fmt: skip
+    )
 
 
 def finish(task):
@@ -357,10 +423,13 @@ def finish(task):
         exact_match,
         translate,
     )
-    from minitransformer.evaluation import bleu_installed, corpus_bleu
-    from minitransformer.logs import curve
-    from minitransformer.saving import write_atomically
-    from minitransformer.translating import alignment_svg
+    from minitransformer.runs.logs import curve
+    from minitransformer.runs.saving import write_atomically
+    from minitransformer.writing.evaluation import (
+        bleu_installed,
+        corpus_bleu,
+    )
+    from minitransformer.writing.translating import alignment_svg
 
     folder, model, log = task["folder"], task["model"], task["log"]
     settings, tokenizers = task["settings"], task["tokenizers"]
@@ -370,21 +439,32 @@ def finish(task):
         "training": curve(log.rows, "loss"),
         "validation": curve(log.rows, "valid_loss"),
     }
-    write_atomically(folder / "loss.svg", curve_svg(
-        curves, x_label="step", y_label="loss (nats a token)",
-        label="Training and validation loss",
-    ))  # fmt: skip
+    write_atomically(
+        folder / "loss.svg",
+        curve_svg(
+            curves,
+            x_label="step",
+            y_label="loss (nats a token)",
+            label="Training and validation loss",
+        ),
+    )
     last = log.rows[-1]
-    print(f"validation  {last['valid_loss']:.4f} nats a token before the last "
-          f"states were averaged; then {task['accuracy']():.2%} of the tokens "
-          "right, given those before")  # fmt: skip
+    print(
+        f"validation  {last['valid_loss']:.4f} nats a token before the last "
+        f"states were averaged; then {task['accuracy']():.2%} of the tokens "
+        "right, given those before"
+    )
     print(f"time        {last['seconds']:.0f} s of training and validation")
     sources, references = zip(*task["parts"][2], strict=True)
     print(f"translating {len(sources):,} sentences …", flush=True)
     translations = translate(
-        model, tokenizers, sources, max_len=settings["max_len"],
-        beam_size=settings["beam_size"], use_xla=settings["xla"],
-    )  # fmt: skip
+        model,
+        tokenizers,
+        sources,
+        max_len=settings["max_len"],
+        beam_size=settings["beam_size"],
+        use_xla=settings["xla"],
+    )
     rows = list(zip(sources, translations, references, strict=True))
     write_atomically(
         folder / "translations.tsv",
@@ -400,10 +480,16 @@ def finish(task):
         settings["model"] == "transformer"
         or settings["attention"] != "none"
     ):
-        write_atomically(folder / "alignment.svg", alignment_svg(
-            model, tokenizers, sources[0], translations[0],
-            max_len=settings["max_len"],
-        ))  # fmt: skip
+        write_atomically(
+            folder / "alignment.svg",
+            alignment_svg(
+                model,
+                tokenizers,
+                sources[0],
+                translations[0],
+                max_len=settings["max_len"],
+            ),
+        )
         print(
             f"drawn       {folder / 'alignment.svg'}, {folder / 'loss.svg'}"
         )

@@ -5,26 +5,35 @@ import itertools
 import sys
 from pathlib import Path
 
-from minitransformer.commands import positive, say, speak_utf8
+from minitransformer.runs.commands import positive, say, speak_utf8
 
 
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sentence", help="what to translate")
     parser.add_argument(
-        "--run", metavar="DIR",
+        "--run",
+        metavar="DIR",
         help="a run of train_translation.py (default: the newest in runs/)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--picture", metavar="FILE",
+        "--picture",
+        metavar="FILE",
         help="where to draw where it looked, as SVG (default: alignment.svg "
         "in the current folder, or the next name that is free)",
-    )  # fmt: skip
-    parser.add_argument("--beam-size", type=positive, default=4,
-                        help="beginnings that are kept; 1 is greedy "
-                        "(default: %(default)s)")  # fmt: skip
-    parser.add_argument("--xla", default=False, help="compile with XLA",
-                        action=argparse.BooleanOptionalAction)  # fmt: skip
+    )
+    parser.add_argument(
+        "--beam-size",
+        type=positive,
+        default=4,
+        help="beginnings that are kept; 1 is greedy (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--xla",
+        default=False,
+        help="compile with XLA",
+        action=argparse.BooleanOptionalAction,
+    )
     return parser.parse_args(argv)
 
 
@@ -44,16 +53,16 @@ def run(flags):
     """Translate, print, and draw."""
     if not flags.sentence.strip():
         raise ValueError("The sentence is empty: give at least a word.")
-    from minitransformer.progress import quiet_import
+    from minitransformer.runs.progress import quiet_import
 
     with quiet_import():
         from minitransformer import translate
-        from minitransformer.translating import (
+        from minitransformer.writing.translating import (
             alignment_svg,
             spelled_in_bytes,
         )
-    from minitransformer.runs import newest_run
-    from minitransformer.saving import write_atomically
+    from minitransformer.runs.runs import newest_run
+    from minitransformer.runs.saving import write_atomically
 
     folder = flags.run or newest_run("runs", ["target.model"])
     model, tokenizers, max_len = load(folder)
@@ -68,17 +77,24 @@ def run(flags):
             "translates into."
         )
     [translation] = translate(
-        model, tokenizers, [flags.sentence], max_len=max_len,
-        beam_size=flags.beam_size, use_xla=flags.xla,
-    )  # fmt: skip
+        model,
+        tokenizers,
+        [flags.sentence],
+        max_len=max_len,
+        beam_size=flags.beam_size,
+        use_xla=flags.xla,
+    )
     print(translation, flush=True)
     if getattr(model.config, "attention", None) == "none":
         say("This model has no attention to draw.")
         return 0
     picture = Path(flags.picture) if flags.picture else free_name()
-    write_atomically(picture, alignment_svg(
-        model, tokenizers, flags.sentence, translation, max_len=max_len
-    ))  # fmt: skip
+    write_atomically(
+        picture,
+        alignment_svg(
+            model, tokenizers, flags.sentence, translation, max_len=max_len
+        ),
+    )
     say(f"drawn: {picture}")
     return 0
 
@@ -92,7 +108,7 @@ def free_name():
 
 def swapped(folder, sentence):
     """Tell whether a sentence's words are those of the translations."""
-    from minitransformer.pairs import looks_swapped
+    from minitransformer.data.pairs import looks_swapped
 
     path = Path(folder) / "translations.tsv"
     if not path.is_file():
@@ -113,8 +129,8 @@ def load(folder):
         SentencePieceTokenizer,
         Transformer,
     )
-    from minitransformer.runs import read_settings
-    from minitransformer.translating import SIDES, fingerprint
+    from minitransformer.runs.runs import read_settings
+    from minitransformer.writing.translating import SIDES, fingerprint
 
     folder = Path(folder)
     if not all((folder / side).is_file() for side in SIDES):

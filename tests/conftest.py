@@ -55,9 +55,13 @@ def make_tiny_gpt(seed=0, **options):
 
     keras.utils.set_random_seed(seed)
     sizes = {
-        "vocab_size": 23, "max_len": 11, "d_model": 12, "num_heads": 3,
-        "num_layers": 2, "d_ff": 20,
-    }  # fmt: skip
+        "vocab_size": 23,
+        "max_len": 11,
+        "d_model": 12,
+        "num_heads": 3,
+        "num_layers": 2,
+        "d_ff": 20,
+    }
     model = GPT(GPTConfig(**{**sizes, **options}))
     rng = np.random.default_rng(seed)
     for weight in model.trainable_variables:
@@ -100,6 +104,6 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def minilm():
     """The folder of the published BERT."""
-    from minitransformer.pretrained import minilm_folder
+    from minitransformer.runs.pretrained import minilm_folder
 
     return minilm_folder()

@@ -15,9 +15,11 @@ def run_tests(folder, arguments):
     here, root = Path(folder).resolve(), Path(__file__).resolve().parents[1]
     os.chdir(here)
     sys.path[:] = [str(here)] + [
-        path for path in sys.path if root not in Path(path, "x").resolve().parents
+        path
+        for path in sys.path
+        if root not in Path(path, "x").resolve().parents
         or "site-packages" in path
-    ]  # fmt: skip
+    ]
     import pytest
 
     import minitransformer

@@ -86,8 +86,12 @@ def test_without_cross_attention_there_are_no_weights_for_it(normal):
 
 @pytest.mark.parametrize("kind", ["encoder", "decoder"])
 def test_dropout_rate_reaches_sublayers_and_weights(normal, kind):
-    options = {"norm_first": True, "dropout_rate": 0.25,
-               "attention_dropout_rate": 0.5, **SIZES}  # fmt: skip
+    options = {
+        "norm_first": True,
+        "dropout_rate": 0.25,
+        "attention_dropout_rate": 0.5,
+        **SIZES,
+    }
     if kind == "encoder":
         block = EncoderBlock(**options)
     else:

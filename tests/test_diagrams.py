@@ -57,8 +57,11 @@ def test_rows_grow_upwards_and_columns_to_the_right():
 @pytest.mark.parametrize("box_width", [40, 112])
 def test_arrows_begin_and_end_at_the_borders(box_width):
     _, boxes, [up, across, around] = draw(
-        ("below", "above"), ("above", "side"), ("below", "above", 0.8), box_width=box_width
-    )  # fmt: skip
+        ("below", "above"),
+        ("above", "side"),
+        ("below", "above", 0.8),
+        box_width=box_width,
+    )
     below, above, side = boxes.values()
     assert up[1] == below["y"]
     assert up[-1] == above["y"] + above["height"]
@@ -72,9 +75,15 @@ def test_arrows_begin_and_end_at_the_borders(box_width):
 
 @pytest.mark.parametrize(
     ("column", "row", "leaves"),
-    [(0, 2, "top"), (0, -2, "bottom"), (3, 0, "right"), (-3, 0, "left"),
-     (2, 3, "top"), (-1, -4, "bottom")],
-)  # fmt: skip
+    [
+        (0, 2, "top"),
+        (0, -2, "bottom"),
+        (3, 0, "right"),
+        (-3, 0, "left"),
+        (2, 3, "top"),
+        (-1, -4, "bottom"),
+    ],
+)
 def test_arrows_go_in_all_directions(column, row, leaves):
     drawn = ET.fromstring(
         diagram_svg(
@@ -89,12 +98,14 @@ def test_arrows_go_in_all_directions(column, row, leaves):
         x, y, width, height = (
             float(rect.get(key)) for key in ("x", "y", "width", "height")
         )
-        borders.append({
-            "top": (x + width / 2, y),
-            "bottom": (x + width / 2, y + height),
-            "left": (x, y + height / 2),
-            "right": (x + width, y + height / 2),
-        })  # fmt: skip
+        borders.append(
+            {
+                "top": (x + width / 2, y),
+                "bottom": (x + width / 2, y + height),
+                "left": (x, y + height / 2),
+                "right": (x + width, y + height / 2),
+            }
+        )
     path = next(
         p.get("d")
         for p in drawn.iter(f"{SPACE}path")
@@ -102,8 +113,11 @@ def test_arrows_go_in_all_directions(column, row, leaves):
     )
     ends = [float(n) for n in re.findall(r"[-\d.]+", path)]
     facing = {
-        "top": "bottom", "bottom": "top", "left": "right", "right": "left",
-    }  # fmt: skip
+        "top": "bottom",
+        "bottom": "top",
+        "left": "right",
+        "right": "left",
+    }
     assert tuple(ends[:2]) == borders[0][leaves]
     assert tuple(ends[-2:]) == borders[1][facing[leaves]]
     tip, *corners = (

@@ -18,8 +18,13 @@ def test_a_heatmap_has_a_cell_for_each_weight_and_escapes_labels():
     )
     cells = [r for r in root.iter(f"{SVG}rect") if r.get("class") == "cell"]
     assert [float(c.get("fill-opacity")) for c in cells] == [
-        0.25, 0.75, 0, 1, 0, 0,
-    ]  # fmt: skip
+        0.25,
+        0.75,
+        0,
+        1,
+        0,
+        0,
+    ]
     assert cells[1].find(f"{SVG}title").text == "<a> → &: 0.750"
     assert root.get("aria-label") == '"x" & y'
 
@@ -91,9 +96,12 @@ def test_four_curves_have_a_line_and_a_name_each():
 def test_names_of_curves_are_escaped():
     root = ET.fromstring(
         curve_svg(
-            {"a < b": [(0, 1), (1, 2)]}, x_label="x > 0", y_label="&", label="x"
+            {"a < b": [(0, 1), (1, 2)]},
+            x_label="x > 0",
+            y_label="&",
+            label="x",
         )
-    )  # fmt: skip
+    )
     texts = [t.text for t in root.iter(f"{SVG}text")]
     assert {"a < b", "x > 0", "&"} <= set(texts)
 
@@ -101,8 +109,10 @@ def test_names_of_curves_are_escaped():
 def test_a_figure_says_what_it_shows_and_shrinks_on_a_phone():
     for figure in (
         heatmap_svg([[0.5]], ["a"], ["b"], label="one weight"),
-        curve_svg({"a": [(0, 1)]}, x_label="", y_label="", label="one weight"),
-    ):  # fmt: skip
+        curve_svg(
+            {"a": [(0, 1)]}, x_label="", y_label="", label="one weight"
+        ),
+    ):
         root = ET.fromstring(figure)
         assert root.get("role") == "img"
         assert root.get("aria-label") == "one weight"

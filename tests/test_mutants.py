@@ -12,14 +12,16 @@ from mutants import MUTANTS
 def copy(folder):
     """Copy what the tests need, and return it."""
     shutil.copytree(
-        ROOT / "minitransformer", folder / "minitransformer",
+        ROOT / "minitransformer",
+        folder / "minitransformer",
         ignore=shutil.ignore_patterns("__pycache__"),
-    )  # fmt: skip
+    )
     for name in ("tests", "scripts"):
         shutil.copytree(
-            ROOT / name, folder / name,
+            ROOT / name,
+            folder / name,
             ignore=shutil.ignore_patterns("__pycache__"),
-        )  # fmt: skip
+        )
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 

@@ -51,9 +51,10 @@ def test_same_as_keras_attention(normal, kind, scale):
     query, memory = normal(2, 3, 6), normal(2, 5, 6)
     context, weights = read(KINDS[kind](), query, memory, MASK)
     expected, shares = keras.layers.Attention()(
-        [query * np.float32(scale), memory], mask=[None, MASK],
+        [query * np.float32(scale), memory],
+        mask=[None, MASK],
         return_attention_scores=True,
-    )  # fmt: skip
+    )
     np.testing.assert_allclose(context, expected, atol=1e-5)
     np.testing.assert_allclose(weights, shares, atol=1e-6)
 

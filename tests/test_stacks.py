@@ -74,9 +74,11 @@ def test_cached_equals_uncached(normal, norm_first, cross_attention):
     pieces = []
     for start, stop in ((0, 2), (2, 3), (3, 5)):
         piece, _, cache = decoder(
-            x[:, start:stop], memory_padding_mask=mask, cache=cache,
+            x[:, start:stop],
+            memory_padding_mask=mask,
+            cache=cache,
             start=start,
-        )  # fmt: skip
+        )
         pieces.append(piece)
     np.testing.assert_allclose(
         np.concatenate(pieces, axis=1), whole, atol=1e-5

@@ -14,10 +14,19 @@ pytestmark = pytest.mark.slow
 
 def test_the_wheel_trains_two_steps_elsewhere(tmp_path):
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--no-deps",
-         "--no-build-isolation", "-w", str(tmp_path), str(ROOT)],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            str(tmp_path),
+            str(ROOT),
+        ],
         check=True,
-    )  # fmt: skip
+    )
     wheel = next(tmp_path.glob("minitransformer-*.whl"))
     names = zipfile.ZipFile(wheel).namelist()
     assert "minitransformer/py.typed" in names
@@ -27,10 +36,18 @@ def test_the_wheel_trains_two_steps_elsewhere(tmp_path):
     )
     site = tmp_path / "site"
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--no-deps",
-         "--target", str(site), str(wheel)],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--no-deps",
+            "--target",
+            str(site),
+            str(wheel),
+        ],
         check=True,
-    )  # fmt: skip
+    )
     shutil.copy(ROOT / "scripts" / "train_gpt.py", tmp_path)
     text = tmp_path / "text"
     text.write_text("What is not there cannot be imported. " * 40)
@@ -41,9 +58,22 @@ def test_the_wheel_trains_two_steps_elsewhere(tmp_path):
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code, "train_gpt.py", "--text", str(text),
-         "--steps", "2", "--out", "run", "--max-len", "16"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            code,
+            "train_gpt.py",
+            "--text",
+            str(text),
+            "--steps",
+            "2",
+            "--out",
+            "run",
+            "--max-len",
+            "16",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+    )
     assert result.returncode == 0
     assert (tmp_path / "run" / "weights.safetensors").is_file()

@@ -12,12 +12,12 @@ import sys
 import textwrap
 from pathlib import Path
 
-from minitransformer.commands import seed
 from minitransformer.coursework.exercise import (
     COURSE,
     find_task,
     read_course,
 )
+from minitransformer.runs.commands import seed
 
 KEY = "MT_SOLUTIONS_KEY"
 

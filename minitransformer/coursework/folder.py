@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from minitransformer.coursework.exercise import HERE
-from minitransformer.saving import write_atomically
+from minitransformer.runs.saving import write_atomically
 
 ADAPTERS = '''"""Where the checker finds each function: "file:function".
 

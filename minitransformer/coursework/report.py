@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from minitransformer.saving import write_atomically
+from minitransformer.runs.saving import write_atomically
 
 
 def explain(verdict):

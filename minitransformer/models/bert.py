@@ -15,8 +15,12 @@ from minitransformer.embeddings import TokenEmbedding
 from minitransformer.masks import padding_mask as real_tokens
 from minitransformer.normalization import LayerNorm
 from minitransformer.positions import LearnedPositions
-from minitransformer.pretrained import bert_arrays, bert_sizes
-from minitransformer.saving import assign_weights, load_model, save_model
+from minitransformer.runs.pretrained import bert_arrays, bert_sizes
+from minitransformer.runs.saving import (
+    assign_weights,
+    load_model,
+    save_model,
+)
 from minitransformer.stacks import Encoder
 
 EPSILON = 1e-12  # of all norms
@@ -62,8 +66,15 @@ class BertConfig:
     def __post_init__(self):
         if self.d_ff is None:
             object.__setattr__(self, "d_ff", 4 * self.d_model)
-        for name in ("vocab_size", "max_len", "d_model", "num_heads",
-                     "num_layers", "d_ff", "num_segments"):  # fmt: skip
+        for name in (
+            "vocab_size",
+            "max_len",
+            "d_model",
+            "num_heads",
+            "num_layers",
+            "d_ff",
+            "num_segments",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name}={getattr(self, name)}: give at least 1."
@@ -88,17 +99,25 @@ class BertConfig:
     def small(cls, tokenizer, max_len, **options):
         """The size that `train_bert.py` trains."""
         return cls(
-            vocab_size=tokenizer.vocab_size, max_len=max_len, d_model=128,
-            num_heads=4, num_layers=4, pad_id=tokenizer.pad_id, **options,
-        )  # fmt: skip
+            vocab_size=tokenizer.vocab_size,
+            max_len=max_len,
+            d_model=128,
+            num_heads=4,
+            num_layers=4,
+            pad_id=tokenizer.pad_id,
+            **options,
+        )
 
     @classmethod
     def base(cls):
         """The paper's BERT-base: 110 M parameters."""
         return cls(
-            vocab_size=30522, max_len=512, d_model=768, num_heads=12,
+            vocab_size=30522,
+            max_len=512,
+            d_model=768,
+            num_heads=12,
             num_layers=12,
-        )  # fmt: skip
+        )
 
 
 class Bert(keras.Model):
@@ -135,13 +154,15 @@ class Bert(keras.Model):
         super().__init__(name="bert")
         self.config = config
         self.embedding = TokenEmbedding(
-            vocab_size=config.vocab_size, d_model=config.d_model,
+            vocab_size=config.vocab_size,
+            d_model=config.d_model,
             name="embedding",
-        )  # fmt: skip
+        )
         self.segment_embedding = TokenEmbedding(
-            vocab_size=config.num_segments, d_model=config.d_model,
+            vocab_size=config.num_segments,
+            d_model=config.d_model,
             name="segment_embedding",
-        )  # fmt: skip
+        )
         self.positions = LearnedPositions(
             max_len=config.max_len, d_model=config.d_model, name="positions"
         )
@@ -272,9 +293,10 @@ class BertPretraining(keras.Model):
         )
         self.word_norm = LayerNorm(epsilon=EPSILON, name="word_norm")
         self.word_bias = self.add_weight(
-            shape=(bert.config.vocab_size,), initializer="zeros",
+            shape=(bert.config.vocab_size,),
+            initializer="zeros",
             name="word_bias",
-        )  # fmt: skip
+        )
         self.next_dense = layers.Dense(2, name="next_dense")
         nothing = tf.zeros((1, 1), tf.int32)
         self(nothing, nothing, nothing)

@@ -9,7 +9,7 @@ from keras import layers
 
 from minitransformer.embeddings import TokenEmbedding
 from minitransformer.positions import LearnedPositions
-from minitransformer.saving import load_model, save_model
+from minitransformer.runs.saving import load_model, save_model
 from minitransformer.stacks import Decoder
 
 ACTIVATIONS = {
@@ -81,17 +81,25 @@ class GPTConfig:
     def nano(cls, vocab_size):
         """The 0.8 M parameters of nanoGPT's recipe for a CPU."""
         return cls(
-            vocab_size=vocab_size, max_len=64, d_model=128, num_heads=4,
-            num_layers=4, use_bias=False,
-        )  # fmt: skip
+            vocab_size=vocab_size,
+            max_len=64,
+            d_model=128,
+            num_heads=4,
+            num_layers=4,
+            use_bias=False,
+        )
 
     @classmethod
     def gpt2(cls):
         """The smallest published GPT-2: 124 M parameters."""
         return cls(
-            vocab_size=50257, max_len=1024, d_model=768, num_heads=12,
-            num_layers=12, dropout_rate=0.1,
-        )  # fmt: skip
+            vocab_size=50257,
+            max_len=1024,
+            d_model=768,
+            num_heads=12,
+            num_layers=12,
+            dropout_rate=0.1,
+        )
 
 
 class GPT(keras.Model):
@@ -124,15 +132,17 @@ class GPT(keras.Model):
         super().__init__(name="gpt")
         self.config = config
         self.embedding = TokenEmbedding(
-            vocab_size=config.vocab_size, d_model=config.d_model,
+            vocab_size=config.vocab_size,
+            d_model=config.d_model,
             name="embedding",
-        )  # fmt: skip
+        )
         self.positions = None
         if not config.rotary:
             self.positions = LearnedPositions(
-                max_len=config.max_len, d_model=config.d_model,
+                max_len=config.max_len,
+                d_model=config.d_model,
                 name="positions",
-            )  # fmt: skip
+            )
         self.dropout = layers.Dropout(config.dropout_rate)
         self.decoder = Decoder(
             num_layers=config.num_layers,

@@ -13,7 +13,7 @@ from minitransformer.recurrent import (
     PlainDecoder,
     TextbookDecoder,
 )
-from minitransformer.saving import load_model, save_model
+from minitransformer.runs.saving import load_model, save_model
 from minitransformer.scoring import SCORES
 
 
@@ -52,8 +52,12 @@ class LSTMSeq2SeqConfig:
     dropout_rate: float = 0.0
 
     def __post_init__(self):
-        for name in ("source_vocab_size", "target_vocab_size", "d_model",
-                     "units"):  # fmt: skip
+        for name in (
+            "source_vocab_size",
+            "target_vocab_size",
+            "d_model",
+            "units",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name}={getattr(self, name)}: give at least 1."
@@ -83,10 +87,14 @@ class LSTMSeq2SeqConfig:
         return cls(
             source_vocab_size=source.vocab_size,
             target_vocab_size=target.vocab_size,
-            d_model=128, units=256, attention=attention,
-            pad_id=target.pad_id, bos_id=target.bos_id,
-            eos_id=target.eos_id, **options,
-        )  # fmt: skip
+            d_model=128,
+            units=256,
+            attention=attention,
+            pad_id=target.pad_id,
+            bos_id=target.bos_id,
+            eos_id=target.eos_id,
+            **options,
+        )
 
 
 def make_decoder(config):
@@ -129,18 +137,22 @@ class LSTMSeq2Seq(keras.Model):
         super().__init__(name="lstm_seq2seq")
         self.config = config
         self.source_embedding = TokenEmbedding(
-            vocab_size=config.source_vocab_size, d_model=config.d_model,
+            vocab_size=config.source_vocab_size,
+            d_model=config.d_model,
             name="source_embedding",
-        )  # fmt: skip
+        )
         self.target_embedding = TokenEmbedding(
-            vocab_size=config.target_vocab_size, d_model=config.d_model,
+            vocab_size=config.target_vocab_size,
+            d_model=config.d_model,
             name="target_embedding",
-        )  # fmt: skip
+        )
         self.encoder = layers.LSTM(
-            config.units, return_sequences=True, return_state=True,
+            config.units,
+            return_sequences=True,
+            return_state=True,
             use_cudnn=False,  # it refuses rows that are padding only
             name="encoder",
-        )  # fmt: skip
+        )
         self.decoder = make_decoder(config)
         self.output_dense = layers.Dense(
             config.target_vocab_size, name="output_dense"

@@ -9,7 +9,7 @@ from keras import layers
 from minitransformer.embeddings import TokenEmbedding
 from minitransformer.masks import padding_mask
 from minitransformer.positions import SinusoidalPositions
-from minitransformer.saving import load_model, save_model
+from minitransformer.runs.saving import load_model, save_model
 from minitransformer.stacks import Decoder, Encoder
 
 
@@ -48,8 +48,14 @@ class TransformerConfig:
     norm_first: bool = False
 
     def __post_init__(self):
-        for name in ("vocab_size", "max_len", "d_model", "num_heads",
-                     "num_layers", "d_ff"):  # fmt: skip
+        for name in (
+            "vocab_size",
+            "max_len",
+            "d_model",
+            "num_heads",
+            "num_layers",
+            "d_ff",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name}={getattr(self, name)}: give at least 1."
@@ -69,19 +75,32 @@ class TransformerConfig:
     def small(cls, tokenizer, max_len, **options):
         """The size that `train_translation.py` trains."""
         return cls(
-            vocab_size=tokenizer.vocab_size, max_len=max_len, d_model=128,
-            num_heads=4, num_layers=2, d_ff=512, pad_id=tokenizer.pad_id,
-            bos_id=tokenizer.bos_id, eos_id=tokenizer.eos_id, **options,
-        )  # fmt: skip
+            vocab_size=tokenizer.vocab_size,
+            max_len=max_len,
+            d_model=128,
+            num_heads=4,
+            num_layers=2,
+            d_ff=512,
+            pad_id=tokenizer.pad_id,
+            bos_id=tokenizer.bos_id,
+            eos_id=tokenizer.eos_id,
+            **options,
+        )
 
     @classmethod
     def base(cls, tokenizer, max_len=512):
         """The paper's base model (table 3): about 65 M parameters."""
         return cls(
-            vocab_size=tokenizer.vocab_size, max_len=max_len, d_model=512,
-            num_heads=8, num_layers=6, d_ff=2048, pad_id=tokenizer.pad_id,
-            bos_id=tokenizer.bos_id, eos_id=tokenizer.eos_id,
-        )  # fmt: skip
+            vocab_size=tokenizer.vocab_size,
+            max_len=max_len,
+            d_model=512,
+            num_heads=8,
+            num_layers=6,
+            d_ff=2048,
+            pad_id=tokenizer.pad_id,
+            bos_id=tokenizer.bos_id,
+            eos_id=tokenizer.eos_id,
+        )
 
 
 class Transformer(keras.Model):
@@ -113,19 +132,22 @@ class Transformer(keras.Model):
         super().__init__(name="transformer")
         self.config = config
         self.embedding = TokenEmbedding(
-            vocab_size=config.vocab_size, d_model=config.d_model,
+            vocab_size=config.vocab_size,
+            d_model=config.d_model,
             name="embedding",
-        )  # fmt: skip
+        )
         self.positions = SinusoidalPositions(
             max_len=config.max_len, d_model=config.d_model
         )
         self.dropout = layers.Dropout(config.dropout_rate)
         block = {
-            "num_layers": config.num_layers, "d_model": config.d_model,
-            "num_heads": config.num_heads, "d_ff": config.d_ff,
+            "num_layers": config.num_layers,
+            "d_model": config.d_model,
+            "num_heads": config.num_heads,
+            "d_ff": config.d_ff,
             "norm_first": config.norm_first,
             "dropout_rate": config.dropout_rate,
-        }  # fmt: skip
+        }
         self.encoder = Encoder(**block)
         self.decoder = Decoder(cross_attention=True, **block)
         self(tf.zeros((1, 1), tf.int32), tf.zeros((1, 1), tf.int32))
@@ -192,10 +214,12 @@ class Transformer(keras.Model):
             cache: Keys and values for the tokens to come.
         """
         x, weights, cache = self.decoder(
-            self.embed(target_ids, start), memory=memory,
-            memory_padding_mask=memory_padding_mask, cache=cache,
+            self.embed(target_ids, start),
+            memory=memory,
+            memory_padding_mask=memory_padding_mask,
+            cache=cache,
             start=start,
-        )  # fmt: skip
+        )
         return self.embedding.logits(x), weights, cache
 
     def call(self, source_ids, target_ids):

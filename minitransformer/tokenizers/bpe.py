@@ -8,7 +8,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from minitransformer.saving import write_atomically
+from minitransformer.runs.saving import write_atomically
 from minitransformer.tokenizers.merges import (
     apply_merges,
     learn_merges,

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from minitransformer.saving import write_atomically
+from minitransformer.runs.saving import write_atomically
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 

@@ -8,7 +8,7 @@ survives a round trip exactly.
 import io
 from pathlib import Path
 
-from minitransformer.saving import write_atomically
+from minitransformer.runs.saving import write_atomically
 
 # SentencePiece writes a space as this character, so a real one is spelled
 # in bytes: else it would come back as a space.

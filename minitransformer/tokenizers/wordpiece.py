@@ -10,16 +10,21 @@ import io
 import unicodedata
 from pathlib import Path
 
-from minitransformer.saving import write_atomically
+from minitransformer.runs.saving import write_atomically
 
 PAD, UNKNOWN, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 GOES_ON = "##"
 LONGEST_WORD = 100  # characters; what has more is no word
 CHINESE = (  # blocks whose characters are words of their own
-    (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF),
-    (0x2A700, 0x2B73F), (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF),
-    (0xF900, 0xFAFF), (0x2F800, 0x2FA1F),
-)  # fmt: skip
+    (0x4E00, 0x9FFF),
+    (0x3400, 0x4DBF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B820, 0x2CEAF),
+    (0xF900, 0xFAFF),
+    (0x2F800, 0x2FA1F),
+)
 
 
 def words(text):
@@ -95,8 +100,13 @@ class WordPieceTokenizer:
             twice = collections.Counter(self.pieces).most_common(1)[0][0]
             raise ValueError(f"The vocabulary has {twice!r} twice.")
         self.special_ids = [self.ids[piece] for piece in special]
-        (self.pad_id, self.unk_id, self.cls_id, self.sep_id,
-         self.mask_id) = self.special_ids  # fmt: skip
+        (
+            self.pad_id,
+            self.unk_id,
+            self.cls_id,
+            self.sep_id,
+            self.mask_id,
+        ) = self.special_ids
 
     @classmethod
     def train(cls, text, *, vocab_size):
@@ -136,13 +146,19 @@ class WordPieceTokenizer:
             )
         model = io.BytesIO()
         sentencepiece.SentencePieceTrainer.Train(
-            sentence_iterator=iter(lines), model_writer=model,
-            vocab_size=vocab_size, hard_vocab_limit=False,
-            model_type="bpe", character_coverage=1.0,
+            sentence_iterator=iter(lines),
+            model_writer=model,
+            vocab_size=vocab_size,
+            hard_vocab_limit=False,
+            model_type="bpe",
+            character_coverage=1.0,
             normalization_rule_name="identity",
             max_sentence_length=1_000_000,  # bytes of a line
-            bos_id=-1, eos_id=-1, num_threads=1, minloglevel=2,
-        )  # fmt: skip
+            bos_id=-1,
+            eos_id=-1,
+            num_threads=1,
+            minloglevel=2,
+        )
         learned = sentencepiece.SentencePieceProcessor()
         learned.LoadFromSerializedProto(model.getvalue())
         for i in range(learned.GetPieceSize()):  # the most frequent first

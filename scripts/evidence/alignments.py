@@ -25,8 +25,8 @@ def shorten(weights):
 def read(run, sentence):
     """Translate a sentence, and keep where the model looked."""
     from minitransformer import translate
-    from minitransformer.buckets import encode_sentence
-    from minitransformer.translating import alignment
+    from minitransformer.data.buckets import encode_sentence
+    from minitransformer.writing.translating import alignment
     from scripts.translate import load
 
     model, tokenizers, max_len = load(run)
@@ -37,9 +37,13 @@ def read(run, sentence):
         model, tokenizers, sentence, translation, max_len=max_len
     )
     kept = {
-        "run": run.name, "sentence": sentence, "translation": translation,
-        "rows": rows, "columns": columns, "weights": shorten(weights),
-    }  # fmt: skip
+        "run": run.name,
+        "sentence": sentence,
+        "translation": translation,
+        "rows": rows,
+        "columns": columns,
+        "weights": shorten(weights),
+    }
     if hasattr(model, "embedding"):  # a Transformer also looks at itself
         source = encode_sentence(tokenizers[0], sentence)
         own, _, _ = model.attention_maps([source], [[model.config.bos_id]])

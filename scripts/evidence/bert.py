@@ -24,8 +24,12 @@ COMMAND = "python scripts/evidence/bert.py --data ../shared/data"
 
 def run(script, *flags):
     """Run a script, or go on with what it began; stop if it stops."""
-    command = [sys.executable, str(ROOT / "scripts" / script), "--resume",
-               *map(str, flags)]  # fmt: skip
+    command = [
+        sys.executable,
+        str(ROOT / "scripts" / script),
+        "--resume",
+        *map(str, flags),
+    ]
     with subprocess.Popen(command) as process:
         try:
             code = process.wait()
@@ -60,9 +64,19 @@ def main():
         run("train_bert.py", "--out", folder)
     keep("bert.json", folder)
     folder = flags.runs / "evidence-sst2"
-    run("finetune_bert.py", "--task", flags.data / "sst2.train.tsv",
-        "--valid", flags.data / "sst2.dev.tsv", "--epochs", 2,
-        "--max-len", 64, "--out", folder)  # fmt: skip
+    run(
+        "finetune_bert.py",
+        "--task",
+        flags.data / "sst2.train.tsv",
+        "--valid",
+        flags.data / "sst2.dev.tsv",
+        "--epochs",
+        2,
+        "--max-len",
+        64,
+        "--out",
+        folder,
+    )
     keep("sst2.json", folder)
 
 

@@ -32,7 +32,7 @@ from minitransformer.coursework.variants import (  # noqa: E402
     places,
     wrong_functions,
 )
-from minitransformer.saving import write_atomically  # noqa: E402
+from minitransformer.runs.saving import write_atomically  # noqa: E402
 
 OUT = ROOT / "docs" / "evidence" / "coursework.json"
 RUNS = ROOT / "runs" / "coursework"
@@ -65,8 +65,12 @@ def pairs(task):
         len(a) == 1 and a < set(b)
         for a, b in zip(named_so, made, strict=True)
     )
-    return {"pairs": len(made), "both": both, "hidden": one,
-            "other": len(made) - both - one}  # fmt: skip
+    return {
+        "pairs": len(made),
+        "both": both,
+        "hidden": one,
+        "other": len(made) - both - one,
+    }
 
 
 def wrong_text(task, mistakes):
@@ -108,16 +112,22 @@ def grade_class(tasks):
     seconds = time.perf_counter() - started
     rows = read_table(table, tasks)
     met = {
-        task.name: dict(Counter(
-            name
-            for row in rows
-            for name in row[f"{task.number} says"].split("; ")
-        ))
+        task.name: dict(
+            Counter(
+                name
+                for row in rows
+                for name in row[f"{task.number} says"].split("; ")
+            )
+        )
         for task in tasks
-    }  # fmt: skip
-    return {"submissions": len(rows), "right": RIGHT, "two": TWO,
-            "seconds": round(seconds, 1) if not before else None,
-            "met": met}  # fmt: skip
+    }
+    return {
+        "submissions": len(rows),
+        "right": RIGHT,
+        "two": TWO,
+        "seconds": round(seconds, 1) if not before else None,
+        "met": met,
+    }
 
 
 def transcript(tasks):

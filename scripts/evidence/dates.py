@@ -35,10 +35,12 @@ def read_rows(run):
 def about(command):
     """Say by which command, and with what, this was measured."""
     return {
-        "command": command, "python": platform.python_version(),
-        "tensorflow": version("tensorflow"), "keras": version("keras"),
+        "command": command,
+        "python": platform.python_version(),
+        "tensorflow": version("tensorflow"),
+        "keras": version("keras"),
         "cores": os.cpu_count(),
-    }  # fmt: skip
+    }
 
 
 def train(*flags):
@@ -65,7 +67,7 @@ def count_parameters(run):
 
 def main():
     from minitransformer import exact_match
-    from minitransformer.logs import read_log
+    from minitransformer.runs.logs import read_log
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
@@ -86,9 +88,10 @@ def main():
             runs[str(seed)] = {
                 "exact_match": exact_match(ours, theirs),
                 "valid_loss": last["valid_loss"],
-                "seconds": last["seconds"], "steps": last["step"],
+                "seconds": last["seconds"],
+                "steps": last["step"],
                 "parameters": count_parameters(run),
-            }  # fmt: skip
+            }
             RESULT.write_text(json.dumps(result, indent=1) + "\n")
 
 

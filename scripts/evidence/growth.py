@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "growth.json"
 sys.path.insert(0, str(ROOT))
 
-from scripts.peers.measure import CONFIGS, Meter, Sizes  # noqa: E402
+from scripts.bench.peers.measure import CONFIGS, Meter, Sizes  # noqa: E402
 
 SMALL = replace(CONFIGS["small"], steps=30)
 
@@ -47,7 +47,7 @@ def points():
 def measure(sizes):
     """Measure one point in this process."""
     meter = Meter(time.time())
-    from scripts.peers import ours
+    from scripts.bench.peers import ours
 
     meter.imported()
     ours.train(sizes, meter)
@@ -80,10 +80,16 @@ def main():
         if (axis, value) in done:
             continue
         run = subprocess.run(
-            [sys.executable, __file__, "--point", json.dumps(asdict(sizes))],
-            capture_output=True, text=True,
+            [
+                sys.executable,
+                __file__,
+                "--point",
+                json.dumps(asdict(sizes)),
+            ],
+            capture_output=True,
+            text=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )  # fmt: skip
+        )
         if run.returncode:
             sys.exit(run.stderr[-500:])
         point = json.loads(run.stdout.splitlines()[-1])

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "mixed.json"
 sys.path.insert(0, str(ROOT))
 
-from minitransformer.logs import read_log  # noqa: E402
+from minitransformer.runs.logs import read_log  # noqa: E402
 
 
 def train(*flags):
@@ -28,11 +28,20 @@ def train(*flags):
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
         subprocess.run(
-            [sys.executable, str(ROOT / "scripts" / "train_gpt.py"),
-             "--steps", "200", "--evaluate-every", "50", "--out", str(run),
-             *flags],
-            check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+            [
+                sys.executable,
+                str(ROOT / "scripts" / "train_gpt.py"),
+                "--steps",
+                "200",
+                "--evaluate-every",
+                "50",
+                "--out",
+                str(run),
+                *flags,
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         rows = read_log(run)
     losses = [(r["step"], r["valid_loss"]) for r in rows if r["valid_loss"]]
     return losses, statistics.median(row["tokens_per_s"] for row in rows)

@@ -31,10 +31,18 @@ def main():
     for seed in flags.seeds:
         run = flags.runs / f"nanogpt-recipe-{seed}"
         command = [
-            sys.executable, str(ROOT / "scripts" / "train_gpt.py"),
-            "--text", flags.text, "--seed", str(seed),
-            "--steps", "2000", "--out", str(run), "--resume",
-        ]  # fmt: skip
+            sys.executable,
+            str(ROOT / "scripts" / "train_gpt.py"),
+            "--text",
+            flags.text,
+            "--seed",
+            str(seed),
+            "--steps",
+            "2000",
+            "--out",
+            str(run),
+            "--resume",
+        ]
         if subprocess.run(command).returncode:
             sys.exit("stopped; start this script again to go on")
         with (run / "log.csv").open(newline="") as file:

@@ -30,27 +30,47 @@ from scripts.evidence.dates import (  # noqa: E402
 )
 
 SETTINGS = [
-    "--vocab-size", 4000, "--max-len", 40, "--buckets", 4,
-    "--seed", 1,
-]  # fmt: skip
+    "--vocab-size",
+    4000,
+    "--max-len",
+    40,
+    "--buckets",
+    4,
+    "--seed",
+    1,
+]
 BEST = {  # of the few that were tried
     "lstm": [
-        "--batch-size", 64, "--learning-rate", 4e-3, "--dropout-rate", 0.3,
+        "--batch-size",
+        64,
+        "--learning-rate",
+        4e-3,
+        "--dropout-rate",
+        0.3,
     ],
     "transformer": ["--batch-size", 128, "--dropout-rate", 0.2],
-}  # fmt: skip
+}
 PENALTIES = [0.6, 1.0, 1.4]  # of length, in beam search
 LIMITS = [4, 6, 8, 10, 12]  # words in an English sentence
 
 
 def steps_in(minutes, options):
     """Measure how many steps a model makes in so many minutes."""
-    from minitransformer.logs import read_log
+    from minitransformer.runs.logs import read_log
 
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
-        train(*options, "--steps", 300, "--evaluate-every", 300,
-              "--beam-size", 1, "--out", run)  # fmt: skip
+        train(
+            *options,
+            "--steps",
+            300,
+            "--evaluate-every",
+            300,
+            "--beam-size",
+            1,
+            "--out",
+            run,
+        )
         rows = read_log(run)
     # The first calls compile; the last one validates.
     later = rows[10:-1]
@@ -68,17 +88,21 @@ def measure(run, valid, test):
         read_pairs,
         translate,
     )
-    from minitransformer.evaluation import by_source_length
-    from minitransformer.logs import read_log
+    from minitransformer.runs.logs import read_log
+    from minitransformer.writing.evaluation import by_source_length
     from scripts.translate import load
 
     model, tokenizers, max_len = load(run)
 
     def write(sources, beam_size, length_penalty):
         return translate(
-            model, tokenizers, sources, max_len=max_len,
-            beam_size=beam_size, length_penalty=length_penalty,
-        )  # fmt: skip
+            model,
+            tokenizers,
+            sources,
+            max_len=max_len,
+            beam_size=beam_size,
+            length_penalty=length_penalty,
+        )
 
     sources, theirs = zip(*read_pairs(valid), strict=True)
     greedy = corpus_bleu(write(sources, 1, 0.0), theirs)
@@ -91,7 +115,8 @@ def measure(run, valid, test):
     ours = write(sources, 4, best)
     last = read_log(run)[-1]
     return {
-        "valid_bleu": {"greedy": greedy, **beams}, "length_penalty": best,
+        "valid_bleu": {"greedy": greedy, **beams},
+        "length_penalty": best,
         "bleu": corpus_bleu(ours, theirs),
         "exact_match": exact_match(ours, theirs),
         "bleu_by_length": by_source_length(
@@ -100,11 +125,12 @@ def measure(run, valid, test):
         "exact_match_by_length": by_source_length(
             sources, ours, theirs, exact_match, LIMITS
         ),
-        "seconds": last["seconds"], "steps": last["step"],
+        "seconds": last["seconds"],
+        "steps": last["step"],
         "valid_loss": last["valid_loss"],
         "parameters": count_parameters(run),
         "examples": list(zip(sources, ours, theirs, strict=True))[:8],
-    }  # fmt: skip
+    }
 
 
 def main():
@@ -120,8 +146,15 @@ def main():
         part: flags.data / f"tatoeba_eng-fra.{part}.tsv"
         for part in ("train", "valid", "test")
     }
-    given = ["--pairs", files["train"], "--valid", files["valid"],
-             "--test", files["test"], *SETTINGS]  # fmt: skip
+    given = [
+        "--pairs",
+        files["train"],
+        "--valid",
+        files["valid"],
+        "--test",
+        files["test"],
+        *SETTINGS,
+    ]
     result = about(
         "python scripts/evidence/tatoeba.py --data ../shared/data "
         f"--minutes {flags.minutes:g}"
@@ -146,8 +179,15 @@ def main():
             continue
         steps = result["steps"][name]
         run = flags.runs / f"tatoeba-{name.replace(' ', '-')}"
-        train(*options, "--steps", steps, "--evaluate-every",
-              max(10, steps // 80 * 10), "--out", run)  # fmt: skip
+        train(
+            *options,
+            "--steps",
+            steps,
+            "--evaluate-every",
+            max(10, steps // 80 * 10),
+            "--out",
+            run,
+        )
         result["models"][name] = measure(run, files["valid"], files["test"])
         RESULT.write_text(
             json.dumps(result, indent=1, ensure_ascii=False) + "\n",

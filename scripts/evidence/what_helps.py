@@ -33,10 +33,18 @@ def measure(settings, seed, text, folder):
     """Train as train_gpt.py does; return the whole validation loss."""
     from scripts import train_gpt
 
-    task = train_gpt.prepare({
-        "text": text, "steps": 800, "seed": seed, "out": str(folder),
-        "resume": True, "overwrite": False, "strategy": "one", **settings,
-    })  # fmt: skip
+    task = train_gpt.prepare(
+        {
+            "text": text,
+            "steps": 800,
+            "seed": seed,
+            "out": str(folder),
+            "resume": True,
+            "overwrite": False,
+            "strategy": "one",
+            **settings,
+        }
+    )
     if train_gpt.fit(task) < 800:
         sys.exit("stopped; start this script again to go on")
     return task["log"].rows[-1]["valid_loss"]

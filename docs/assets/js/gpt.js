@@ -26,7 +26,7 @@ function split(array, count) {
 }
 
 export class GPT {
-  // From the bytes that scripts/export_gpt.py writes.
+  // From the bytes that scripts/book/export_gpt.py writes.
   constructor(buffer) {
     const [size] = new Uint32Array(buffer, 0, 1);
     const { __metadata__, ...entries } = JSON.parse(

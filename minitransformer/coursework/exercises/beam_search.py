@@ -10,7 +10,7 @@ from minitransformer.coursework.exercise import (
     Property,
 )
 
-PAGE = "modules/search.md"
+PAGE = "modules/writing/search.md"
 NAME = "beam_search"
 COUNT = "(5 + len(ids))"
 E = "2.718281828459045"

@@ -11,7 +11,7 @@ from minitransformer.coursework.exercise import (
     Property,
 )
 
-PAGE = "modules/objectives.md"
+PAGE = "modules/data/objectives.md"
 NAME = "mask_tokens"
 MASKED, RANDOM, KEPT = 0, 1, 2  # fates
 

@@ -9,7 +9,7 @@ from minitransformer.coursework.exercise import (
     Property,
 )
 
-PAGE = "modules/generation.md"
+PAGE = "modules/writing/generation.md"
 HEADS = "modules/multi_head.md"
 MASKS = "modules/masks.md"
 NAME = "attend_with_cache"

@@ -9,7 +9,7 @@ from minitransformer.coursework.exercise import (
     Property,
 )
 
-PAGE = "modules/losses.md"
+PAGE = "modules/learning/losses.md"
 NAME = "masked_cross_entropy"
 
 

@@ -9,7 +9,7 @@ from minitransformer.coursework.exercise import (
     Property,
 )
 
-PAGE = "modules/losses.md"
+PAGE = "modules/learning/losses.md"
 NAME = "smoothed_cross_entropy"
 SOFT = "(1 - label_smoothing) * only + share"
 

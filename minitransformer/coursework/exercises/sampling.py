@@ -9,7 +9,7 @@ from minitransformer.coursework.exercise import (
     Property,
 )
 
-PAGE = "modules/sampling.md"
+PAGE = "modules/writing/sampling.md"
 NAME = "next_token_probabilities"
 
 

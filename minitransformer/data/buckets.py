@@ -1,0 +1,159 @@
+"""Buckets: pairs of about the same length, in batches of ids.
+
+Sentences of one batch are filled up to the longest. So that little is
+filled, pairs of about the same length are put together.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from minitransformer.data.objectives import translation
+
+
+def encode_pairs(pairs, tokenizers, *, max_len):
+    """Turn pairs into ids; those that are too long are left out.
+
+        source: tokens, end          target: beginning, tokens, end
+
+    Args:
+        pairs: A list of (source, target).
+        tokenizers: The source's and the target's, with the same `pad_id`,
+            `bos_id` and `eos_id`.
+        max_len: The most tokens, beginning and end included.
+
+    Returns:
+        A list of (source ids, target ids), and the number left out.
+    """
+    source_tokenizer, target_tokenizer = tokenizers
+    encoded = []
+    for source, target in pairs:
+        source_ids = encode_sentence(source_tokenizer, source)
+        target_ids = encode_sentence(target_tokenizer, target)
+        target_ids = [target_tokenizer.bos_id, *target_ids]
+        if max(len(source_ids), len(target_ids)) <= max_len:
+            encoded.append((source_ids, target_ids))
+    return encoded, len(pairs) - len(encoded)
+
+
+def encode_sentence(tokenizer, sentence):
+    """Turn a sentence into ids, with the end behind it.
+
+    A space before it, so that its first word is spelled like any other.
+    """
+    return [*tokenizer.encode(" " + sentence.strip()), tokenizer.eos_id]
+
+
+def fill(rows, batch_size, pad_id, length=None):
+    """Put rows of ids into one array, filled up with padding.
+
+    Args:
+        rows: Lists of ids.
+        batch_size: Number of rows of the array; padding below.
+        pad_id: What to fill with.
+        length: Its length; that of the longest row if None.
+
+    Returns:
+        NumPy int32 `(batch_size, length)`.
+    """
+    length = max(map(len, rows)) if length is None else length
+    array = np.full((batch_size, length), pad_id, "int32")
+    for row, ids in zip(array, rows, strict=False):
+        row[: len(ids)] = ids
+    return array
+
+
+def by_length(encoded, *, pad_id, count):
+    """Sort pairs by length into buckets, each in arrays of its own size.
+
+    Args:
+        encoded: A list of (source ids, target ids).
+        pad_id: The tokenizers' id for padding.
+        count: How many buckets; as many pairs in each, but for the last.
+
+    Returns:
+        A list of (source_ids `(pairs, source)`, target_ids
+        `(pairs, target + 1)`).
+    """
+    ordered = sorted(encoded, key=lambda pair: (len(pair[1]), len(pair[0])))
+    size = -(-len(ordered) // count)
+    made = []
+    for begin in range(0, len(ordered), size):
+        columns = list(zip(*ordered[begin : begin + size], strict=True))
+        made.append(
+            tuple(fill(rows, len(rows), pad_id) for rows in columns)
+        )
+    return made
+
+
+def random_pairs(
+    buckets,
+    *,
+    batch_size,
+    seed,
+    pad_id,
+    run=10,
+    first=0,
+    objective=translation,
+):
+    """Draw training batches without end, each from one bucket.
+
+    Args:
+        buckets: From `by_length`.
+        batch_size: Number of pairs in a batch.
+        seed: Integer; the same seed gives the same batches.
+        pad_id: The tokenizers' id for padding.
+        run: How many batches in a row come from the same bucket and have
+            the same shape: as many as a compiled call of the loop takes.
+        first: Number of the first batch: batch n is the same batch whether
+            the dataset starts at 0 or at n.
+        objective: What is asked: `translation`, or `classification` of
+            pairs whose second side is a label.
+
+    Returns:
+        A `tf.data.Dataset` of (inputs, targets, weights), as from the
+        objective.
+    """
+    share = np.array([len(sources) for sources, _ in buckets], float)
+    share /= share.sum()
+
+    def draw():
+        number = first
+        while True:
+            bucket = np.random.default_rng((seed, 0, number // run)).choice(
+                len(buckets), p=share
+            )
+            rows = np.random.default_rng((seed, 1, number)).integers(
+                0, len(buckets[bucket][0]), batch_size
+            )
+            yield tuple(side[rows] for side in buckets[bucket])
+            number += 1
+
+    ids = tf.TensorSpec((batch_size, None), tf.int32)
+    batches = tf.data.Dataset.from_generator(
+        draw, output_signature=(ids, ids)
+    )
+    return batches.map(
+        lambda source, target: objective(source, target, pad_id=pad_id)
+    )
+
+
+def all_pairs(buckets, *, batch_size, pad_id, objective=translation):
+    """Go through all pairs once, to validate.
+
+    Args:
+        buckets, pad_id, objective: As for `random_pairs`.
+        batch_size: Number of pairs in a batch. A bucket's last batch is
+            filled up with padding, which no loss counts.
+
+    Returns:
+        A list of (inputs, targets, weights).
+    """
+    batches = []
+    for sides in buckets:
+        for begin in range(0, len(sides[0]), batch_size):
+            source, target = (
+                fill(side[begin : begin + batch_size], batch_size, pad_id)
+                for side in sides
+            )
+            batches.append(objective(source, target, pad_id=pad_id))
+    return batches

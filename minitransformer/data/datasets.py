@@ -1,0 +1,90 @@
+"""Datasets: from one long row of token ids to batches.
+
+A batch depends on the seed and its number alone, so that training can go on
+anywhere as if it had never stopped.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from minitransformer.data.objectives import next_token
+
+
+def random_windows(token_ids, *, seq_len, batch_size, seed, first=0):
+    """Draw training batches without end: windows at random places.
+
+    Args:
+        token_ids: Integers `(tokens,)`.
+        seq_len: Number of inputs in a window.
+        batch_size: Number of windows in a batch.
+        seed: Integer; the same seed gives the same batches.
+        first: Number of the first batch: batch n is the same batch whether
+            the dataset starts at 0 or at n.
+
+    Returns:
+        A `tf.data.Dataset` of (inputs, targets, weights), each
+        `(batch, seq_len)`.
+
+    Raises:
+        ValueError: if there are fewer than seq_len + 1 tokens.
+    """
+    places = len(token_ids) - seq_len
+    if places < 1:
+        raise ValueError(
+            f"The text has {len(token_ids)} tokens for training, fewer "
+            f"than one window of {seq_len} + 1: use a longer text or a "
+            "smaller max_len."
+        )
+    tokens = tf.constant(token_ids, tf.int32)
+
+    def batch(number):
+        offsets = tf.random.stateless_uniform(
+            (batch_size, 1),
+            seed=(seed, number),
+            maxval=places,
+            dtype=tf.int64,
+        )
+        index = offsets + tf.range(seq_len + 1, dtype=tf.int64)
+        return next_token(tf.gather(tokens, index))
+
+    # One thread: what is asked for is tiny, and the cores are busy.
+    return tf.data.Dataset.counter(first).map(batch)
+
+
+def consecutive_windows(token_ids, *, seq_len, batch_size):
+    """Cut the whole text into windows that do not overlap.
+
+    Every token but the first is a target exactly once; the last window and
+    the last batch are filled up with weights of 0.
+
+    Args:
+        token_ids: Integers `(tokens,)`, at least 2.
+        seq_len: Number of inputs in a window.
+        batch_size: Number of windows in a batch.
+
+    Returns:
+        A `tf.data.Dataset` of (inputs, targets, weights), each
+        `(batch, seq_len)`.
+
+    Raises:
+        ValueError: if there are fewer than 2 tokens.
+    """
+    targets = len(token_ids) - 1
+    if targets < 1:
+        raise ValueError(
+            f"The text has {len(token_ids)} tokens for validation, and "
+            "needs 2: use a longer text."
+        )
+    windows = -(-targets // seq_len)
+    batches = -(-windows // batch_size)
+    shape = (batches * batch_size, seq_len)
+
+    def cut(row):
+        filled = np.zeros(shape[0] * shape[1], row.dtype)
+        filled[: len(row)] = row
+        return filled.reshape(shape)
+
+    tokens = np.asarray(token_ids, "int32")
+    weights = np.ones(targets, "float32")
+    rows = (cut(tokens[:-1]), cut(tokens[1:]), cut(weights))
+    return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)

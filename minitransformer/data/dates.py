@@ -1,0 +1,182 @@
+"""Dates: a small translation task with one right answer each.
+
+Dates as people write them, in four languages, into the one form that
+sorts: 2026-11-22. Nothing is downloaded, and a mistake is a mistake.
+"""
+
+import datetime
+import itertools
+
+import numpy as np
+
+FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
+DAYS = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+]
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+JOURS = [
+    "lundi",
+    "mardi",
+    "mercredi",
+    "jeudi",
+    "vendredi",
+    "samedi",
+    "dimanche",
+]
+MOIS = [
+    "janvier",
+    "février",
+    "mars",
+    "avril",
+    "mai",
+    "juin",
+    "juillet",
+    "août",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+]
+TAGE = [
+    "Montag",
+    "Dienstag",
+    "Mittwoch",
+    "Donnerstag",
+    "Freitag",
+    "Samstag",
+    "Sonntag",
+]
+MONATE = [
+    "Januar",
+    "Februar",
+    "März",
+    "April",
+    "Mai",
+    "Juni",
+    "Juli",
+    "August",
+    "September",
+    "Oktober",
+    "November",
+    "Dezember",
+]
+YOIL = "월화수목금토일"
+
+# Where the order of numbers differs between countries, the signs tell:
+# month first between slashes, day first between dots.
+FORMS = [
+    "{d} {month} {y}",
+    "{d} {mon} {y}",
+    "{month} {d}, {y}",
+    "{mon} {d}, {y}",
+    "{day}, {month} {nth} {y}",
+    "{day} {d} {month} {y}",
+    "{nth} of {month} {y}",
+    "the {nth} of {month}, {y}",
+    "{month} {nth}, {y}",
+    "{dy}, {d} {mon} {y}",
+    "{m}/{d}/{y}",
+    "{m:02}/{d:02}/{y}",
+    "{d}.{m}.{y}",
+    "{d:02}.{m:02}.{y}",
+    "{y}/{m:02}/{d:02}",
+    "{y}년 {m}월 {d}일",
+    "{y}년 {m}월 {d}일 {yo}요일",
+    "{y}. {m}. {d}.",
+    "{le} {mois} {y}",
+    "{jour} {le} {mois} {y}",
+    "{d}. {monat} {y}",
+    "{tag}, {d}. {monat} {y}",
+    "{tag}, den {d}.{m}.{y}",
+]
+
+
+def nth(number):
+    """Write an English ordinal: 1st, 2nd, 3rd, 4th, …, 11th, 12th, 13th."""
+    if number % 100 in (11, 12, 13):
+        return f"{number}th"
+    return f"{number}" + {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+
+
+def write_date(date, form):
+    """Write a date in one of the `FORMS`.
+
+    Args:
+        date: A `datetime.date`.
+        form: A string of `FORMS`.
+
+    Returns:
+        A string such as "Sunday, November 22nd 2026".
+    """
+    month, day = date.month - 1, date.weekday()
+    return form.format(
+        y=date.year,
+        m=date.month,
+        d=date.day,
+        nth=nth(date.day),
+        month=MONTHS[month],
+        mon=MONTHS[month][:3],
+        day=DAYS[day],
+        dy=DAYS[day][:3],
+        yo=YOIL[day],
+        le="1er" if date.day == 1 else date.day,
+        mois=MOIS[month],
+        jour=JOURS[day],
+        monat=MONATE[month],
+        tag=TAGE[day],
+    )
+
+
+def date_pairs(*, train, valid, test, seed):
+    """Make pairs of a written date and its ISO form.
+
+    Args:
+        train, valid, test: Numbers of pairs. No date is in two of the
+            parts, and none of the training's comes twice.
+        seed: Integer; the same seed gives the same pairs.
+
+    Returns:
+        Three lists of (source, target), such as
+        ("2026년 11월 22일", "2026-11-22").
+
+    Raises:
+        ValueError: if there are not as many dates.
+    """
+    days = (LAST - FIRST).days + 1
+    if train + valid + test > days:
+        raise ValueError(
+            f"{train + valid + test} dates are asked for, but from "
+            f"{FIRST.year} to {LAST.year} there are {days}."
+        )
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(days)
+    forms = rng.integers(0, len(FORMS), days)
+
+    def pair(i):
+        date = FIRST + datetime.timedelta(days=int(order[i]))
+        return write_date(date, FORMS[forms[i]]), date.isoformat()
+
+    ends = np.cumsum([0, train, valid, test])
+    return tuple(
+        [pair(i) for i in range(begin, end)]
+        for begin, end in itertools.pairwise(ends)
+    )

@@ -1,0 +1,176 @@
+"""Next sentence: two spans of text, and whether one follows the other.
+
+A BERT reads both at once, [CLS] first [SEP] second [SEP], and learns from
+them what a hidden word was and whether they belong together.
+"""
+
+import re
+
+import numpy as np
+import tensorflow as tf
+
+from minitransformer.data.objectives import chosen_only, how_many, masked_lm
+from minitransformer.data.sentences import frame
+
+
+def encode_documents(text, tokenizer):
+    """Cut a text into documents, and these into sentences of ids.
+
+    Args:
+        text: Documents with an empty line between them; a line is a
+            paragraph.
+        tokenizer: A `WordPieceTokenizer`.
+
+    Returns:
+        A list of documents: each is a list of at least two sentences, each
+        a list of ids. What is shorter is left out. A sentence ends with a
+        line, or before a space and a capital letter of A to Z.
+    """
+    documents = []
+    for document in re.split(r"\n\s*\n", text):
+        sentences = [
+            tokenizer.encode(sentence)
+            for line in document.split("\n")
+            for sentence in re.split(r"(?<=[.!?:]) (?=[A-Z])", line)
+        ]
+        sentences = [ids for ids in sentences if ids]
+        if len(sentences) > 1:
+            documents.append(sentences)
+    return documents
+
+
+def draw_pair(documents, rng, *, max_tokens):
+    """Draw two spans of text; the second follows the first, or does not.
+
+    Args:
+        documents: From `encode_documents`, two at least.
+        rng: A NumPy generator.
+        max_tokens: The most tokens of both together.
+
+    Returns:
+        first, second: Lists of ids.
+        follows: 1 if the second stands behind the first in its document, 0
+            if it is from another; each half of the time.
+
+    References:
+        Devlin et al. 2019, §3.1, "Task #2", and appendix A.2.
+    Differs from the paper's code: spans begin anywhere, and the first one's
+        length is drawn evenly, where the code walks through each document;
+        what is too long is cut at the outer ends, so that the seam stays;
+        all rows have one length, where the paper trains on 128 tokens and
+        then on 512.
+    """
+    sizes = np.array([len(document) - 1 for document in documents])
+    mine = rng.choice(len(documents), p=sizes / sizes.sum())
+    document = documents[mine]
+    begin = rng.integers(len(document) - 1)  # one is left to follow
+    first, end = span(document[:-1], begin, rng.integers(max_tokens) + 1)
+    follows = int(rng.integers(2))
+    if not follows:
+        other = rng.integers(len(documents) - 1)
+        document = documents[other + (other >= mine)]
+        end = rng.integers(len(document))
+    second, _ = span(document, end, max_tokens)
+    half = max_tokens // 2  # each has a right to
+    first = first[-max(half, max_tokens - len(second)) :]
+    second = second[: max_tokens - len(first)]
+    return first, second, follows
+
+
+def span(document, begin, wanted):
+    """Join sentences from one on, until there are `wanted` tokens.
+
+    Returns:
+        A list of ids, with whole sentences, and where the next begins.
+    """
+    ids, end = [], begin
+    while end < len(document) and len(ids) < wanted:
+        ids, end = ids + document[end], end + 1
+    return ids, end
+
+
+def pretraining_batches(
+    documents, tokenizer, *, max_len, batch_size, seed, first=0
+):
+    """Draw batches to pre-train a BERT on, without end.
+
+    Args:
+        documents: From `encode_documents`.
+        tokenizer: A `WordPieceTokenizer`.
+        max_len: Length of a row, special tokens included.
+        batch_size: Number of pairs in a batch.
+        seed: Integer; the same seed gives the same batches, and each has
+            new masks.
+        first: Number of the first batch: batch n is the same batch whether
+            the dataset starts at 0 or at n.
+
+    Returns:
+        A `tf.data.Dataset` of (inputs, targets, weights) for
+        `BertPretraining`: inputs are token ids and segment ids
+        `(batch, max_len)` and positions `(batch, predictions)`; targets and
+        weights are pairs, of words `(batch, predictions)` and of what
+        follows `(batch, 1)`. Its weights make both losses means that count
+        alike.
+
+    Raises:
+        ValueError: if there are not two documents, or `max_len` is below 5.
+    """
+    if len(documents) < 2:
+        raise ValueError(
+            "Pre-training needs two documents to learn from and two to "
+            "validate, of two sentences each: put an empty line between "
+            "documents."
+        )
+    if max_len < 5:
+        raise ValueError(
+            f"max_len={max_len}: two words and [CLS], [SEP], [SEP] need 5."
+        )
+    predictions = int(how_many(max_len - 3))  # of a full row
+
+    def draw():
+        number = first
+        while True:
+            rng = np.random.default_rng((seed, number))
+            ids = np.full((batch_size, max_len), tokenizer.pad_id, "int32")
+            segments = np.zeros_like(ids)
+            follows = np.zeros((batch_size, 1), "int32")
+            for row in range(batch_size):
+                *spans, follows[row] = draw_pair(
+                    documents, rng, max_tokens=max_len - 3
+                )
+                token_ids, segment_ids = frame(*spans, tokenizer)
+                ids[row, : len(token_ids)] = token_ids
+                segments[row, : len(token_ids)] = segment_ids
+            yield np.int32(number), ids, segments, follows
+            number += 1
+
+    def ask(number, ids, segments, follows):
+        inputs, words, word_weights = masked_lm(
+            ids,
+            special_ids=tokenizer.special_ids,
+            mask_id=tokenizer.mask_id,
+            vocab_size=tokenizer.vocab_size,
+            seed=(seed, number),
+        )
+        positions, words, word_weights = chosen_only(
+            words, word_weights, count=predictions
+        )
+        # Over the batch, as much weight as all the words have.
+        share = tf.reduce_sum(word_weights) / batch_size
+        return (
+            (inputs, segments, positions),
+            (words, follows),
+            (word_weights, tf.fill((batch_size, 1), share)),
+        )
+
+    table = tf.TensorSpec((batch_size, max_len), tf.int32)
+    drawn = tf.data.Dataset.from_generator(
+        draw,
+        output_signature=(
+            tf.TensorSpec((), tf.int32),
+            table,
+            table,
+            tf.TensorSpec((batch_size, 1), tf.int32),
+        ),
+    )
+    return drawn.map(ask)

@@ -1,0 +1,149 @@
+"""Checkpoints: all that training needs to go on, and nothing lost."""
+
+import contextlib
+import hashlib
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from minitransformer.runs.saving import write_atomically
+
+
+def digest(arrays):
+    """Compute one checksum over arrays: names, types, shapes, bytes."""
+    checksum = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        checksum.update(f"{name} {array.dtype} {array.shape}".encode())
+        checksum.update(array.tobytes())
+    return checksum.hexdigest()
+
+
+class Checkpoints:
+    """Keep the last states of a run, each in one safetensors file.
+
+    A file appears whole or not at all, and carries a checksum; when the
+    newest one is damaged all the same, the one before it serves.
+
+    Args:
+        folder: Made if it does not exist.
+        variables: Keras variables: the model's weights and the optimizer's
+            state. They are told apart by their order.
+        keep: How many states to keep: two, so that one is whole, or more to
+            average.
+        every: Steps between the regular ones. A state that was saved
+            between them, when training was stopped, goes with the next.
+    """
+
+    def __init__(self, folder, variables, keep=2, every=1):
+        self.folder = Path(folder)
+        self.keep, self.every = keep, every
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.glob(".writing-*"):
+            path.unlink()  # a kill left it
+        self.variables = {f"{i:04d}": v for i, v in enumerate(variables)}
+
+    def files(self):
+        """List the checkpoints' (step, path), the newest first."""
+        found = []
+        for path in self.folder.glob("step-*.safetensors"):
+            match = re.fullmatch(r"step-(\d+)", path.stem)
+            if match:
+                found.append((int(match[1]), path))
+        return sorted(found, reverse=True)
+
+    def save(self, step):
+        """Write the state after `step` steps, then delete the oldest.
+
+        Raises:
+            OSError: if it cannot be written; the older ones are there.
+        """
+        from safetensors.numpy import save
+
+        arrays = {
+            name: np.asarray(v.numpy())
+            for name, v in self.variables.items()
+        }
+        data = save(arrays, metadata={"sha256": digest(arrays)})
+        write_atomically(self.folder / f"step-{step:08d}.safetensors", data)
+        older = [file for file in self.files() if file[0] != step]
+        regular = [path for n, path in older if n % self.every == 0]
+        for _, path in older:
+            if path not in regular[: self.keep - 1]:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def restore(self):
+        """Set the variables to the newest state that is whole.
+
+        Returns:
+            The number of steps it had made; 0, and nothing is set, if there
+            is none.
+        """
+        for step, arrays in self.whole():
+            for name, variable in self.variables.items():
+                variable.assign(arrays[name])
+            return step
+        return 0
+
+    def whole(self):
+        """Read the states that are not damaged, the newest first.
+
+        Yields:
+            The step, and a dictionary of arrays.
+        """
+        for step, path in self.files():
+            try:
+                arrays = self.read(path)
+            except (ValueError, OSError) as error:
+                warnings.warn(
+                    f"{path} is damaged ({error}): going without it.",
+                    stacklevel=2,
+                )
+                continue
+            yield step, arrays
+
+    def average(self, variables):
+        """Set variables to their mean over all states that are whole.
+
+        Args:
+            variables: The first of those that are saved: the weights.
+
+        Raises:
+            ValueError: if no state is whole.
+
+        References:
+            Vaswani et al. 2017, §6.1: the last 5 checkpoints.
+        """
+        names = list(self.variables)[: len(variables)]
+        states = [
+            [arrays[name] for name in names] for _, arrays in self.whole()
+        ]
+        if not states:
+            raise ValueError(f"{self.folder} has no checkpoint to average.")
+        for variable, *values in zip(variables, *states, strict=True):
+            variable.assign(np.mean(values, axis=0))
+
+    def read(self, path):
+        """Read one file, and compare its checksum and shapes."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                expected = (file.metadata() or {}).get("sha256")
+                arrays = {
+                    name: file.get_tensor(name)
+                    for name in file.keys()  # noqa: SIM118
+                }
+        except SafetensorError as error:
+            raise ValueError(str(error)) from error
+        if digest(arrays) != expected:
+            raise ValueError("its checksum is wrong")
+        shapes = {
+            name: tuple(v.shape) for name, v in self.variables.items()
+        }
+        if {name: a.shape for name, a in arrays.items()} != shapes:
+            raise ValueError("it belongs to another model")
+        return arrays

@@ -1,0 +1,146 @@
+"""Translation: from a sentence to a sentence, with a trained model."""
+
+import hashlib
+
+import tensorflow as tf
+
+from minitransformer.data.buckets import encode_sentence, fill
+from minitransformer.figures import heatmap_svg
+from minitransformer.writing.search import beam_search
+
+SIDES = "source.model", "target.model"  # a run's two vocabularies
+STEP = 8  # lengths are rounded up to a multiple: few programs to compile
+
+
+def translate(
+    model,
+    tokenizers,
+    sentences,
+    *,
+    max_len,
+    beam_size=4,
+    length_penalty=0.6,
+    batch_size=64,
+    use_xla=True,
+):
+    """Translate sentences, those of about the same length together.
+
+    Args:
+        model: A `Transformer` or an `LSTMSeq2Seq`.
+        tokenizers: The source's and the target's.
+        sentences: A list of strings.
+        max_len: The most tokens of a source, which is cut there, and of a
+            translation.
+        beam_size, length_penalty, use_xla: As for `beam_search`.
+        batch_size: Number of sentences at a time.
+
+    Returns:
+        A list of strings, in the order of the sentences; words are one
+        space apart.
+
+    Raises:
+        ValueError: if `batch_size` is not positive, or as `beam_search`.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size}: give at least 1.")
+    source_tokenizer, target_tokenizer = tokenizers
+    pad_id = target_tokenizer.pad_id
+    rows = [
+        encode_sentence(source_tokenizer, sentence)[:max_len]
+        for sentence in sentences
+    ]
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    translations = [""] * len(rows)
+    for begin in range(0, len(order), batch_size):
+        chosen = order[begin : begin + batch_size]
+        longest = min(-(-len(rows[chosen[-1]]) // STEP) * STEP, max_len)
+        # The last batch is filled up: it needs no program of its own.
+        missing = min(batch_size, len(rows)) - len(chosen)
+        source = [rows[i] for i in chosen + chosen[-1:] * missing]
+        source_ids = fill(source, len(source), pad_id, length=longest)
+        ids, _ = beam_search(
+            model,
+            source_ids,
+            beam_size=beam_size,
+            max_len=max_len,
+            length_penalty=length_penalty,
+            use_xla=use_xla,
+        )
+        for i, row in zip(chosen, ids, strict=False):
+            # Whatever was written, it is one line.
+            translations[i] = " ".join(target_tokenizer.decode(row).split())
+    return translations
+
+
+def fingerprint(tokenizers):
+    """Compute one checksum over the source's and target's vocabularies."""
+    checksum = hashlib.sha256()
+    for tokenizer in tokenizers:
+        checksum.update(tokenizer.model)
+    return checksum.hexdigest()
+
+
+def alignment(model, tokenizers, sentence, translation, *, max_len):
+    """Show where a model looks for each piece of a translation.
+
+    The translation is read again as text, so its pieces may be cut in
+    another way than when it was written.
+
+    Args:
+        model, tokenizers: As for `translate`.
+        sentence, translation: Strings.
+        max_len: The most tokens of each; they are cut there.
+
+    Returns:
+        weights: NumPy `(target, source)`; a Transformer's are the mean over
+            the heads of its last layer.
+        rows: The pieces of the translation, and its end.
+        columns: The pieces of the sentence, and its end.
+    """
+    source_tokenizer, target_tokenizer = tokenizers
+    source = encode_sentence(source_tokenizer, sentence)[:max_len]
+    target = encode_sentence(target_tokenizer, translation)[:max_len]
+    read = [target_tokenizer.bos_id, *target[:-1]]  # what it had written
+    maps = model.attention_maps([source], [read])
+    if isinstance(maps, tuple):  # a Transformer's: the last is the source
+        maps = tf.reduce_mean(maps[-1][-1], axis=1)  # over the heads
+    return (
+        maps[0].numpy(),
+        [piece(target_tokenizer, i) for i in target],
+        [piece(source_tokenizer, i) for i in source],
+    )
+
+
+def alignment_svg(model, tokenizers, sentence, translation, *, max_len):
+    """Draw what `alignment` finds, as an `Svg`."""
+    weights, rows, columns = alignment(
+        model, tokenizers, sentence, translation, max_len=max_len
+    )
+    return heatmap_svg(
+        weights,
+        rows,
+        columns,
+        label="Where the model looked: a row for each piece written, a "
+        "column for each piece of the source",
+    )
+
+
+def piece(tokenizer, token_id):
+    """Spell a token so that it can stand in a figure."""
+    if token_id == tokenizer.eos_id:
+        return "end"
+    return tokenizer.decode([token_id]).replace(" ", "␣")
+
+
+def spelled_in_bytes(tokenizer, sentence):
+    """Measure how much of a sentence the vocabulary has no piece for.
+
+    Args:
+        tokenizer: A `SentencePieceTokenizer`.
+        sentence: A string.
+
+    Returns:
+        The share of its tokens that are single bytes, from 0 to 1.
+    """
+    ids = tokenizer.encode(sentence)
+    return sum(map(tokenizer.processor.IsByte, ids)) / max(len(ids), 1)

@@ -1,0 +1,304 @@
+"""Measure this package against what a user could pick instead.
+
+    python scripts/bench/benchmark.py
+    python scripts/bench/benchmark.py --only train/small/pytorch --rounds 3
+
+Peers and ours take turns (A B A B …), each in a process of its own; what
+counts are the medians over all rounds. The peers come with the extra `bench`;
+one that is not installed is skipped and named.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from scripts.bench.peers.measure import CONFIGS, cores  # noqa: E402
+
+PACKAGES = {
+    "ours": ["tensorflow", "keras"],
+    "pytorch": ["torch"],
+    "keras_hub": ["keras_hub"],
+    "transformers_gpt2": ["transformers", "torch"],
+}
+SPEED, GROWTH, SECONDS = "tokens_per_s", "growth_mb", "train_s"
+
+
+def comparisons():
+    """List name → (our job, their job, what is compared).
+
+    A job is (peer, task, configuration).
+    """
+    table = {}
+    for config in CONFIGS:
+        train = ("ours", "train", config)
+        for name, peer, task in (
+            ("pytorch", "pytorch", "train"),
+            ("keras_hub", "keras_hub", "train"),
+            ("keras_hub_xla", "keras_hub", "train_xla"),
+        ):
+            table[f"train/{config}/{name}"] = (
+                train,
+                (peer, task, config),
+                SPEED,
+            )
+        # A batch of 32 of baby, without a cache, would take an hour.
+        for size in ("", "32") if config == "small" else ("",):
+            for name, peer in (
+                ("transformers", "transformers_gpt2"),
+                ("pytorch", "pytorch"),
+            ):
+                table[f"sample{size}/{config}/{name}"] = (
+                    ("ours", f"sample{size}", config),
+                    (peer, f"sample{size}", config),
+                    SPEED,
+                )
+        table[f"memory/{config}/pytorch"] = (
+            train,
+            ("pytorch", "train", config),
+            GROWTH,
+        )
+    table["time_to_peer_loss/pytorch"] = (
+        ("ours", "recipe", "small"),
+        ("pytorch", "recipe", "small"),
+        SECONDS,
+    )
+    return table
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="RATIO",
+        choices=list(comparisons()),
+        help="only these, of: " + ", ".join(comparisons()),
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="turns (default: 5)"
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write all figures there, and go on with those it holds",
+    )
+    parser.add_argument(
+        "--text",
+        type=Path,
+        help="what both recipes are trained on "
+        "(default: tiny Shakespeare, fetched once)",
+    )
+    flags = parser.parse_args(argv)
+    if flags.rounds < 1:
+        parser.error("--rounds: give at least 1")
+    return flags
+
+
+def missing(peer):
+    """Name the first package that a peer needs and that is not there."""
+    return next(
+        (p for p in PACKAGES[peer] if not importlib.util.find_spec(p)), None
+    )
+
+
+def find_text(given):
+    """Find tiny Shakespeare: where it is given, beside the clone, fetched."""
+    beside = ROOT.parent / "shared" / "data" / "tinyshakespeare.txt"
+    if given or beside.is_file():
+        return given or beside
+    from minitransformer import shakespeare
+    from minitransformer.runs.saving import write_atomically
+
+    path = ROOT / "runs" / "tinyshakespeare.txt"
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, shakespeare())
+    return path
+
+
+def run(job, *options):
+    """Run one job in its own process; return what it measured."""
+    # What slows down NumPy's product would flatter the shares of its rate.
+    env = {k: v for k, v in os.environ.items() if k[:9] != "OPENBLAS_"}
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "scripts.bench.peers",
+            *job,
+            str(time.time()),
+            *map(str, options),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**env, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    if result.returncode:
+        last = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        raise RuntimeError(f"{' '.join(job)} failed: {last}")
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def summarize(rounds, chosen):
+    """Make medians of all jobs, and the ratios with their ranges."""
+    names = list(dict.fromkeys(job for made in rounds for job in made))
+    medians = {}
+    for job in names:
+        notes = [made[job] for made in rounds if job in made]
+        medians[job] = {
+            key: statistics.median(n[key] for n in notes)
+            for key in notes[0]
+        }
+    rate = medians["rate"]["gflop_per_s"] if "rate" in medians else None
+    for job, notes in medians.items():
+        _, task, config, *_ = *job.split("/"), "", ""
+        if rate and task.startswith("train"):
+            done = notes[SPEED] * CONFIGS[config].operations() / 1e9
+            notes["share_of_rate"] = done / rate
+    ratios, ranges = {}, {}
+    for name, (ours, theirs, what) in chosen.items():
+        ours, theirs = "/".join(ours), "/".join(theirs)
+        each = [
+            made[ours][what] / made[theirs][what]
+            for made in rounds
+            if ours in made and theirs in made
+        ]
+        if (
+            what == SECONDS
+            and each
+            and (
+                medians[ours]["valid_loss"] > medians[theirs]["valid_loss"]
+            )
+        ):
+            continue  # faster to a worse result is no result
+        if each:
+            ratios[name] = medians[ours][what] / medians[theirs][what]
+            ranges[name] = [min(each), max(each)]
+    return {"ratios": ratios, "ranges": ranges, "medians": medians}
+
+
+def about():
+    """Say on what, and with what, this was measured."""
+    versions = {"python": platform.python_version()}
+    for package in (
+        "tensorflow",
+        "keras",
+        "torch",
+        "keras-hub",
+        "transformers",
+        "numpy",
+    ):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "machine": platform.processor() or platform.machine(),
+        "cores": cores(),
+        "versions": versions,
+    }
+
+
+def show(result):
+    for job, notes in result["medians"].items():
+        print(
+            f"{job:34s}",
+            ", ".join(
+                f"{key} {value:,.3g}"
+                if value < 1000
+                else f"{key} {value:,.0f}"
+                for key, value in notes.items()
+            ),
+        )
+    print()
+    for name, ratio in result["ratios"].items():
+        low, high = result["ranges"][name]
+        print(f"{name:34s} {ratio:6.2f}   ({low:.2f} … {high:.2f})")
+
+
+def main(argv=None):
+    flags = parse(argv)
+    chosen = comparisons()
+    if flags.only:
+        chosen = {name: chosen[name] for name in flags.only}
+    skipped = {}
+    for name, (_, (peer, *_), _) in list(chosen.items()):
+        if lacks := missing(peer):
+            skipped[name] = lacks
+            del chosen[name]
+    for name, lacks in skipped.items():
+        print(f"skipped {name}: {lacks} is not installed")
+    if not chosen:
+        sys.exit('Nothing to measure: pip install -e ".[bench]"')
+    jobs = list(
+        dict.fromkeys(
+            job
+            for ours, theirs, _ in chosen.values()
+            for job in (theirs, ours)
+        )
+    )
+    jobs = [("numpy", "rate", "-"), *jobs]
+    if not flags.only:
+        jobs.append(("ours", "script", "small"))
+    text = None
+    if SECONDS in [what for *_, what in chosen.values()]:
+        try:
+            text = find_text(flags.text)
+        except OSError as error:
+            sys.exit(f"error: {error}")
+    rounds = []
+    if flags.json and flags.json.is_file():
+        rounds = json.loads(flags.json.read_text())["rounds"]
+    try:
+        for number in range(len(rounds), flags.rounds):
+            made = {}
+            for i, job in enumerate(jobs):
+                label = "rate" if job[1] == "rate" else "/".join(job)
+                print(
+                    f"round {number + 1} of {flags.rounds}, "
+                    f"{i + 1} of {len(jobs)}: {label}",
+                    flush=True,
+                )
+                options = (text, number + 1) if job[1] == "recipe" else ()
+                made[label] = run(job, *options)
+            rounds.append(made)
+            result = {
+                "command": shlex.join(
+                    [
+                        "python",
+                        "scripts/bench/benchmark.py",
+                        *(argv or sys.argv[1:]),
+                    ]
+                ),
+                **about(),
+                **summarize(rounds, chosen),
+                "skipped": skipped,
+                "rounds": rounds,
+            }
+            if flags.json:
+                flags.json.write_text(json.dumps(result, indent=1) + "\n")
+    except KeyboardInterrupt:
+        sys.exit("stopped; with --json, start again to go on")
+    except RuntimeError as error:
+        sys.exit(str(error))
+    show({**summarize(rounds, chosen)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Sizes, operations, seconds and bytes: the same ones for every peer."""
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A GPT without biases, its batches, and how many steps are timed."""
+
+    vocab_size: int
+    max_len: int
+    d_model: int
+    num_heads: int
+    num_layers: int
+    batch_size: int
+    steps: int
+
+    @property
+    def model(self):
+        """The arguments that every GPT of ours and of PyTorch's takes."""
+        return {
+            "vocab_size": self.vocab_size,
+            "max_len": self.max_len,
+            "d_model": self.d_model,
+            "num_heads": self.num_heads,
+            "num_layers": self.num_layers,
+        }
+
+    def operations(self):
+        """Count what a training step must compute for a token.
+
+            6 · (12 · layers · d² + vocab · d)  +  6 · layers · d · window
+
+        A product with a matrix of n entries costs 2n operations forward and
+        4n backward. Attention meets half the window's keys, on average,
+        twice. Norms, softmax, gelu and the optimizer are not counted.
+        """
+        matrices = 12 * self.num_layers * self.d_model**2
+        matrices += self.vocab_size * self.d_model
+        attention = self.num_layers * self.d_model * self.max_len
+        return 6 * matrices + 6 * attention
+
+    def batches(self, count):
+        """Draw inputs and targets, `(count, batch, window)` each."""
+        shape = (count, self.batch_size, self.max_len + 1)
+        tokens = np.random.default_rng(1).integers(
+            0, self.vocab_size, shape, dtype="int32"
+        )
+        return tokens[..., :-1], tokens[..., 1:]
+
+
+CONFIGS = {
+    "small": Sizes(65, 64, 128, 4, 4, 12, 200),
+    "baby": Sizes(65, 256, 384, 6, 6, 16, 10),
+}
+CALL = 10  # steps at a time: what `train` puts into one compiled call
+
+
+def memory():
+    """Read how much memory the process holds, and the most it ever held.
+
+    Returns:
+        Two numbers of MB.
+    """
+    if sys.platform == "linux":
+        with open("/proc/self/status") as file:
+            status = dict(line.split(":", 1) for line in file)
+        return [
+            int(status[name].split()[0]) / 1024
+            for name in ("VmRSS", "VmHWM")
+        ]
+    import resource  # no such module on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak /= 1024**2 if sys.platform == "darwin" else 1024
+    return [peak, peak]
+
+
+class Meter:
+    """Notes what a peer does: call `imported`, `stepped`, then `timed`."""
+
+    def __init__(self, started):
+        self.started, self.notes = started, {}
+
+    def imported(self):
+        self.notes["import_s"] = time.time() - self.started
+        self.notes["import_mb"] = memory()[0]
+
+    def stepped(self):
+        self.notes["first_step_s"] = time.time() - self.started
+
+    def timed(self, tokens, seconds):
+        peak = memory()[1]
+        self.notes |= {
+            "tokens_per_s": tokens / seconds,
+            "peak_mb": peak,
+            "growth_mb": peak - self.notes["import_mb"],
+        }
+
+
+def seconds_of(write):
+    """Time a function: the median of the calls that fit into 4 seconds."""
+    write()  # compiles, fills caches
+    times = []
+    while len(times) < 3 or sum(times) < 4:
+        since = time.perf_counter()
+        write()
+        times.append(time.perf_counter() - since)
+    return float(np.median(times))
+
+
+def matrix_rate(size=2048, seconds=3):
+    """Measure NumPy's best rate of a float32 matrix product, in GFLOP/s."""
+    a = np.random.default_rng(1).normal(size=(size, size)).astype("float32")
+    best, until = 0, time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        since = time.perf_counter()
+        a @ a
+        best = max(best, 2 * size**3 / (time.perf_counter() - since) / 1e9)
+    return best
+
+
+def cores():
+    """Count the cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()

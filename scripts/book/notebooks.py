@@ -1,0 +1,98 @@
+"""Each page as a notebook, with the outputs that are on the page."""
+
+import re
+import textwrap
+
+import nbformat
+from nbformat import v4
+
+from scripts.book.cells import DOCS, load, next_key, pages, store_of
+from scripts.book.source import extract
+
+NOTEBOOKS = DOCS / "notebooks"
+FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<code>.*?)^```$", re.M | re.S)
+INSTALL = (
+    "# Once, where minitransformer is not installed: give pip its folder or\n"
+    "# address, for example\n# %pip install -e ."
+)
+
+
+def prose(text):
+    """Turn our Markdown into a notebook's."""
+    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S)
+    text = re.sub(r"^(</?(div|script)[^>]*>)+\n?", "", text, flags=re.M)
+    text = re.sub(r"</?p[^>]*>", "", text)
+    text = re.sub(r"^::: (\S+)$", r"`help(\1)`", text, flags=re.M)
+    text = re.sub(
+        r'^(?:!!!|\?\?\?\+?) \w+ "([^"]*)"\n((?:(?:    .*)?\n)+)',
+        lambda m: (
+            textwrap.indent(
+                f"**{m[1]}**\n\n" + textwrap.dedent(m[2]).strip(),
+                "> ",
+                lambda _: True,
+            )
+            + "\n"
+        ),
+        text,
+        flags=re.M,
+    )
+    text = re.sub(r"\]\(([\w./-]+)\.md", r"](\1.ipynb", text)
+    return re.sub(r"[ \t]*\{[.#:][^}\n]*\}", "", text).strip()
+
+
+def output(kind, data):
+    """Make a cell's output."""
+    if kind == "text":
+        return v4.new_output("stream", name="stdout", text=data)
+    return v4.new_output(
+        "display_data",
+        data={"image/svg+xml": data, "text/plain": "a figure"},
+    )
+
+
+def convert(page):
+    """Make the notebook of a page."""
+    text, stored = page.read_text("utf-8") + "\n", load(store_of(page))
+    text = re.sub(
+        r'^--8<-- "(.*)"$',
+        lambda m: (DOCS / m[1]).read_text("utf-8").rstrip(),
+        text,
+        flags=re.M,
+    )
+    parts, at, key = [v4.new_code_cell(INSTALL)], 0, ""
+    for fence in FENCE.finditer(text):
+        parts.append(v4.new_markdown_cell(prose(text[at : fence.start()])))
+        at, code = fence.end(), fence["code"]
+        if fence["kind"].startswith("python run"):
+            key = next_key(key, code)
+            if key not in stored:
+                raise SystemExit(
+                    f"{page}: run `python -m scripts.book.cells` first."
+                )
+            outputs = [output(*pair) for pair in stored[key]["outputs"]]
+            parts.append(v4.new_code_cell(code.rstrip(), outputs=outputs))
+            continue
+        if fence["kind"] == "source":
+            lines = [line for _, line in extract(code)[1]]
+            shown = (
+                f"```python\n{textwrap.dedent(chr(10).join(lines))}\n```"
+            )
+        elif fence["kind"] == "math":
+            shown = f"$$\n{code}$$"
+        else:
+            shown = fence[0]
+        parts.append(v4.new_markdown_cell(shown))
+    parts.append(v4.new_markdown_cell(prose(text[at:])))
+    notebook = v4.new_notebook(cells=[p for p in parts if p.source])
+    for i, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{i}"  # the same each time
+    nbformat.validate(notebook)
+    return notebook
+
+
+def write():
+    """Write the notebooks of all pages into docs/notebooks."""
+    for page in pages():
+        path = (NOTEBOOKS / page.relative_to(DOCS)).with_suffix(".ipynb")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(convert(page), path)

@@ -1,0 +1,201 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT, make_tiny_gpt
+from safetensors.numpy import load_file
+
+from minitransformer import GPT, GPTConfig, masked_cross_entropy
+from minitransformer.runs.saving import assign_weights
+
+FIXTURE = ROOT / "tests" / "fixtures" / "gpt2.safetensors"
+
+
+def from_hugging_face(theirs, num_layers):
+    """Map GPT-2's names to ours; its Conv1D kernels are (in, out), too."""
+    names = {
+        "wte.weight": "embedding/table",
+        "wpe.weight": "positions/table",
+        "ln_f.weight": "decoder/final_norm/gain",
+        "ln_f.bias": "decoder/final_norm/bias",
+    }
+    ours = {new: theirs[f"transformer.{old}"] for old, new in names.items()}
+    for i in range(num_layers):
+        block, new = f"transformer.h.{i}.", f"decoder/block_{i}/"
+        for old, name in (("ln_1", "attention"), ("ln_2", "feed_forward")):
+            ours[f"{new}{name}_norm/gain"] = theirs[f"{block}{old}.weight"]
+            ours[f"{new}{name}_norm/bias"] = theirs[f"{block}{old}.bias"]
+        for kind, part in (("weight", "kernel"), ("bias", "bias")):
+            query, key, value = np.split(
+                theirs[f"{block}attn.c_attn.{kind}"], 3, axis=-1
+            )
+            attention = f"{new}self_attention/"
+            ours[f"{attention}query_dense/{part}"] = query
+            ours[f"{attention}key_dense/{part}"] = key
+            ours[f"{attention}value_dense/{part}"] = value
+            ours[f"{attention}output_dense/{part}"] = theirs[
+                f"{block}attn.c_proj.{kind}"
+            ]
+            for old, name in (("c_fc", "expand"), ("c_proj", "contract")):
+                ours[f"{new}feed_forward/{name}_dense/{part}"] = theirs[
+                    f"{block}mlp.{old}.{kind}"
+                ]
+    return ours
+
+
+def test_same_logits_as_hugging_face_gpt2():
+    theirs = load_file(FIXTURE)
+    model = GPT(
+        GPTConfig(
+            vocab_size=97, max_len=23, d_model=28, num_heads=4, num_layers=3
+        )
+    )
+    assign_weights(model, from_hugging_face(theirs, 3))
+    logits = model(theirs["token_ids"])
+    np.testing.assert_allclose(logits, theirs["logits"], atol=1e-4)
+
+
+def test_changing_a_later_token_leaves_earlier_logits_unchanged(
+    tiny_gpt, rng
+):
+    ids = rng.integers(0, 23, (2, 9))
+    before = tiny_gpt(ids).numpy()
+    ids[1, 5] = (ids[1, 5] + 1) % 23
+    after = tiny_gpt(ids).numpy()
+    np.testing.assert_array_equal(before[:, :5], after[:, :5])
+    assert np.abs(before - after)[1, 5:].max() > 1e-3
+
+
+@pytest.mark.parametrize("vocab_size", [65, 300])
+def test_the_first_loss_is_that_of_a_blind_guess(rng, vocab_size):
+    model = GPT(GPTConfig.nano(vocab_size))
+    ids = rng.integers(0, vocab_size, (8, 65))
+    loss, count = masked_cross_entropy(
+        model(ids[:, :-1]), ids[:, 1:], np.ones((8, 64), "float32")
+    )
+    assert float(loss / count) == pytest.approx(
+        math.log(vocab_size), abs=0.1
+    )
+
+
+def test_residual_projections_start_smaller():
+    model = GPT(
+        GPTConfig(
+            vocab_size=50,
+            max_len=16,
+            d_model=128,
+            num_heads=4,
+            num_layers=8,
+        )
+    )
+    for weight in model.trainable_variables:
+        values = weight.numpy()
+        if values.ndim < 2:
+            expected = 1.0 if weight.path.endswith("gain") else 0.0
+            assert (values == expected).all()
+            continue
+        residual = weight.path.endswith(
+            ("output_dense/kernel", "contract_dense/kernel")
+        )
+        stddev = 0.02 / 4 if residual else 0.02
+        assert values.std() == pytest.approx(stddev, rel=0.1), weight.path
+
+
+def test_the_same_seed_gives_the_same_weights():
+    models = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        models.append(GPT(GPTConfig.nano(7)).get_weights())
+    for a, b, c in zip(*models, strict=True):
+        np.testing.assert_array_equal(a, b)
+        if a.ndim == 2:
+            assert (a != c).any()
+
+
+def test_nano_has_nanogpts_parameters():
+    model = GPT(GPTConfig.nano(65))
+    blocks = 4 * (12 * 128**2 + 2 * 128)
+    assert model.count_params() == blocks + (65 + 64 + 1) * 128
+
+
+def test_attention_maps_are_causal_and_sum_to_one(tiny_gpt):
+    maps = tiny_gpt.attention_maps([[1, 2, 3, 4, 5], [5, 4, 3, 2, 1]])
+    assert len(maps) == 2
+    for weights in maps:
+        assert weights.shape == (2, 3, 5, 5)
+        np.testing.assert_allclose(np.sum(weights, axis=-1), 1, rtol=1e-5)
+        assert (np.triu(weights, 1) == 0).all()
+
+
+def test_a_sequence_beyond_max_len_is_refused(tiny_gpt):
+    assert tiny_gpt(np.zeros((1, 11), int)).shape == (1, 11, 23)
+    with pytest.raises(ValueError, match="12 tokens, but max_len=11"):
+        tiny_gpt(np.zeros((1, 12), int))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"d_model": 10}, "d_model=10 is not divisible by num_heads=3"),
+        ({"num_layers": 0}, "num_layers=0"),
+        ({"vocab_size": -1}, "vocab_size=-1"),
+        ({"max_len": 1}, "max_len=1"),
+        ({"dropout_rate": 1.0}, "dropout_rate=1.0"),
+    ],
+)
+def test_impossible_sizes_are_refused(change, message):
+    sizes = {
+        "vocab_size": 23,
+        "max_len": 11,
+        "d_model": 12,
+        "num_heads": 3,
+        "num_layers": 2,
+    }
+    with pytest.raises(ValueError, match=message):
+        GPTConfig(**{**sizes, **change})
+
+
+def test_dropout_is_for_training_only():
+    model = make_tiny_gpt(dropout_rate=0.5)
+    ids = np.array([[1, 2, 3]])
+    np.testing.assert_array_equal(model(ids), model(ids, training=False))
+    assert np.abs(model(ids) - model(ids, training=True)).max() > 1e-2
+    rates = [
+        layer.rate
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.Dropout)
+    ]
+    assert rates == [0.5] * (1 + 2 * 2)
+
+
+def test_compiled_equals_eager(tiny_gpt):
+    ids = tf.constant([[1, 2, 3, 4]])
+    for jit in (False, True):
+        compiled = tf.function(lambda x: tiny_gpt(x), jit_compile=jit)
+        np.testing.assert_allclose(compiled(ids), tiny_gpt(ids), atol=1e-4)
+
+
+def test_a_rotary_gpt_has_no_table_and_a_cache_that_changes_nothing():
+    model = make_tiny_gpt(rotary=True, activation="squared_relu")
+    assert model.positions is None
+    ids = np.array([[3, 1, 4, 1, 5, 9, 2], [6, 5, 3, 5, 8, 9, 7]])
+    whole, cache = model(ids), model.start_cache(2)
+    for start, end in ((0, 3), (3, 4), (4, 7)):
+        part, _, cache = model.forward(ids[:, start:end], cache, start)
+        np.testing.assert_allclose(part, whole[:, start:end], atol=1e-4)
+    # It hears the order of what came before, though nothing is added.
+    other = model(ids[:, [1, 0, 2, 3, 4, 5, 6]])
+    assert np.abs(other[:, -1] - whole[:, -1]).max() > 1e-3
+
+
+def test_squared_relu_is_what_it_says():
+    model = make_tiny_gpt(activation="squared_relu")
+    f = model.decoder.blocks[0].feed_forward.activation
+    np.testing.assert_array_equal(f(tf.constant([-2.0, 0, 3])), [0, 0, 9])
+
+
+def test_an_unknown_activation_is_refused():
+    with pytest.raises(ValueError, match="gelu, squared_relu"):
+        make_tiny_gpt(activation="sigmoid")

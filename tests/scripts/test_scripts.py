@@ -1,0 +1,264 @@
+"""The scripts as a user meets them: mistakes, and one small run."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+SMALL = [
+    "--num-layers",
+    "1",
+    "--num-heads",
+    "2",
+    "--d-model",
+    "16",
+    "--max-len",
+    "8",
+    "--batch-size",
+    "2",
+    "--no-xla",
+]
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    path = tmp_path / "my text.txt"
+    path.write_text("abcdefgh ijklmnop\n" * 60, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["train_gpt", "generate", "train_translation", "translate"]
+)
+def test_help_needs_no_tensorflow(name):
+    code = (
+        "import runpy, sys\n"
+        "try:\n"
+        "    runpy.run_path(sys.argv.pop(1), run_name='__main__')\n"
+        "finally:\n"
+        "    assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)\n"
+    )
+    path = ROOT / "scripts" / f"{name}.py"
+    result = subprocess.run(
+        [sys.executable, "-c", code, path, "--help"],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "--help" in result.stdout
+
+
+def refuse(main, argv, capfd, message):
+    assert main(argv) == 2
+    error = capfd.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert message in error
+    assert "Traceback" not in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "flags", "message"),
+    [
+        (None, [], "does not exist"),
+        ("", [], "is empty"),
+        ("short", [], "one window"),
+        ("abcdefg" * 4, [], "one window"),
+        (b"\xff\xfe\x00", [], "not UTF-8"),
+        (
+            "abc " * 99,
+            ["--d-model", "10", "--num-heads", "4"],
+            "multiple of",
+        ),
+        ("abc " * 99, ["--dropout-rate", "1.5"], "dropout_rate=1.5"),
+        ("abc " * 99, ["--max-len", "1"], "max_len=1"),
+        (
+            "abc " * 99,
+            ["--tokenizer", "sentencepiece", "--vocab-size", "9"],
+            "at least 320",
+        ),
+        (
+            "abc " * 99,
+            ["--tokenizer", "bpe", "--vocab-size", "9"],
+            "at least 257",
+        ),
+    ],
+)
+def test_a_mistake_gets_one_sentence_and_leaves_nothing_behind(
+    train_gpt, tmp_path, capfd, content, flags, message
+):
+    path, out = tmp_path / "text", tmp_path / "run"
+    if content is not None:
+        data = content.encode() if isinstance(content, str) else content
+        path.write_bytes(data)
+    argv = ["--text", str(path), "--out", str(out), "--steps", "1", *flags]
+    refuse(train_gpt.main, argv, capfd, message)
+    assert not out.exists()
+
+
+def test_a_folder_as_text_and_resume_without_a_name(
+    train_gpt, tmp_path, capfd
+):
+    refuse(train_gpt.main, ["--text", str(tmp_path)], capfd, "folder")
+    refuse(train_gpt.main, ["--resume"], capfd, "--out DIR")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--steps", "0"],
+        ["--steps", "x"],
+        ["--learning-rate", "0"],
+        ["--seed", str(2**31)],
+        ["--tokenizer", "words"],
+        ["--seed", "-1"],
+        ["--nonsense"],
+    ],
+)
+def test_a_flag_that_makes_no_sense_exits_with_2(train_gpt, flags, capsys):
+    with pytest.raises(SystemExit) as stop:
+        train_gpt.main(flags)
+    assert stop.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_a_run_from_text_to_sample(
+    train_gpt, generate_script, text_file, tmp_path, capfd
+):
+    out = tmp_path / "my run"
+    argv = [
+        "--text",
+        str(text_file),
+        "--out",
+        str(out),
+        *SMALL,
+        "--steps",
+        "30",
+        "--evaluate-every",
+        "20",
+        "--seed",
+        "3",
+    ]
+    assert train_gpt.main(argv) == 0
+    told = capfd.readouterr().out
+    for part in ("nats", "bits a character (zlib -9", "Next, try", "30/30"):
+        assert part in told
+    assert {p.name for p in out.iterdir()} >= {
+        "settings.json",
+        "config.json",
+        "weights.safetensors",
+        "log.csv",
+        "characters.json",
+        "loss.svg",
+        "attention.svg",
+        "sample.txt",
+        "checkpoints",
+    }
+    settings = json.loads((out / "settings.json").read_text())
+    assert settings["steps"] == 30
+    assert settings["learning_rate"] == 1e-3
+    with (out / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [r["step"] for r in rows] == ["10", "20", "30"]
+    assert [bool(r["valid_loss"]) for r in rows] == [False, True, True]
+    text = (out / "sample.txt").read_text()
+    assert len(text) > 300
+
+    # Only the text is on stdout, and a seed repeats it.
+    run = ["--run", str(out), "--prompt", "abc", "--seed", "1"]
+    outputs = []
+    for more in (["--max-new-tokens", "20"],) * 2 + ([],):
+        assert generate_script.main([*run, *more]) == 0
+        outputs.append(capfd.readouterr().out)
+    assert outputs[0] == outputs[1]
+    assert outputs[0].startswith("abc")
+    assert len(outputs[0]) == 3 + 20 + 1
+    assert len(outputs[2]) == 3 + 300 + 1
+
+    refuse(generate_script.main, [*run[:2], "--prompt", ""], capfd, "empty")
+    refuse(
+        generate_script.main, [*run[:2], "--prompt", "a안"], capfd, "'안'"
+    )
+    refuse(
+        generate_script.main,
+        ["--run", str(tmp_path), "--prompt", "a"],
+        capfd,
+        "no saved model",
+    )
+
+    # The run is there: not without being asked, and not as another one.
+    refuse(train_gpt.main, argv, capfd, "--resume")
+    resume = ["--out", str(out), "--resume"]
+    refuse(train_gpt.main, [*resume, "--seed", "4"], capfd, "--seed 3")
+    assert train_gpt.main(resume) == 0
+    assert "resuming    at step 30" in capfd.readouterr().out
+    moved = text_file.rename(tmp_path / "moved.txt")
+    assert train_gpt.main([*resume, "--text", str(moved)]) == 0
+    (out / "log.csv").unlink()  # lost: measured again
+    assert train_gpt.main([*resume, "--text", str(moved)]) == 0
+    text_file.write_text("another text " * 99)
+    refuse(train_gpt.main, resume, capfd, "has changed")
+
+
+def test_a_disk_that_fills_up_ends_with_1_and_keeps_the_checkpoint(
+    train_gpt, text_file, tmp_path, capfd, monkeypatch
+):
+    from minitransformer.learning import checkpoints
+
+    real = checkpoints.write_atomically
+
+    def full(path, data):
+        if path.name == "step-00000500.safetensors":
+            raise OSError(28, "No space left on device")
+        real(path, data)
+
+    monkeypatch.setattr(checkpoints, "write_atomically", full)
+    out = tmp_path / "run"
+    argv = [
+        "--text",
+        str(text_file),
+        "--out",
+        str(out),
+        *SMALL,
+        "--steps",
+        "600",
+    ]
+    assert train_gpt.main(argv) == 1
+    error = capfd.readouterr().err
+    assert "No space left on device" in error
+    assert "Traceback" not in error
+    kept = [p.name for p in (out / "checkpoints").iterdir()]
+    assert kept == ["step-00000250.safetensors"]
+
+
+@pytest.mark.parametrize("kind", ["sentencepiece", "bpe"])
+def test_pieces_train_and_write(
+    train_gpt, generate_script, tmp_path, capfd, kind
+):
+    path = tmp_path / "text"
+    path.write_text(
+        "안녕하세요, 세계! The cat sat on the mat. 😀\n" * 99,
+        encoding="utf-8",
+    )
+    out = tmp_path / "run"
+    argv = [
+        "--text",
+        str(path),
+        "--out",
+        str(out),
+        *SMALL,
+        "--steps",
+        "2",
+        "--tokenizer",
+        kind,
+        "--vocab-size",
+        "400",
+    ]
+    assert train_gpt.main(argv) == 0
+    assert "learning the pieces" in capfd.readouterr().out
+    run = ["--run", str(out), "--prompt", "세계 ☃", "--max-new-tokens", "9"]
+    assert generate_script.main(run) == 0
+    assert "세계 ☃" in capfd.readouterr().out

@@ -1,0 +1,226 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import make_tiny_gpt
+
+from minitransformer import generate, stream
+from minitransformer.runs import compilation
+from minitransformer.writing.generation import write
+from minitransformer.writing.sampling import choose
+
+PROMPTS = [[1, 2, 3], [4, 5, 6]]
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0}, {"top_k": 7}])
+def test_compiled_equals_line_by_line(tiny_gpt, options):
+    def run(use_cache):
+        return generate(
+            tiny_gpt,
+            PROMPTS,
+            max_new_tokens=30,
+            seed=3,
+            stop_id=0,
+            use_cache=use_cache,
+            **options,
+        )
+
+    compiled = run(use_cache=True)
+    np.testing.assert_array_equal(compiled, run(use_cache=False))
+    if options == {"temperature": 0}:  # XLA draws other random numbers
+        tf.config.run_functions_eagerly(True)
+        plain = run(use_cache=True)
+        tf.config.run_functions_eagerly(False)
+        np.testing.assert_array_equal(compiled, plain)
+
+
+def window_rule(model, ids, count):
+    """Write the rule down once more, plainly: greedy, one row."""
+    ids, window = list(ids), list(ids)
+    max_len = model.config.max_len
+    if len(window) > max_len:
+        window = window[-(max_len // 2) :]
+    for _ in range(count):
+        token = int(np.argmax(model(np.array([window]))[0, -1]))
+        ids.append(token)
+        window.append(token)
+        if len(window) > max_len:
+            window = window[-(max_len // 2) :]
+    return ids
+
+
+@pytest.mark.parametrize("use_cache", [True, False])
+@pytest.mark.parametrize("length", [1, 11, 30])
+def test_greedy_follows_the_window_rule_past_its_end(
+    tiny_gpt, eagerly, rng, use_cache, length
+):
+    prompt = rng.integers(0, 23, (2, length))
+    ids = generate(
+        tiny_gpt,
+        prompt,
+        max_new_tokens=17,
+        temperature=0,
+        use_cache=use_cache,
+    )
+    assert ids.shape == (2, length + 17)
+    for row, start in zip(ids, prompt, strict=True):
+        assert row.tolist() == window_rule(tiny_gpt, start, 17)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"temperature": 0.7, "top_k": 5}, {"top_p": 0.8}]
+)
+def test_with_and_without_cache_choose_the_same_tokens(
+    tiny_gpt, eagerly, options
+):
+    both = [
+        generate(
+            tiny_gpt,
+            PROMPTS,
+            max_new_tokens=14,
+            seed=3,
+            use_cache=cached,
+            **options,
+        )
+        for cached in (True, False)
+    ]
+    np.testing.assert_array_equal(*both)
+    np.testing.assert_array_equal(both[0][:, :3], PROMPTS)
+
+
+def test_a_seed_repeats_and_no_seed_does_not(tiny_gpt, eagerly):
+    def run(seed):
+        return generate(
+            tiny_gpt, PROMPTS, max_new_tokens=8, seed=seed
+        ).tolist()
+
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+    assert run(None) != run(None)
+    # The rows of a batch draw their own numbers.
+    twins = generate(tiny_gpt, [[1, 2], [1, 2]], max_new_tokens=8, seed=1)
+    assert twins[0].tolist() != twins[1].tolist()
+
+
+def test_a_row_that_has_ended_is_filled_with_the_stop_id(tiny_gpt, eagerly):
+    free = generate(tiny_gpt, PROMPTS, max_new_tokens=20, seed=5)
+    # A token that the two rows make at different places.
+    firsts = [
+        {t: i for i, t in reversed(list(enumerate(r[3:])))} for r in free
+    ]
+    stop = next(
+        int(t) for t, i in firsts[0].items() if firsts[1].get(t, 99) != i
+    )
+    ids = generate(
+        tiny_gpt, PROMPTS, max_new_tokens=20, seed=5, stop_id=stop
+    )
+    assert ids.shape == free.shape
+    ends = []
+    for row, unstopped in zip(ids[:, 3:], free[:, 3:], strict=True):
+        places = np.flatnonzero(unstopped == stop)
+        end = places[0] if len(places) else len(row)
+        ends.append(end)
+        np.testing.assert_array_equal(row[:end], unstopped[:end])
+        assert (row[end:] == stop).all()
+    assert ends[0] != ends[1]
+
+
+def test_streamed_pieces_are_the_whole(tiny_gpt, eagerly):
+    whole = generate(
+        tiny_gpt, PROMPTS, max_new_tokens=21, seed=2, stop_id=7
+    )
+    parts = list(
+        stream(
+            tiny_gpt, PROMPTS, max_new_tokens=21, seed=2, stop_id=7, chunk=4
+        )
+    )
+    assert [p.shape[1] for p in parts[:2]] == [3, 4]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+
+
+def test_one_row_is_the_same_alone_and_in_a_batch(tiny_gpt, eagerly):
+    together = generate(tiny_gpt, PROMPTS, max_new_tokens=20, temperature=0)
+    alone = generate(
+        tiny_gpt, PROMPTS[1:], max_new_tokens=20, temperature=0
+    )
+    np.testing.assert_array_equal(together[1:], alone)
+
+
+def draws(logits, count=4000, **options):
+    options = {"temperature": 1.0, "top_k": None, "top_p": None, **options}
+    many = tf.repeat(tf.constant([logits], tf.float32), count, axis=0)
+    tokens = choose(many, seed=(1, 2), **options).numpy()
+    return np.bincount(tokens, minlength=len(logits)) / count
+
+
+def test_samples_follow_the_probabilities_and_the_temperature():
+    logits = np.log([0.5, 0.3, 0.15, 0.05])
+    for temperature in (1.0, 0.5, 2.0):
+        p = np.exp(logits / temperature)
+        np.testing.assert_allclose(
+            draws(logits, temperature=temperature), p / p.sum(), atol=0.03
+        )
+    assert draws(logits, temperature=0)[0] == 1
+
+
+def test_top_k_and_top_p_keep_the_likeliest():
+    logits = np.log([0.1, 0.4, 0.2, 0.3])
+    np.testing.assert_allclose(
+        draws(logits, top_k=2), [0, 4 / 7, 0, 3 / 7], atol=0.03
+    )
+    assert draws(logits, top_k=1)[1] == 1
+    np.testing.assert_allclose(
+        draws(logits, top_k=9), np.exp(logits), atol=0.03
+    )
+    # 0.4 + 0.3 reach 0.65; 0.4 alone reaches 0.3.
+    np.testing.assert_allclose(
+        draws(logits, top_p=0.65), [0, 4 / 7, 0, 3 / 7], atol=0.03
+    )
+    assert draws(logits, top_p=0.3)[1] == 1
+    assert draws(logits, top_p=1e-6)[1] == 1
+    np.testing.assert_allclose(
+        draws(logits, top_p=1.0), np.exp(logits), atol=0.03
+    )
+
+
+def test_top_k_and_top_p_cut_each_row_on_its_own():
+    logits = tf.math.log([[0.9, 0.06, 0.04], [0.1, 0.2, 0.7]])
+    for options in ({"top_k": 1}, {"top_p": 0.5}):
+        cut = {"top_k": None, "top_p": None, **options}
+        tokens = choose(logits, seed=(1, 2), temperature=1.0, **cut)
+        np.testing.assert_array_equal(tokens, [0, 2])
+
+
+def test_other_lengths_use_the_same_program():
+    model = make_tiny_gpt()
+    program = compilation.compiled(write, True)
+    generate(model, [[1]], max_new_tokens=2, temperature=0)
+    traced = program.experimental_get_tracing_count()
+    for prompt, new in (([[1, 2, 3]], 5), ([[4, 5]], 8)):
+        generate(model, prompt, max_new_tokens=new, temperature=0)
+    assert program.experimental_get_tracing_count() == traced
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options", "message"),
+    [
+        ([[]], {}, "at least one token"),
+        ([1, 2], {}, "at least one token"),
+        ([[23]], {}, "0 … 22"),
+        ([[-1]], {}, "0 … 22"),
+        ([[1]], {"temperature": -1}, "temperature=-1"),
+        ([[1]], {"top_k": 0}, "top_k=0"),
+        ([[1]], {"top_p": 0.0}, "top_p=0.0"),
+        ([[1]], {"max_new_tokens": -1}, "max_new_tokens=-1"),
+        ([[1]], {"seed": 2**31}, "seed=2147483648"),
+    ],
+)
+def test_what_cannot_be_generated_is_refused(
+    tiny_gpt, prompt, options, message
+):
+    with pytest.raises(ValueError, match=message):
+        generate(tiny_gpt, prompt, **{"max_new_tokens": 3, **options})
+
+
+def test_no_new_tokens_gives_the_prompt_back(tiny_gpt, eagerly):
+    ids = generate(tiny_gpt, PROMPTS, max_new_tokens=0)
+    np.testing.assert_array_equal(ids, PROMPTS)
