@@ -1,7 +1,7 @@
 """Build the site into the folder `site`: `python -m scripts.book.build_site`.
 
-Fonts are cut out of packages and notebooks made from the pages; what can be
-wrong with a page stops the build. Arguments are those of `mkdocs build`.
+Fonts are cut out of packages, the reference is made from the docstrings and
+the notebooks from the pages; what can be wrong with a page stops the build. Arguments are those of `mkdocs build`.
 """
 
 import subprocess
@@ -10,7 +10,7 @@ from importlib.metadata import distribution
 
 from fontTools import subset
 
-from scripts.book import notebooks
+from scripts.book import names, notebooks
 from scripts.book.source import ROOT
 
 FONTS = ROOT / "docs" / "assets" / "fonts"
@@ -54,6 +54,7 @@ def cut_fonts():
 
 if __name__ == "__main__":
     cut_fonts()
+    names.write_reference()
     notebooks.write()
     command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
     sys.exit(subprocess.call([*command, *sys.argv[1:]], cwd=ROOT))
