@@ -1,7 +1,8 @@
 """Build the site into the folder `site`: `python -m scripts.book.build_site`.
 
 Fonts are cut out of packages, the reference is made from the docstrings and
-the notebooks from the pages; what can be wrong with a page stops the build. Arguments are those of `mkdocs build`.
+the notebooks from the pages. Any error on a page stops the build. Arguments
+are those of `mkdocs build`.
 """
 
 import subprocess
@@ -32,12 +33,12 @@ SOURCES = {
 def cut_fonts():
     """Cut the characters in use out of the packages' fonts."""
     FONTS.mkdir(parents=True, exist_ok=True)
-    # Their names stay behind, as their licence asks; the licence comes along.
+    # Drop the fonts' names, as their licence asks, and keep the licence.
     options = subset.Options(flavor="woff2", name_IDs=[0, 13, 14])
     notices = set()
     for name, (package, file, characters) in SOURCES.items():
         found = next(
-            p for p in distribution(package).files if p.name == file
+            p for p in distribution(package).files or [] if p.name == file
         )
         font = subset.load_font(str(found.locate()), options)
         cut = subset.Subsetter(options)
