@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 import minitransformer
-from scripts.book import names, source
+from scripts.book import names, sizes, source
 
 PACKAGE = ROOT / "minitransformer"
 # The reading order: the ladder, then attention before it, and the models.
@@ -122,6 +122,13 @@ def test_the_modules_have_one_order_everywhere():
         file = PACKAGE / f"{name.replace('.', '/')}.py"
         used = {".".join(target) for target in imports(file)} & {*ORDER}
         assert used <= {*ORDER[:number]}, f"{name} imports what comes later"
+
+
+def test_the_files_from_token_ids_to_a_talking_gpt_are_counted():
+    counted = {path.stem for path in sizes.files_of_a_gpt()}
+    assert {"attention", "gpt", "training", "sampling"} <= counted
+    assert not counted & {*sizes.OTHER}
+    assert {*sizes.OTHER} <= {path.stem for path in modules()}
 
 
 def test_importing_the_package_loads_no_tensorflow():
