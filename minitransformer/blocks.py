@@ -195,7 +195,7 @@ class DecoderBlock(layers.Layer):
         memory: tf.Tensor | None = None,
         memory_mask: tf.Tensor | None = None,
         cache: dict[str, tuple] | None = None,
-        start: int | tf.Tensor = 0,
+        start: int = 0,
     ) -> tuple[tf.Tensor, tuple, dict[str, tuple]]:
         h = self.attention_norm(x) if self.norm_first else x
         keys, values = self.self_attention.keys_and_values(h, h, start)
@@ -210,17 +210,14 @@ class DecoderBlock(layers.Layer):
         x = x if self.norm_first else self.attention_norm(x)
         new_cache, cross_weights = {"self": (keys, values)}, None
 
-        if self.cross_attention is not None:
+        cross = self.cross_attention
+        if cross is not None:
             h = self.cross_attention_norm(x) if self.norm_first else x
             if cache is None:
-                source = self.cross_attention.keys_and_values(
-                    memory, memory
-                )
+                source = cross.keys_and_values(memory, memory)
             else:
                 source = cache["cross"]  # the source does not change
-            h, cross_weights = self.cross_attention.attend(
-                h, *source, memory_mask
-            )
+            h, cross_weights = cross.attend(h, *source, memory_mask)
             x = x + self.dropout(h)
             x = x if self.norm_first else self.cross_attention_norm(x)
             new_cache["cross"] = source

@@ -8,10 +8,7 @@ import tensorflow as tf
 
 
 def causal_mask(
-    query_len: int | tf.Tensor,
-    key_len: int | tf.Tensor | None = None,
-    *,
-    start: int | tf.Tensor | None = None,
+    query_len: int, key_len: int | None = None, *, start: int | None = None
 ) -> tf.Tensor:
     """Let each position see itself and the positions before it.
 

@@ -53,9 +53,7 @@ def merge_heads(x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, (batch, seq, width))
 
 
-def write_cache(
-    cache: tf.Tensor, new: tf.Tensor, start: int | tf.Tensor
-) -> tf.Tensor:
+def write_cache(cache: tf.Tensor, new: tf.Tensor, start: int) -> tf.Tensor:
     """Put new keys or values into their slots of a cache.
 
     Args:
@@ -157,7 +155,7 @@ class MultiHeadAttention(layers.Layer):
         self.output_dense.build((*query_shape[:-1], width))
 
     def keys_and_values(
-        self, key: tf.Tensor, value: tf.Tensor, start: int | tf.Tensor = 0
+        self, key: tf.Tensor, value: tf.Tensor, start: int = 0
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Project keys and values; a cache holds this pair.
 
@@ -178,7 +176,7 @@ class MultiHeadAttention(layers.Layer):
         keys: tf.Tensor,
         values: tf.Tensor,
         attention_mask: tf.Tensor | None = None,
-        start: int | tf.Tensor = 0,
+        start: int = 0,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Attend from `query` to keys and values projected earlier.
 
@@ -210,7 +208,7 @@ class MultiHeadAttention(layers.Layer):
         return self.attend(query, keys, values, attention_mask)
 
     def empty_cache(
-        self, batch_size: int | tf.Tensor, max_len: int
+        self, batch_size: int, max_len: int
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Make room for the keys and values of `max_len` positions.
 

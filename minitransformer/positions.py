@@ -61,9 +61,7 @@ def check_length(token_ids: tf.Tensor, max_len: int) -> None:
         )
 
 
-def add_positions(
-    x: tf.Tensor, table: tf.Tensor, start: int | tf.Tensor
-) -> tf.Tensor:
+def add_positions(x: tf.Tensor, table: tf.Tensor, start: int) -> tf.Tensor:
     """Add rows start, start + 1, … of a table to the vectors of `x`."""
     size = (tf.shape(x)[1], table.shape[1])
     return x + tf.slice(tf.cast(table, x.dtype), (start, 0), size)
@@ -91,7 +89,7 @@ class SinusoidalPositions(layers.Layer):
         super().__init__(**kwargs)
         self.table = sinusoidal_positions(max_len, d_model)
 
-    def call(self, x: tf.Tensor, start: int | tf.Tensor = 0) -> tf.Tensor:
+    def call(self, x: tf.Tensor, start: int = 0) -> tf.Tensor:
         return add_positions(x, self.table, start)
 
 
@@ -102,13 +100,7 @@ class LearnedPositions(layers.Layer):
         max_len: Number of positions; beyond it there is no vector.
         d_model: Width.
 
-    Call arguments:
-        x: `(batch, seq, d_model)`.
-        start: Position of the first vector; more than 0 only when
-            generating with a cache.
-
-    Returns:
-        `(batch, seq, d_model)`.
+    Call arguments and returns are those of `SinusoidalPositions`.
 
     References:
         Gehring et al. 2017, §3.1; Radford et al. 2018, §4.1.
@@ -125,11 +117,11 @@ class LearnedPositions(layers.Layer):
             shape=self.shape, initializer="random_normal", name="table"
         )
 
-    def call(self, x: tf.Tensor, start: int | tf.Tensor = 0) -> tf.Tensor:
+    def call(self, x: tf.Tensor, start: int = 0) -> tf.Tensor:
         return add_positions(x, self.table, start)
 
 
-def rotate(x: tf.Tensor, start: int | tf.Tensor = 0) -> tf.Tensor:
+def rotate(x: tf.Tensor, start: int = 0) -> tf.Tensor:
     """Turn queries or keys by an angle that grows with the position.
 
         (a, b) → (a cos θ − b sin θ, a sin θ + b cos θ)

@@ -120,9 +120,9 @@ class Decoder(Stack):
         x: tf.Tensor,
         memory: tf.Tensor | None = None,
         memory_padding_mask: tf.Tensor | None = None,
-        cache: list[dict] | None = None,
-        start: int | tf.Tensor = 0,
-    ) -> tuple[tf.Tensor, list, list[dict]]:
+        cache: list | None = None,
+        start: int = 0,
+    ) -> tuple[tf.Tensor, list, list]:
         seq = tf.shape(x)[1]
         key_len = seq if cache is None else tf.shape(cache[0]["self"][0])[2]
         mask = causal_mask(seq, key_len, start=start)
@@ -143,11 +143,8 @@ class Decoder(Stack):
         return x, all_weights, new_cache
 
     def start_cache(
-        self,
-        batch_size: int | tf.Tensor,
-        max_len: int,
-        memory: tf.Tensor | None = None,
-    ) -> list[dict]:
+        self, batch_size: int, max_len: int, memory: tf.Tensor | None = None
+    ) -> list:
         """Make a cache for `max_len` positions, with the source's entries.
 
         Args:

@@ -174,9 +174,9 @@ class GPT(SavedModel, keras.Model):
     def forward(
         self,
         token_ids: tf.Tensor,
-        cache: list[dict] | None = None,
-        start: int | tf.Tensor = 0,
-    ) -> tuple[tf.Tensor, list, list[dict]]:
+        cache: list | None = None,
+        start: int = 0,
+    ) -> tuple[tf.Tensor, list, list]:
         """Compute the logits, and return weights and cache with them.
 
         Args:
@@ -198,7 +198,7 @@ class GPT(SavedModel, keras.Model):
         self_weights = [pair[0] for pair in weights]
         return self.embedding.logits(x), self_weights, cache
 
-    def start_cache(self, batch_size: int | tf.Tensor) -> list[dict]:
+    def start_cache(self, batch_size: int) -> list:
         """Make an empty cache for `config.max_len` positions."""
         return self.decoder.start_cache(batch_size, self.config.max_len)
 

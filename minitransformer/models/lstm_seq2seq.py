@@ -201,9 +201,7 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
     ) -> tuple[tuple, tuple]:
         """Read the source, and make the state before the first token.
 
-        Args:
-            source_ids: Integers `(batch, source)`.
-            max_len: Not needed: a recurrent state does not grow.
+        `max_len` is not needed: a recurrent state does not grow.
 
         Returns:
             The decoder's state, and its view of the source.
@@ -212,14 +210,14 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
         return self.decoder.start(state), self.decoder.read(memory, mask)
 
     def step(
-        self, token_ids: tf.Tensor, state: tuple, position: int | tf.Tensor
+        self, token_ids: tf.Tensor, state: tuple, position: int
     ) -> tuple[tf.Tensor, tuple]:
         """Read one token of the translation.
 
         Args:
             token_ids: Integers `(batch,)`.
             state: From `start` or an earlier step.
-            position: Not needed: an LSTM has no positions.
+            position: Not needed, for an LSTM has no positions.
 
         Returns:
             Logits `(batch, target_vocab_size)` for the next token, and the

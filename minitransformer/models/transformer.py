@@ -138,9 +138,7 @@ class Transformer(SavedModel, keras.Model):
         normal = keras.initializers.RandomNormal(stddev=d_model**-0.5)
         self.embedding.table.assign(normal((config.vocab_size, d_model)))
 
-    def embed(
-        self, token_ids: tf.Tensor, start: int | tf.Tensor = 0
-    ) -> tf.Tensor:
+    def embed(self, token_ids: tf.Tensor, start: int = 0) -> tf.Tensor:
         """Turn ids into vectors: √d_model · embedding + position.
 
         Args:
@@ -180,9 +178,9 @@ class Transformer(SavedModel, keras.Model):
         target_ids: tf.Tensor,
         memory: tf.Tensor | None,
         memory_padding_mask: tf.Tensor,
-        cache: list[dict] | None = None,
-        start: int | tf.Tensor = 0,
-    ) -> tuple[tf.Tensor, list, list[dict]]:
+        cache: list | None = None,
+        start: int = 0,
+    ) -> tuple[tf.Tensor, list, list]:
         """Read some target tokens, and predict the next of each.
 
         Args:
@@ -229,7 +227,7 @@ class Transformer(SavedModel, keras.Model):
         return self.decoder.start_cache(batch, max_len, memory), source_mask
 
     def step(
-        self, token_ids: tf.Tensor, state: tuple, position: int | tf.Tensor
+        self, token_ids: tf.Tensor, state: tuple, position: int
     ) -> tuple[tf.Tensor, tuple]:
         """Read one token of the translation.
 

@@ -126,7 +126,7 @@ def bert_arrays(folder: str | Path, sizes: dict[str, Any]) -> dict:
     try:
         # The file is mapped, not read: a header that lies costs nothing.
         with safe_open(path, framework="numpy") as file:
-            stored = {modern(name): name for name in file.keys()}  # noqa: SIM118
+            stored = {modern(name): name for name in list(file.keys())}
             has = {
                 name: tuple(file.get_slice(stored[name]).get_shape())
                 for name in stored
