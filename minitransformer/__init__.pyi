@@ -68,6 +68,8 @@ from minitransformer.models.transformer import (
 from minitransformer.models.bert import (
     Bert as Bert,
     BertConfig as BertConfig,
+)
+from minitransformer.models.bert_heads import (
     BertPretraining as BertPretraining,
     BertClassifier as BertClassifier,
 )
@@ -130,8 +132,11 @@ from minitransformer.learning.schedules import (
     WarmupCosine as WarmupCosine,
     WarmupInverseRoot as WarmupInverseRoot,
 )
-from minitransformer.learning.steps import (
+from minitransformer.learning.plain_step import (
     make_optimizer as make_optimizer,
+    plain_step as plain_step,
+)
+from minitransformer.learning.validation import (
     compile_evaluation as compile_evaluation,
 )
 from minitransformer.learning.training import (
@@ -163,6 +168,9 @@ from minitransformer.writing.evaluation import (
 )
 from minitransformer.runs.pretrained import (
     minilm_folder as minilm_folder,
+)
+from minitransformer.runs.run import (
+    Run as Run,
 )
 from minitransformer.figures import (
     curve_svg as curve_svg,

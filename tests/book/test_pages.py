@@ -303,7 +303,7 @@ def test_the_first_member_of_a_class_brings_the_line_of_the_class():
     _, shown = source.extract("normalization.LayerNorm.__init__")
     assert shown[0][1] == "class LayerNorm(layers.Layer):"
     _, shown = source.extract("normalization.LayerNorm.call")
-    assert shown[0][1].strip() == "def call(self, x):"
+    assert shown[0][1].strip().startswith("def call(self, x")
 
 
 @pytest.mark.parametrize(

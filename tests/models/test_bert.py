@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 from safetensors import safe_open
+from small_bert import IDS, SEGMENTS, SIZES, make_bert
 
 from minitransformer import (
     Bert,
@@ -20,34 +21,11 @@ from minitransformer import (
 from minitransformer.data.buckets import fill
 from minitransformer.data.sentences import sentence_vectors
 
-SIZES = {
-    "vocab_size": 23,
-    "max_len": 11,
-    "d_model": 12,
-    "num_heads": 3,
-    "num_layers": 2,
-    "d_ff": 20,
-    "dropout_rate": 0.0,
-}
-
-
-def make_bert(**options):
-    """Make a BERT with weights far from their initial values."""
-    model = Bert(BertConfig(**{**SIZES, **options}))
-    rng = np.random.default_rng(0)
-    for weight in model.trainable_variables:
-        weight.assign_add(0.3 * rng.normal(size=weight.shape))
-    return model
-
 
 @pytest.fixture(scope="module")
 def bert():
     keras.utils.set_random_seed(0)
     return make_bert()
-
-
-IDS = np.array([[5, 7, 9, 4, 6, 0, 0], [8, 3, 2, 11, 22, 1, 13]])
-SEGMENTS = np.array([[0, 0, 0, 1, 1, 0, 0], [0, 0, 1, 1, 1, 1, 1]])
 
 
 @pytest.mark.minilm

@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from test_bert import IDS, SIZES, make_bert
+from small_bert import IDS, SIZES, make_bert
 
 from minitransformer import Bert
 from minitransformer.runs.pretrained import (
