@@ -475,7 +475,7 @@ MUTANTS = [
     ("a submission may import the answers", "coursework/child.py",
      'LENT = ("minitransformer",)', "LENT = ()", "coursework/test_sandbox.py"),
     ("changed arguments go unseen", "coursework/child.py",
-     '"mutated": dump(args) != before', '"mutated": False',
+     "mutated = dump(args) != before", "mutated = False",
      "coursework/test_sandbox.py"),
     ("a submission sees the lecturer's environment",
      "coursework/sandbox.py",
