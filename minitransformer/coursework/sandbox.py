@@ -57,7 +57,8 @@ class Sandbox:
             environment[name] = self.home.name
         limits = map(str, (4 * int(self.seconds) + 1, MEMORY, FILES))
         command = [sys.executable, "-I", "-B", child.__file__]
-        self.process: Any = subprocess.Popen(  # Any: it has its pipes
+        # Any, since the type of `Popen` allows for missing pipes.
+        self.process: Any = subprocess.Popen(
             [*command, str(self.folder), *limits],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -103,9 +104,7 @@ class Sandbox:
         """Pass on what comes, until the process ends."""
         end = None
         try:
-            with os.fdopen(
-                os.dup(self.process.stdout.fileno()), "rb"
-            ) as pipe:
+            with open(os.dup(self.process.stdout.fileno()), "rb") as pipe:
                 while (answer := child.receive(pipe, ANSWER)) is not None:
                     self.answers.put(answer)
         except OverflowError:
