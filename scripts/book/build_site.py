@@ -1,7 +1,9 @@
 """Build the site into the folder `site`: `python -m scripts.book.build_site`.
 
-Fonts are cut out of packages and notebooks made from the pages; what can be
-wrong with a page stops the build. Arguments are those of `mkdocs build`.
+The exercises' pages are written, fonts cut out of packages, and notebooks made
+from the pages; what can be wrong with a page stops the build. Arguments are
+those of `mkdocs build`. Git ignores all that is made, so run this once before
+`mkdocs build` or `mkdocs serve` alone.
 """
 
 import subprocess
@@ -10,7 +12,7 @@ from importlib.metadata import distribution
 
 from fontTools import subset
 
-from scripts.book import notebooks
+from scripts.book import coursework_pages, notebooks
 from scripts.book.source import ROOT
 
 FONTS = ROOT / "docs" / "assets" / "fonts"
@@ -53,6 +55,7 @@ def cut_fonts():
 
 
 if __name__ == "__main__":
+    coursework_pages.write()
     cut_fonts()
     notebooks.write()
     command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
