@@ -7,15 +7,12 @@ python -m minitransformer.coursework check my-folder --only 03
 
 import argparse
 import ast
-import contextlib
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-
-from rich.progress import Progress
 
 from minitransformer.coursework import report
 from minitransformer.coursework.checking import SEED, check_folder
@@ -30,76 +27,12 @@ from minitransformer.coursework.grading import grade
 from minitransformer.runs.commands import seed
 
 KEY = "MT_SOLUTIONS_KEY"
-FILE = {"type": Path, "metavar": "FILE"}
-FLAGS: dict[str, dict[str, Any]] = {
-    "folder": {"type": Path, "metavar": "FOLDER"},
-    "number": {"metavar": "NN", "help": "as in 03"},
-    "--only": {"metavar": "NN", "help": "this exercise alone"},
-    "--seed": {
-        "type": seed,
-        "default": SEED,
-        "metavar": "N",
-        "help": "draw other questions: a number to keep secret",
-    },
-    "--more": {
-        "action": "count",
-        "default": 0,
-        "help": "also the next hint; repeat it for more",
-    },
-    "--json": FILE | {"help": "write what Gradescope reads"},
-    "--junit": FILE | {"help": "write what Git hosts read"},
-    "--csv": FILE
-    | {
-        "required": True,
-        "help": "one row per submission; rows that are there are kept",
-    },
-    "--mistakes": FILE
-    | {"help": "write a page: how often each known mistake was met"},
-    "--course": FILE
-    | {
-        "default": COURSE,
-        "help": "another choice of exercises and points (TOML)",
-    },
-}
-# Of each command: its help, and its flags besides --course.
-COMMANDS = {
-    "list": ("list the exercises", ""),
-    "start": ("write stubs to fill in", "folder --only"),
-    "check": (
-        "check a folder",
-        "folder --only --seed --json --junit",
-    ),
-    "hint": ("show a hint", "number --more"),
-    "solution": (f"show a solution (needs {KEY})", "number"),
-    "grade": (
-        "check every folder in a folder",
-        "folder --seed --csv --mistakes",
-    ),
-}
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m minitransformer.coursework",
-        description="Exercises that say which mistake was made.",
-        epilog="Exit codes: 0 all points, 1 not all, 2 wrong usage.",
-    )
-    commands = parser.add_subparsers(
-        dest="command", required=True, metavar="COMMAND"
-    )
-    for name, (text, flags) in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text)
-        for flag in (*flags.split(), "--course"):
-            command.add_argument(flag, **FLAGS[flag])
-    return parser.parse_args(arguments)
 
 
 def show_list(options: argparse.Namespace, tasks: list[Task]) -> None:
     """Print the exercises of a course."""
-    table = report.make_table(
-        "", "exercise", "points", "minutes", "background"
-    )
+    titles = "", "exercise", "points", "minutes", "background"
+    table = report.make_table(*titles)
     for task in tasks:
         points = "open" if task.exercise.rubric else f"{task.points:g}"
         title, page = task.exercise.title, task.exercise.page
@@ -145,7 +78,7 @@ def check(options: argparse.Namespace, tasks: list[Task]) -> int:
             f"{chosen[0].number} is open: it has no check, and a rubric "
             f"in {chosen[0].module}.md."
         )
-    with progress(len(chosen)) as step:
+    with report.progress(len(chosen)) as step:
         results = check_folder(options.folder, chosen, options.seed, step)
     report.print_report(results)
     if options.json:
@@ -153,22 +86,6 @@ def check(options: argparse.Namespace, tasks: list[Task]) -> int:
     if options.junit:
         report.save(options.junit, report.junit(results))
     return 0 if all(verdict.right for _, verdict in results) else 1
-
-
-@contextlib.contextmanager
-def progress(total: int) -> Iterator[Callable[[Any], None]]:
-    """Show a bar in a terminal, and nothing anywhere else.
-
-    Yields:
-        A function to call when something is done.
-    """
-    console = report.screen(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("checking …", total=total)
-        yield lambda _: bar.advance(task)
 
 
 def give_hint(options: argparse.Namespace, tasks: list[Task]) -> None:
@@ -182,14 +99,7 @@ def give_hint(options: argparse.Namespace, tasks: list[Task]) -> None:
 
 
 def package_source(name: str) -> str:
-    """Cut a function or class out of the package, without loading it.
-
-    Args:
-        name: Such as "attention.attention_weights", or a method's.
-
-    Returns:
-        Python source.
-    """
+    """Cut a name such as "blocks.EncoderBlock.call" out of its file."""
     path, names = Path(__file__).parents[1], name.split(".")
     while path.suffix != ".py":
         path /= names.pop(0)
@@ -216,23 +126,68 @@ def show_solution(options: argparse.Namespace, tasks: list[Task]) -> None:
         print(title + package_source(name), file=sys.stderr)
 
 
-def grade_all(options: argparse.Namespace, tasks: list[Task]) -> None:
-    """Grade a class."""
-    grade(options, tasks, progress)
+# Of each command: the function that runs it, and flags besides --course.
+COMMANDS: dict[str, tuple[Callable[..., int | None], str]] = {
+    "list": (show_list, ""),
+    "start": (begin, "folder --only"),
+    "check": (check, "folder --only --seed --json --junit"),
+    "hint": (give_hint, "number --more"),
+    "solution": (show_solution, "number"),
+    "grade": (grade, "folder --seed --csv --mistakes"),
+}
+FILE: dict[str, Any] = {"type": Path, "metavar": "FILE"}
+FLAGS: dict[str, dict[str, Any]] = {
+    "folder": {"type": Path, "metavar": "FOLDER"},
+    "number": {"metavar": "NN"},
+    "--only": {"metavar": "NN"},
+    "--seed": {"metavar": "N", "type": seed, "default": SEED},
+    "--more": {"action": "count", "default": 0},
+    "--json": FILE,
+    "--junit": FILE,
+    "--csv": FILE | {"required": True},
+    "--mistakes": FILE,
+    "--course": FILE | {"default": COURSE},
+}
+HELP = {
+    "list": "list the exercises",
+    "start": "write stubs to fill in",
+    "check": "check a folder",
+    "hint": "show a hint",
+    "solution": f"show a solution (needs {KEY})",
+    "grade": "check every folder in a folder",
+    "number": "as in 03",
+    "--only": "this exercise alone",
+    "--seed": "draw other questions: a number to keep secret",
+    "--more": "also the next hint; repeat it for more",
+    "--json": "write what Gradescope reads",
+    "--junit": "write what Git hosts read",
+    "--csv": "one row per submission; rows that are there are kept",
+    "--mistakes": "write a page: how often each known mistake was met",
+    "--course": "another choice of exercises and points (TOML)",
+}
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m minitransformer.coursework",
+        description="Exercises that say which mistake was made.",
+        epilog="Exit codes: 0 all points, 1 not all, 2 wrong usage.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, (run, flags) in COMMANDS.items():
+        text = HELP[name]
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        for flag in (*flags.split(), "--course"):
+            command.add_argument(flag, help=HELP.get(flag), **FLAGS[flag])
+    return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
-    run: Callable[..., int | None] = {
-        "list": show_list,
-        "start": begin,
-        "check": check,
-        "hint": give_hint,
-        "solution": show_solution,
-        "grade": grade_all,
-    }[options.command]
     try:
-        return run(options, read_course(options.course)) or 0
+        return options.run(options, read_course(options.course)) or 0
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

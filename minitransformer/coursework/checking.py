@@ -37,14 +37,10 @@ def check_exercise(
 
     Args:
         folder: The submission; `adapters.py` says where its functions are.
-        task: A `Task`.
+        task: The exercise.
         seed: Of the questions.
         used: The names that its files use; they are read if None.
-        running: A list that gets the process, for callers who want to
-            stop it.
-
-    Returns:
-        A `Verdict`.
+        running: A list that gets the process, so that it can be stopped.
     """
     used = used_names(folder) if used is None else used
     places = forbidden_names(used, task.exercise.forbidden)
@@ -68,12 +64,9 @@ def check_folder(
 
     Args:
         folder: The submission.
-        tasks: Each a `Task`; the open ones are left out.
+        tasks: The exercises; the open ones are left out.
         seed: Of the questions.
         report: Called with each task when it is done.
-
-    Returns:
-        Pairs of a task and its verdict, in the order of `tasks`.
 
     Raises:
         ValueError: if this is no submission.
@@ -107,11 +100,7 @@ def check_folder(
 
 
 def note_what_is_below(results: Results) -> None:
-    """Where nothing else is known, point to what an exercise builds on.
-
-    Args:
-        results: Pairs of a task and its verdict, which may get a note.
-    """
+    """Where nothing else is known, point to what an exercise builds on."""
     wrong = {
         t.name: t.number for t, verdict in results if not verdict.right
     }

@@ -59,8 +59,7 @@ def dump(value: Any) -> bytes:
         arrays[name] = array
         return {"array": name}
 
-    tree = json.dumps(walk(value))
-    return save_arrays(arrays, {"tree": tree})
+    return save_arrays(arrays, {"tree": json.dumps(walk(value))})
 
 
 def load(data: bytes) -> Any:
@@ -119,9 +118,7 @@ def receive(pipe: IO[bytes], largest: int = 1 << 62) -> Any:
 class NotLent:
     """Refuse to import the package: its answers are not the student's."""
 
-    def find_spec(
-        self, name: str, path: Any = None, target: Any = None
-    ) -> None:
+    def find_spec(self, name: str, *_: Any) -> None:
         if name.partition(".")[0] in LENT:
             raise ImportError(f"{name} is not lent to an exercise")
 
@@ -139,21 +136,17 @@ def kind_of(error: Exception) -> str:
     So is every subclass of ValueError.
     """
     name = type(error).__name__
-    refused = (
-        isinstance(error, ValueError) or name == "InvalidArgumentError"
-    )
-    return "ValueError" if refused else name
+    if isinstance(error, ValueError) or name == "InvalidArgumentError":
+        return "ValueError"
+    return name
 
 
 def where_it_failed(error: Exception, folder: str) -> str:
     """Name the last line of the student's own code in a traceback."""
     place = ""
     for frame in traceback.extract_tb(error.__traceback__):
-        path = os.path.abspath(frame.filename)
-        if os.path.isabs(frame.filename) and path.startswith(
-            folder + os.sep
-        ):
-            name = os.path.relpath(path, folder)
+        if frame.filename.startswith(folder + os.sep):
+            name = os.path.relpath(frame.filename, folder)
             place = f"{name}, line {frame.lineno}: {frame.line}"
     return place
 
@@ -168,17 +161,11 @@ def answer(question: dict, folder: str) -> bytes:
         value = function(**args)
         seconds = time.perf_counter() - started
         mutated = dump(args) != before
-        return dump(
-            {"value": value, "seconds": seconds, "mutated": mutated}
-        )
+        result = {"value": value, "seconds": seconds, "mutated": mutated}
+        return dump(result)
     except Exception as error:  # its own, or a value that `dump` refuses
-        return dump(
-            {
-                "error": kind_of(error),
-                "text": str(error)[:2000],
-                "place": where_it_failed(error, folder),
-            }
-        )
+        text, place = str(error)[:2000], where_it_failed(error, folder)
+        return dump({"error": kind_of(error), "text": text, "place": place})
 
 
 def limit(seconds: int, memory: int, file_size: int) -> None:
@@ -187,12 +174,8 @@ def limit(seconds: int, memory: int, file_size: int) -> None:
         import resource
     except ImportError:  # Windows
         return
-    for name, largest in (
-        ("CPU", seconds),
-        ("AS", memory),
-        ("FSIZE", file_size),
-        ("CORE", 0),
-    ):
+    limits = {"CPU": seconds, "AS": memory, "FSIZE": file_size, "CORE": 0}
+    for name, largest in limits.items():
         with contextlib.suppress(AttributeError, ValueError, OSError):
             kind = getattr(resource, f"RLIMIT_{name}")
             resource.setrlimit(kind, (largest, largest))

@@ -67,16 +67,12 @@ def stub(task: Task) -> str:
     text = task.answer_path.read_text(encoding="utf-8")
     lines = text.splitlines()
     parts = [
-        f'"""{task.number} · {task.exercise.title}',
-        "",
-        *textwrap.wrap(task.exercise.goal, 76),
-        "",
-        f"Background: {task.exercise.page}",
-        '"""',
-        "",
+        f'"""{task.number} · {task.exercise.title}\n',
+        textwrap.fill(task.exercise.goal, 76),
+        f'\nBackground: {task.exercise.page}\n"""\n',
     ]
     if any(line.startswith(("import numpy", "from")) for line in lines):
-        parts += ["import numpy as np", ""]
+        parts.append("import numpy as np\n")
     for node in ast.parse(text).body:
         asked = getattr(node, "name", None) in task.exercise.functions
         if isinstance(node, ast.FunctionDef) and asked:
@@ -146,8 +142,15 @@ def rubric(task: Task) -> str:
     )
 
 
-def files(tasks: Iterable[Task], every: Sequence[Task]) -> dict[str, str]:
-    """List the files of a new folder: from their names to their texts."""
+def start(
+    folder: str | Path, tasks: Iterable[Task], every: Sequence[Task]
+) -> tuple[list[str], list[str]]:
+    """Write the stubs of some tasks; nothing that is there is touched.
+
+    Returns:
+        The names of the files that were written, and of those that were
+        there already.
+    """
     texts = {"README.md": readme(every), "adapters.py": adapters(every)}
     for task in tasks:
         texts[f"{task.module}.py"] = stub(task)
@@ -155,27 +158,10 @@ def files(tasks: Iterable[Task], every: Sequence[Task]) -> dict[str, str]:
             texts[f"{task.module}.md"] = rubric(task)
     texts["pyproject.toml"] = PROJECT
     texts[".gitignore"] = "__pycache__/\n.venv/\n"
-    return texts
-
-
-def start(
-    folder: str | Path, tasks: Iterable[Task], every: Sequence[Task]
-) -> tuple[list[str], list[str]]:
-    """Write the stubs; nothing that is there is touched.
-
-    Args:
-        folder: To be made, if it is not there.
-        tasks: The exercises to begin.
-        every: All tasks of the course, for README and adapters.
-
-    Returns:
-        The names of the files that were written, and of those that were
-        there already.
-    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written, kept = [], []
-    for name, text in files(tasks, every).items():
+    for name, text in texts.items():
         if (folder / name).exists():
             kept.append(name)
         else:

@@ -5,15 +5,32 @@ import io
 import sys
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from minitransformer.coursework.checking import check_folder
 from minitransformer.coursework.exercise import Task
 from minitransformer.coursework.judge import escaped
-from minitransformer.coursework.report import Results, save, score
+from minitransformer.coursework.report import (
+    Results,
+    progress,
+    save,
+    score,
+)
 
+MISTAKES = """\
+# Mistakes, and how often they were met
+
+In {} submissions. Two mistakes made together count for both.
+"""
+SECTION = """
+## {}
+
+{} right, {} with a known mistake, {} other.
+
+| mistake | met | what it is |
+|---|---|---|
+"""
 Row = dict[str, str]  # a submission's, with the keys that `columns` names
 
 
@@ -26,12 +43,7 @@ def columns(tasks: Iterable[Task]) -> list[str]:
 
 
 def row_of(name: str, results: Results) -> Row:
-    """Make a row of the table.
-
-    Args:
-        name: Of the submission.
-        results: Pairs of a `Task` and its `Verdict`.
-    """
+    """Make the row of a submission."""
     total = sum(score(task, verdict) for task, verdict in results)
     row = {"submission": name, "points": f"{total:g}"}
     for task, verdict in results:
@@ -84,55 +96,30 @@ def harmless(text: str) -> str:
 
 
 def mistakes_page(rows: Sequence[Row], tasks: Iterable[Task]) -> str:
-    """Write a page that says how often each known mistake was met.
-
-    Args:
-        rows: As from `read_table` or `row_of`.
-        tasks: Each a `Task`.
-
-    Returns:
-        Markdown.
-    """
-    lines = [
-        "# Mistakes, and how often they were met\n",
-        f"In {len(rows)} submissions. Two mistakes made together count "
-        "for both.\n",
-    ]
+    """Say how often each known mistake was met: a page of Markdown."""
+    page = MISTAKES.format(len(rows))
     for task in tasks:
         headlines = [row[f"{task.number} says"] for row in rows]
         named = [headline.split("; ") for headline in headlines]
         counts = Counter(name for names in named for name in names)
-        mistakes = sorted(
-            task.exercise.mistakes, key=lambda m: -counts[m.name]
-        )
-        names = {mistake.name for mistake in mistakes}
-        known = sum(not names.isdisjoint(found) for found in named)
+        known = {mistake.name for mistake in task.exercise.mistakes}
+        met = sum(not known.isdisjoint(names) for names in named)
         right = headlines.count("right")
-        lines += [
-            f"## {task.number} · {task.exercise.title}\n",
-            f"{right} right, {known} with a known mistake, "
-            f"{len(rows) - right - known} other.\n",
-            "| mistake | met | what it is |\n|---|---|---|",
-            *(
-                f"| {m.name} | {counts[m.name]} | {m.why} |"
-                for m in mistakes
-            ),
-            "",
-        ]
-    return "\n".join(lines)
+        title = f"{task.number} · {task.exercise.title}"
+        page += SECTION.format(title, right, met, len(rows) - right - met)
+        mistakes = task.exercise.mistakes
+        for mistake in sorted(mistakes, key=lambda m: -counts[m.name]):
+            times = counts[mistake.name]
+            page += f"| {mistake.name} | {times} | {mistake.why} |\n"
+    return page
 
 
-def grade(
-    options: Namespace,
-    tasks: Iterable[Task],
-    progress: Callable[[int], AbstractContextManager],
-) -> None:
+def grade(options: Namespace, tasks: Iterable[Task]) -> None:
     """Check every folder in a folder, and write the table as it grows.
 
     Args:
         options: With folder, csv, mistakes and seed.
         tasks: Each a `Task`.
-        progress: Function of a total that gives a context.
 
     Raises:
         ValueError: if there is nothing to grade.

@@ -1,10 +1,14 @@
 """Reports: a table for people, JSON for Gradescope, XML for Git hosts."""
 
+import contextlib
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
@@ -12,7 +16,7 @@ from minitransformer.coursework.exercise import Task
 from minitransformer.coursework.judge import Verdict
 from minitransformer.runs.saving import write_atomically
 
-Results = list[tuple[Task, Verdict]]
+Results = list[tuple[Task, Verdict]]  # a submission's, in course order
 
 
 def explain(verdict: Verdict) -> list[str]:
@@ -28,16 +32,23 @@ def score(task: Task, verdict: Verdict) -> float:
 
 
 def screen(stderr: bool = False) -> Console:
-    """Make a console on standard output, or on standard error.
-
-    Returns:
-        A rich Console; where there is no terminal, it writes plain text in
-        lines as long as they need to be.
-    """
+    """Make a console; without a terminal, it writes long plain lines."""
     console = Console(stderr=stderr, highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = 200
     return console
+
+
+@contextlib.contextmanager
+def progress(total: int) -> Iterator[Callable[[Any], None]]:
+    """Show a bar in a terminal; give a function that moves it on."""
+    console = screen(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("checking …", total=total)
+        yield lambda _: bar.advance(task)
 
 
 def make_table(*titles: str) -> Table:
@@ -50,12 +61,7 @@ def make_table(*titles: str) -> Table:
 
 
 def print_report(results: Results, console: Console | None = None) -> None:
-    """Print what was found: a table, and below it what is wrong.
-
-    Args:
-        results: Pairs of a `Task` and its `Verdict`.
-        console: A rich Console; standard output if None.
-    """
+    """Print a table of the results, and below it what is wrong."""
     console = console or screen()
     table = make_table("", "exercise", "points", "time", "")
     for task, verdict in results:
@@ -71,8 +77,7 @@ def print_report(results: Results, console: Console | None = None) -> None:
         if verdict.right and not verdict.note:
             continue
         console.print()
-        headline = f"{task.number}  {verdict.headline}"
-        console.print(Text(headline, "bold"))
+        console.print(Text(f"{task.number}  {verdict.headline}", "bold"))
         for line in explain(verdict):
             console.print(mark(f"    {line}"))
     got = sum(score(task, verdict) for task, verdict in results)
@@ -88,11 +93,7 @@ def mark(line: str) -> Text:
 
 
 def gradescope(results: Results) -> str:
-    """Make what Gradescope reads.
-
-    Returns:
-        JSON: `{"tests": [{"name", "score", "max_score", "output"}]}`.
-    """
+    """Make what Gradescope reads: a list of tests, in JSON."""
     tests = [
         {
             "name": f"{task.number} {task.exercise.title}",

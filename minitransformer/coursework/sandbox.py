@@ -40,11 +40,7 @@ QUIET = {
 
 
 class Sandbox:
-    """A child process that answers calls; to be used in a `with`.
-
-    Args:
-        folder: The submission.
-    """
+    """A child process that answers calls; to be used in a `with`."""
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder).resolve()
@@ -132,9 +128,6 @@ class Sandbox:
     def ask(self, call: Call) -> dict[str, Any]:
         """Make one call of the student's function.
 
-        Args:
-            call: A `Call`.
-
         Returns:
             Its outcome, in the form of `variants.outcome`, with `seconds`
             and `mutated`.
@@ -156,10 +149,8 @@ class Sandbox:
         if not well_formed(answer):
             raise Ended(self.why_it_ended(call.function))
         if answer.get("error") == "MemoryError":
-            raise Ended(
-                f"{call.function} wants more than {MEMORY >> 30} GB of "
-                "memory"
-            )
+            size = f"{MEMORY >> 30} GB of memory"
+            raise Ended(f"{call.function} wants more than {size}")
         return answer
 
     def why_it_ended(self, function: str) -> str:
