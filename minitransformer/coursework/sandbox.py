@@ -118,7 +118,7 @@ class Sandbox:
                 if size > PRINTED:
                     self.too_much = True
                     self.stop()
-                    return
+                    return  # the rest is not read
 
     def write(self, message: bytes) -> None:
         """Write a question; where nobody reads, the timer will tell."""
