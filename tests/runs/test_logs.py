@@ -21,10 +21,10 @@ def test_the_log_is_cut_back_to_the_checkpoint(tmp_path):
     with (tmp_path / "log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == COLUMNS
-    assert [r["step"] for r in rows] == ["10", "20", "30"]
-    assert rows[-1]["seconds"] == "2.25"
-    assert rows[-1]["valid_loss"] == ""
-    assert [r["step"] for r in read_log(tmp_path)] == [10, 20, 30]
+    assert [r.step for r in rows] == ["10", "20", "30"]
+    assert rows[-1].seconds == "2.25"
+    assert rows[-1].valid_loss == ""
+    assert [r.step for r in read_log(tmp_path)] == [10, 20, 30]
 
 
 @pytest.mark.parametrize("cut", range(1, 20, 6))
@@ -34,7 +34,7 @@ def test_a_line_that_was_cut_short_is_left_out(tmp_path, cut):
         log.add(row(step))
     text = (tmp_path / "log.csv").read_text()
     (tmp_path / "log.csv").write_text(text[:-cut])
-    assert [r["step"] for r in read_log(tmp_path)] == [10]
+    assert [r.step for r in read_log(tmp_path)] == [10]
 
 
 def test_a_curve_leaves_out_what_was_not_measured():
