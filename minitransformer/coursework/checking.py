@@ -27,10 +27,10 @@ SEED = 2026  # of the questions, unless the lecturer keeps another secret
 
 
 def check_exercise(
-    folder: str | Path,
+    folder: Path,
     task: Task,
     seed: int = SEED,
-    used: Any = None,
+    used: list[tuple[str, str]] | None = None,
     running: list[Sandbox] | None = None,
 ) -> Verdict:
     """Check one exercise of a folder.
@@ -71,7 +71,8 @@ def check_folder(
     Raises:
         ValueError: if this is no submission.
     """
-    if not (Path(folder) / "adapters.py").is_file():
+    folder = Path(folder)
+    if not (folder / "adapters.py").is_file():
         raise ValueError(
             f"{folder} has no adapters.py: begin with "
             "`python -m minitransformer.coursework start FOLDER`."
