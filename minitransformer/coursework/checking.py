@@ -1,13 +1,16 @@
-"""Check a folder: every exercise in a process of its own, some at once."""
+"""Check a folder: each exercise in its own process, several at once."""
 
 import os
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from minitransformer.coursework.child import dump, load
 from minitransformer.coursework.exercise import (
     Call,
+    Task,
     find_task,
     read_course,
 )
@@ -16,26 +19,28 @@ from minitransformer.coursework.forbidden import (
     used_names,
 )
 from minitransformer.coursework.judge import Verdict, judge
-from minitransformer.coursework.report import explain
+from minitransformer.coursework.report import Results, explain
 from minitransformer.coursework.sandbox import Sandbox
 from minitransformer.coursework.variants import outcome
 
 SEED = 2026  # of the questions, unless the lecturer keeps another secret
 
 
-def check_exercise(folder, task, seed=SEED, used=None, running=None):
+def check_exercise(
+    folder: Path,
+    task: Task,
+    seed: int = SEED,
+    used: list[tuple[str, str]] | None = None,
+    running: list[Sandbox] | None = None,
+) -> Verdict:
     """Check one exercise of a folder.
 
     Args:
         folder: The submission; `adapters.py` says where its functions are.
-        task: A `Task`.
+        task: The exercise.
         seed: Of the questions.
         used: The names that its files use; they are read if None.
-        running: A list to which the process is added, for who wants to
-            stop it.
-
-    Returns:
-        A `Verdict`.
+        running: A list that gets the process, so that it can be stopped.
     """
     used = used_names(folder) if used is None else used
     places = forbidden_names(used, task.exercise.forbidden)
@@ -49,22 +54,25 @@ def check_exercise(folder, task, seed=SEED, used=None, running=None):
         return judge(task, sandbox.ask, seed)
 
 
-def check_folder(folder, tasks, seed=SEED, report=lambda task: None):
+def check_folder(
+    folder: str | Path,
+    tasks: Iterable[Task],
+    seed: int = SEED,
+    report: Callable[[Task], None] = lambda task: None,
+) -> Results:
     """Check all exercises of a folder that check themselves.
 
     Args:
         folder: The submission.
-        tasks: A list of `Task`; the open ones are left out.
+        tasks: The exercises; the open ones are left out.
         seed: Of the questions.
         report: Called with each task when it is done.
-
-    Returns:
-        Pairs of a task and its verdict, in the order of `tasks`.
 
     Raises:
         ValueError: if this is no submission.
     """
-    if not (Path(folder) / "adapters.py").is_file():
+    folder = Path(folder)
+    if not (folder / "adapters.py").is_file():
         raise ValueError(
             f"{folder} has no adapters.py: begin with "
             "`python -m minitransformer.coursework start FOLDER`."
@@ -73,15 +81,14 @@ def check_folder(folder, tasks, seed=SEED, report=lambda task: None):
 
     # Once for all, and not in a thread: Python 3.11 cannot (SystemError).
     used = used_names(folder)
-    running = []
+    running: list[Sandbox] = []
 
     def check(task):
         verdict = check_exercise(folder, task, seed, used, running)
         report(task)
         return verdict
 
-    workers = max(1, min(4, os.cpu_count() or 1))
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         try:
             results = list(zip(tasks, pool.map(check, tasks), strict=True))
         except BaseException:  # Ctrl-C: wait for nobody
@@ -93,17 +100,14 @@ def check_folder(folder, tasks, seed=SEED, report=lambda task: None):
     return results
 
 
-def note_what_is_below(results):
-    """Where nothing else is known, point to what an exercise builds on.
-
-    Args:
-        results: Pairs of a task and its verdict, which may get a note.
-    """
-    wrong = {task.name: task for task, verdict in results
-             if not verdict.right}  # fmt: skip
+def note_what_is_below(results: Results) -> None:
+    """Where nothing else is known, point to what an exercise builds on."""
+    wrong = {
+        t.name: t.number for t, verdict in results if not verdict.right
+    }
     for task, verdict in results:
-        below = [wrong[n].number for n in task.builds_on if n in wrong]
-        # A known mistake says enough; a stub, or an end, is its own.
+        below = [wrong[name] for name in task.builds_on if name in wrong]
+        # A known mistake says enough; so does a stub, or an early end.
         unknown = not verdict.mistakes and (verdict.page or verdict.lines)
         if task.name in wrong and below and unknown:
             verdict.note = (
@@ -112,11 +116,13 @@ def note_what_is_below(results):
             )
 
 
-def check_here(number, *functions, seed=SEED):
+def check_here(
+    number: str, *functions: Callable[..., Any], seed: int = SEED
+) -> None:
     """Check functions of this very process, as in a notebook.
 
-    Nothing is limited here, so this is for one's own code. It prints what
-    `check` prints for an exercise.
+    Nothing is limited here, so use it for your own code only. It prints
+    what `check` prints for an exercise.
 
     Args:
         number: The exercise, as in "03".

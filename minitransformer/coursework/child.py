@@ -1,8 +1,8 @@
 """The child process that runs a student's code; it knows no right answer.
 
 It stands alone: it imports nothing of the package, and lends none of it to
-the code it runs. It reads calls from its input, and writes what came of
-each to its output; whatever the code prints goes elsewhere.
+the code it runs. It reads calls from its input and writes each call's
+outcome to its output; whatever the code prints goes elsewhere.
 
     python -I child.py FOLDER SECONDS MEMORY FILE_SIZE
 """
@@ -16,192 +16,185 @@ import struct
 import sys
 import time
 import traceback
+from typing import IO, Any
 
-LENGTH = struct.Struct("<Q")
+import numpy as np
+from safetensors.numpy import load as load_arrays, save as save_arrays
+
+SIZE = struct.Struct("<Q")  # stands before each message in a pipe
 LENT = ("minitransformer",)  # what a submission may not import
+# Numbers of widths that a safetensors file or NumPy cannot hold.
+STORED_AS = {"bfloat16": "float32", "float128": "float64"}
 
 
-def dump(value):
+def dump(value: Any) -> bytes:
     """Write a tree of lists, dictionaries, arrays and plain values.
 
     Returns:
-        Bytes, as `load` reads them: the length of a description in JSON,
-        the description, and the arrays' bytes. Nothing in it can run.
+        A safetensors file, which cannot hold code. Its arrays are numbered;
+        its metadata has the tree in JSON, `{"array": "0"}` in their places.
     """
-    import numpy as np
-
-    arrays = []
+    arrays: dict[str, np.ndarray] = {}
 
     def walk(part):
         if isinstance(part, np.generic):
             part = part.item()
         if part is None or isinstance(part, (bool, int, float, str)):
-            return {"plain": part}
+            return part
         if isinstance(part, dict):
-            return {"dict": [[str(k), walk(v)] for k, v in part.items()]}
+            return {"dict": {str(k): walk(v) for k, v in part.items()}}
         if isinstance(part, tuple):
             return {"tuple": [walk(v) for v in part]}
         if isinstance(part, list):
-            return {"list": [walk(v) for v in part]}
-        array = np.asarray(part)
-        if array.dtype.name == "bfloat16":
-            array = array.astype("float32")
+            return [walk(v) for v in part]
+        array = np.asarray(part, order="C")
+        if array.dtype.name in STORED_AS:
+            array = array.astype(STORED_AS[array.dtype.name])
         if array.dtype.kind not in "biuf":
             raise TypeError(
                 f"{type(part).__name__} of {array.dtype}: neither an array "
                 "of numbers nor a list, a dictionary, text or a number"
             )
-        arrays.append(array.tobytes())
-        return {"array": [array.dtype.str, list(array.shape)]}
+        name = str(len(arrays))
+        arrays[name] = array
+        return {"array": name}
 
-    tree = json.dumps(walk(value)).encode()
-    return b"".join([LENGTH.pack(len(tree)), tree, *arrays])
+    return save_arrays(arrays, {"tree": json.dumps(walk(value))})
 
 
-def load(data):
+def load(data: bytes) -> Any:
     """Read what `dump` wrote.
 
     Raises:
         ValueError: if it is something else.
     """
-    import numpy as np
 
     def walk(part):
-        nonlocal place
+        if isinstance(part, list):
+            return [walk(v) for v in part]
+        if not isinstance(part, dict):
+            return part
         [(kind, value)] = part.items()
-        if kind == "plain":
-            return value
         if kind == "dict":
-            return {k: walk(v) for k, v in value}
-        if kind in ("list", "tuple"):
-            return {"list": list, "tuple": tuple}[kind](map(walk, value))
-        dtype, shape = np.dtype(value[0]), value[1]
-        if dtype.kind not in "biuf":
-            raise ValueError(f"no numbers: {dtype}")
-        count = int(np.prod(shape, dtype="int64"))
-        array = np.frombuffer(data, dtype, count, place)
-        place += array.nbytes
-        return array.reshape(shape).copy()
+            return {k: walk(v) for k, v in value.items()}
+        if kind == "tuple":
+            return tuple(walk(v) for v in value)
+        # `pop`: a small message cannot ask for many copies of an array.
+        return arrays.pop(value).copy()
 
     try:
-        (size,) = LENGTH.unpack_from(data)
-        place = LENGTH.size + size
-        return walk(json.loads(data[LENGTH.size : place]))
+        (size,) = SIZE.unpack_from(data)
+        header = json.loads(data[SIZE.size : SIZE.size + size])
+        arrays = load_arrays(data)
+        return walk(json.loads(header["__metadata__"]["tree"]))
     except Exception as error:
         raise ValueError(f"not a message: {error}") from error
+
+
+def send(pipe: IO[bytes], message: bytes) -> None:
+    """Write a message, its size before it."""
+    pipe.write(SIZE.pack(len(message)))
+    pipe.write(message)
+    pipe.flush()
+
+
+def receive(pipe: IO[bytes], largest: int = 1 << 62) -> Any:
+    """Read a message; None at the end of the pipe.
+
+    Raises:
+        OverflowError: if it has more bytes than `largest`; nothing of it
+            is read.
+        ValueError: if it is no message.
+    """
+    header = pipe.read(SIZE.size)
+    if len(header) < SIZE.size:
+        return None
+    (size,) = SIZE.unpack(header)
+    if size > largest:
+        raise OverflowError(size)
+    return load(pipe.read(size))
 
 
 class NotLent:
     """Refuse to import the package: its answers are not the student's."""
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, *_: Any) -> None:
         if name.partition(".")[0] in LENT:
             raise ImportError(f"{name} is not lent to an exercise")
 
 
-def find_function(name):
+def find_function(name: str) -> Any:
     """Find a function by the name that `adapters.py` gives it."""
     where = importlib.import_module("adapters").WHERE
     module, _, function = where[name].partition(":")
     return getattr(importlib.import_module(module), function or name)
 
 
-def kind_of(error):
-    """Name an exception; of ValueErrors, and TensorFlow's, the kind."""
+def kind_of(error: Exception) -> str:
+    """Name an exception; TensorFlow's InvalidArgumentError is a ValueError.
+
+    So is every subclass of ValueError.
+    """
     name = type(error).__name__
-    refused = (
-        isinstance(error, ValueError) or name == "InvalidArgumentError"
-    )
-    return "ValueError" if refused else name
+    if isinstance(error, ValueError) or name == "InvalidArgumentError":
+        return "ValueError"
+    return name
 
 
-def where_it_failed(error, folder):
+def where_it_failed(error: Exception, folder: str) -> str:
     """Name the last line of the student's own code in a traceback."""
     place = ""
     for frame in traceback.extract_tb(error.__traceback__):
-        if os.path.isabs(frame.filename) and os.path.abspath(
-            frame.filename
-        ).startswith(folder + os.sep):
+        if frame.filename.startswith(folder + os.sep):
             name = os.path.relpath(frame.filename, folder)
             place = f"{name}, line {frame.lineno}: {frame.line}"
     return place
 
 
-def answer(message, folder):
-    """Make one call, and say what came of it."""
-    name, args = message["function"], message["args"]
-    before = dump(args)
+def answer(question: dict, folder: str) -> bytes:
+    """Make one call and write its outcome as a message."""
+    args = question["args"]
     try:
-        function = find_function(name)
+        before = dump(args)
+        function = find_function(question["function"])
         started = time.perf_counter()
         value = function(**args)
         seconds = time.perf_counter() - started
-        return {
-            "value": to_plain(value), "seconds": seconds,
-            "mutated": dump(args) != before,
-        }  # fmt: skip
-    except Exception as error:
-        return {
-            "error": kind_of(error), "text": str(error)[:2000],
-            "place": where_it_failed(error, folder),
-        }  # fmt: skip
+        mutated = dump(args) != before
+        result = {"value": value, "seconds": seconds, "mutated": mutated}
+        return dump(result)
+    except Exception as error:  # its own, or a value that `dump` refuses
+        text, place = str(error)[:2000], where_it_failed(error, folder)
+        return dump({"error": kind_of(error), "text": text, "place": place})
 
 
-def to_plain(value):
-    """Turn tensors of any library into arrays."""
-    import numpy as np
-
-    if isinstance(value, dict):
-        return {k: to_plain(v) for k, v in value.items()}
-    if isinstance(value, tuple):
-        return tuple(to_plain(v) for v in value)
-    if hasattr(value, "__array__"):
-        return np.asarray(value)
-    if isinstance(value, list):
-        return [to_plain(v) for v in value]
-    return value
-
-
-def limit(seconds, memory, file_size):
+def limit(seconds: int, memory: int, file_size: int) -> None:
     """Lower what the system lets this process have, where it can."""
     try:
         import resource
     except ImportError:  # Windows
         return
-    for which, most in (
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_FSIZE, file_size),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(which, (most, most))
+    limits = {"CPU": seconds, "AS": memory, "FSIZE": file_size, "CORE": 0}
+    for name, largest in limits.items():
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            kind = getattr(resource, f"RLIMIT_{name}")
+            resource.setrlimit(kind, (largest, largest))
 
 
-def main():
+def main() -> None:
     folder = os.path.abspath(sys.argv[1])
     limit(*map(int, sys.argv[2:]))
     source = sys.stdin.buffer
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what is printed joins the errors
     sys.stdin = io.StringIO()
-    sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+    sys.stdout = io.TextIOWrapper(sys.stdout.buffer, "utf-8", "replace")
     sys.path.insert(0, folder)
     sys.meta_path.insert(0, NotLent())
     with contextlib.suppress(OSError):
         os.chdir(folder)
-    read = source.read
-    while len(header := read(LENGTH.size)) == LENGTH.size:
-        message = load(read(*LENGTH.unpack(header)))
-        try:
-            data = dump(answer(message, folder))
-        except Exception as error:  # a result that cannot be written
-            data = dump({
-                "error": kind_of(error), "text": str(error)[:2000],
-                "place": "",
-            })  # fmt: skip
-        sink.write(LENGTH.pack(len(data)) + data)
-        sink.flush()
+    while (question := receive(source)) is not None:
+        send(sink, answer(question, folder))
 
 
 if __name__ == "__main__":

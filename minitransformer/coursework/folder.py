@@ -2,184 +2,166 @@
 
 import ast
 import re
+import textwrap
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from minitransformer.coursework.exercise import HERE
+from minitransformer.coursework.exercise import HERE, Task
 from minitransformer.runs.saving import write_atomically
 
 ADAPTERS = '''"""Where the checker finds each function: "file:function".
 
-Lay your code out as you like, and change the right-hand sides. A function
-whose arguments have another order or other names needs a small one here,
-that calls it: "adapters:my_function".
+Lay your code out as you like, and change the right-hand sides. If your
+function takes its arguments in another order or by other names, write a
+small one here that calls it, and name that: "adapters:my_function".
 """
 
 WHERE = {
+%s
+}
 '''
+README = """\
+# Transformers, from one dot product
+
+Each file asks for a function or two. Arrays come in, and arrays go out: \
+NumPy is enough, and TensorFlow works as well.
+
+    python -m minitransformer.coursework check .
+    python -m minitransformer.coursework check . --only 03
+    python -m minitransformer.coursework hint 03
+
+Keep your code in these files or in others; `adapters.py` says where each \
+function is.
+
+| | exercise | file | points | minutes |
+|---|---|---|---|---|
+%s
+"""
+PROJECT = """\
+[project]
+name = "transformer-exercises"
+version = "0"
+requires-python = ">=3.11"
+dependencies = ["minitransformer", "numpy"]
+"""
+RUBRIC = """\
+# {} · {}
+
+{}
+
+Background: {}
+
+## What is looked at
+
+{}
+"""
 
 
-def stub(task):
-    """Cut a stub out of an answer: all but what is between the lines.
-
-    Args:
-        task: A `Task`.
+def stub(task: Task) -> str:
+    """Cut a stub out of an answer: docstrings, signatures, but no bodies.
 
     Returns:
-        Python source: the docstrings, the signatures, and bodies that
-        raise NotImplementedError. Helpers that are not asked for go.
+        Python source; the bodies raise NotImplementedError. Helpers that
+        are not asked for are left out.
     """
     text = task.answer_path.read_text(encoding="utf-8")
-    tree, lines = ast.parse(text), text.splitlines()
-    asked = task.exercise.functions
+    lines = text.splitlines()
     parts = [
-        f'"""{task.number} · {task.exercise.title}',
-        "",
-        *wrap(task.exercise.goal),
-        "",
-        f"Background: {task.exercise.page}",
-        '"""',
-        "",
+        f'"""{task.number} · {task.exercise.title}\n',
+        textwrap.fill(task.exercise.goal, 76),
+        f'\nBackground: {task.exercise.page}\n"""\n',
     ]
     if any(line.startswith(("import numpy", "from")) for line in lines):
-        parts += ["import numpy as np", ""]
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name in asked:
+        parts.append("import numpy as np\n")
+    for node in ast.parse(text).body:
+        asked = getattr(node, "name", None) in task.exercise.functions
+        if isinstance(node, ast.FunctionDef) and asked:
             head = lines[node.lineno - 1 : node.body[0].end_lineno]
             parts += ["", *head, "    raise NotImplementedError", ""]
     return "\n".join(parts).rstrip() + "\n"
 
 
-def solution(task, every, text=None):
+def solution(task: Task, every: Iterable[Task], text: str = "") -> str:
     """Turn an answer into the file that a student would hand in.
 
     Args:
         task: A `Task`.
-        every: All of the course: where the answer builds on another one,
-            the file imports that one's file; or holds what it needs, if
-            the course is without it.
+        every: All tasks of the course. Where the answer builds on another
+            one's, the file imports that one's file; or holds what it needs,
+            if the course is without it.
         text: Source to take instead of the answer, such as a wrong one.
 
     Returns:
         Python source.
     """
     text = text or task.answer_path.read_text(encoding="utf-8")
+    answers = "minitransformer.coursework.answers"
     for other in every:
-        text = text.replace(
-            f"minitransformer.coursework.answers.{other.name} ",
-            f"{other.module} ",
-        )
+        text = text.replace(f"{answers}.{other.name} ", f"{other.module} ")
     return re.sub(
-        r"from minitransformer\.coursework\.answers\.(\w+) import "
-        r"\([^)]*\)",
+        rf"from {re.escape(answers)}\.(\w+) import \([^)]*\)",
         lambda match: definitions(HERE / "answers" / f"{match[1]}.py"),
         text,
     )
 
 
-def definitions(path):
+def definitions(path: Path) -> str:
     """Read a file of Python without the docstring at its head."""
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()[ast.parse(text).body[0].end_lineno :]
     return "\n".join(lines).strip()
 
 
-def wrap(text, width=76):
-    """Break a text into lines."""
-    import textwrap
-
-    return textwrap.wrap(text, width)
-
-
-def adapters(tasks):
-    """Write `adapters.py` for some exercises.
-
-    Returns:
-        Python source.
-    """
+def adapters(tasks: Iterable[Task]) -> str:
+    """Write `adapters.py` for some exercises."""
     lines = []
     for task in tasks:
         lines.append(f"    # {task.number} · {task.exercise.title}")
-        lines += [
-            f'    "{name}": "{task.module}:{name}",'
-            for name in task.exercise.functions
-        ]
-    return ADAPTERS + "\n".join(lines) + "\n}\n"
+        for name in task.exercise.functions:
+            lines.append(f'    "{name}": "{task.module}:{name}",')
+    return ADAPTERS % "\n".join(lines)
 
 
-def readme(tasks):
+def readme(tasks: Iterable[Task]) -> str:
     """Write the README of a student's folder."""
-    rows = [
-        f"| {task.number} | {task.exercise.title} | `{task.module}.py` | "
-        f"{'open' if task.exercise.rubric else format(task.points, 'g')} | "
-        f"{task.minutes} |"
-        for task in tasks
-    ]
-    return "\n".join([
-        "# Transformers, from one dot product", "",
-        "Each file asks for a function or two. Arrays come in, and arrays "
-        "go out: NumPy is enough, and TensorFlow will do.", "",
-        "    python -m minitransformer.coursework check .",
-        "    python -m minitransformer.coursework check . --only 03",
-        "    python -m minitransformer.coursework hint 03", "",
-        "Keep your code in these files or in others; `adapters.py` says "
-        "where each function is.", "",
-        "| | exercise | file | points | minutes |", "|---|---|---|---|---|",
-        *rows, "",
-    ])  # fmt: skip
-
-
-def files(tasks):
-    """List what a student's folder holds at the beginning.
-
-    Returns:
-        A dictionary from names to texts.
-    """
-    made = {"README.md": readme(tasks), "adapters.py": adapters(tasks)}
+    rows = []
     for task in tasks:
-        made[f"{task.module}.py"] = stub(task)
-        if task.exercise.rubric:
-            made[f"{task.module}.md"] = rubric(task)
-    made["pyproject.toml"] = (
-        '[project]\nname = "transformer-exercises"\nversion = "0"\n'
-        'requires-python = ">=3.11"\n'
-        'dependencies = ["minitransformer", "numpy"]\n'
-    )
-    made[".gitignore"] = "__pycache__/\n.venv/\n"
-    return made
+        points = "open" if task.exercise.rubric else f"{task.points:g}"
+        file = f"`{task.module}.py`"
+        cells = task.number, task.exercise.title, file, points, task.minutes
+        rows.append(f"| {' | '.join(map(str, cells))} |")
+    return README % "\n".join(rows)
 
 
-def rubric(task):
+def rubric(task: Task) -> str:
     """Write what an open exercise asks, and how it is graded."""
-    return "\n".join([
-        f"# {task.number} · {task.exercise.title}", "",
-        task.exercise.goal, "", f"Background: {task.exercise.page}", "",
-        "## What is looked at", "",
-        *(f"- {line}" for line in task.exercise.rubric), "",
-    ])  # fmt: skip
+    exercise = task.exercise
+    points = "\n".join(f"- {line}" for line in exercise.rubric)
+    return RUBRIC.format(
+        task.number, exercise.title, exercise.goal, exercise.page, points
+    )
 
 
-def start(folder, tasks, every):
-    """Write the stubs; nothing that is there is touched.
-
-    Args:
-        folder: To be made, if it is not there.
-        tasks: The exercises to begin.
-        every: All of the course, for README and adapters.
+def start(
+    folder: str | Path, tasks: Iterable[Task], every: Sequence[Task]
+) -> tuple[list[str], list[str]]:
+    """Write the stubs of some tasks; nothing that is there is touched.
 
     Returns:
         The names of the files that were written, and of those that were
         there already.
     """
+    texts = {"README.md": readme(every), "adapters.py": adapters(every)}
+    for task in tasks:
+        texts[f"{task.module}.py"] = stub(task)
+        if task.exercise.rubric:
+            texts[f"{task.module}.md"] = rubric(task)
+    texts["pyproject.toml"] = PROJECT
+    texts[".gitignore"] = "__pycache__/\n.venv/\n"
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {f"{task.module}.py" for task in tasks}
-    wanted |= {f"{task.module}.md" for task in tasks}
-    numbered = {f"{task.module}.{end}" for task in every
-                for end in ("py", "md")}  # fmt: skip
     written, kept = [], []
-    for name, text in files(every).items():
-        if name in numbered - wanted:
-            continue
+    for name, text in texts.items():
         if (folder / name).exists():
             kept.append(name)
         else:

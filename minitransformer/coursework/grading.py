@@ -3,15 +3,38 @@
 import csv
 import io
 import sys
+from argparse import Namespace
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from minitransformer.coursework.checking import SEED, check_folder
+from minitransformer.coursework.checking import check_folder
+from minitransformer.coursework.exercise import Task
 from minitransformer.coursework.judge import escaped
-from minitransformer.coursework.report import save
+from minitransformer.coursework.report import (
+    Results,
+    progress,
+    save,
+    score,
+)
+
+MISTAKES = """\
+# Mistakes, and how often they were met
+
+In {} submissions. Two mistakes made together count for both.
+"""
+SECTION = """
+## {}
+
+{} right, {} with a known mistake, {} other.
+
+| mistake | met | what it is |
+|---|---|---|
+"""
+Row = dict[str, str]  # a submission's, with the keys that `columns` names
 
 
-def columns(tasks):
+def columns(tasks: Iterable[Task]) -> list[str]:
     """Name the columns of the table: points and words per exercise."""
     names = ["submission", "points"]
     for task in tasks:
@@ -19,27 +42,17 @@ def columns(tasks):
     return names
 
 
-def row_of(name, results):
-    """Make a row of the table.
-
-    Args:
-        name: Of the submission.
-        results: Pairs of a `Task` and its `Verdict`.
-
-    Returns:
-        A dictionary with the keys that `columns` names.
-    """
-    row = {"submission": name}
-    total = 0
+def row_of(name: str, results: Results) -> Row:
+    """Make the row of a submission."""
+    total = sum(score(task, verdict) for task, verdict in results)
+    row = {"submission": name, "points": f"{total:g}"}
     for task, verdict in results:
-        score = task.points if verdict.right else 0
-        total += score
-        row[task.number] = f"{score:g}"
+        row[task.number] = f"{score(task, verdict):g}"
         row[f"{task.number} says"] = verdict.headline
-    return row | {"points": f"{total:g}"}
+    return row
 
 
-def read_table(path, tasks):
+def read_table(path: Path, tasks: Iterable[Task]) -> list[Row]:
     """Read the rows that are there already; none if there is no file.
 
     Raises:
@@ -65,12 +78,8 @@ def read_table(path, tasks):
     return rows
 
 
-def table(rows, tasks):
-    """Write rows as CSV, with the mark by which Excel knows UTF-8.
-
-    Returns:
-        Text.
-    """
+def table(rows: Iterable[Row], tasks: Iterable[Task]) -> str:
+    """Write rows as CSV, with the mark by which Excel knows UTF-8."""
     file = io.StringIO()
     writer = csv.DictWriter(file, columns(tasks), lineterminator="\n")
     writer.writeheader()
@@ -80,93 +89,75 @@ def table(rows, tasks):
     return "\N{BYTE ORDER MARK}" + file.getvalue()
 
 
-def harmless(text):
+def harmless(text: str) -> str:
     """Keep a spreadsheet from taking a student's words for a formula."""
     formula = text.startswith(("=", "+", "-", "@", "\t", "\r"))
     return f"'{text}" if formula else text
 
 
-def mistakes_page(rows, tasks):
-    """Write a page that says how often each known mistake was met.
-
-    Args:
-        rows: As from `read_table` or `row_of`.
-        tasks: A list of `Task`.
-
-    Returns:
-        Markdown.
-    """
-    parts = [
-        "# Mistakes, and how often they were met", "",
-        f"In {len(rows)} submissions. Two mistakes made together count "
-        "for both.", "",
-    ]  # fmt: skip
+def mistakes_page(rows: Sequence[Row], tasks: Iterable[Task]) -> str:
+    """Say how often each known mistake was met: a page of Markdown."""
+    page = MISTAKES.format(len(rows))
     for task in tasks:
-        said = [row[f"{task.number} says"] for row in rows]
-        counts = Counter(name for text in said for name in text.split("; "))
-        names = [mistake.name for mistake in task.exercise.mistakes]
-        known = sum(
-            any(part in names for part in text.split("; ")) for text in said
-        )
-        right = said.count("right")
-        parts += [
-            f"## {task.number} · {task.exercise.title}", "",
-            f"{right} right, {known} with a known mistake, "
-            f"{len(said) - right - known} other.", "",
-            "| mistake | met | what it is |", "|---|---|---|",
-        ]  # fmt: skip
-        parts += [
-            f"| {mistake.name} | {counts[mistake.name]} | {mistake.why} |"
-            for mistake in sorted(
-                task.exercise.mistakes, key=lambda m: -counts[m.name]
-            )
-        ]
-        parts.append("")
-    return "\n".join(parts)
+        headlines = [row[f"{task.number} says"] for row in rows]
+        named = [headline.split("; ") for headline in headlines]
+        counts = Counter(name for names in named for name in names)
+        known = {mistake.name for mistake in task.exercise.mistakes}
+        met = sum(not known.isdisjoint(names) for names in named)
+        right = headlines.count("right")
+        title = f"{task.number} · {task.exercise.title}"
+        page += SECTION.format(title, right, met, len(rows) - right - met)
+        mistakes = task.exercise.mistakes
+        for mistake in sorted(mistakes, key=lambda m: -counts[m.name]):
+            times = counts[mistake.name]
+            page += f"| {mistake.name} | {times} | {mistake.why} |\n"
+    return page
 
 
-def grade(options, tasks, progress):
+def grade(options: Namespace, tasks: Iterable[Task]) -> None:
     """Check every folder in a folder, and write the table as it grows.
 
     Args:
         options: With folder, csv, mistakes and seed.
-        tasks: A list of `Task`.
-        progress: Function of a total that gives a context.
+        tasks: Each a `Task`.
 
     Raises:
         ValueError: if there is nothing to grade.
     """
-    folder = Path(options.folder)
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder.")
+    if not options.folder.is_dir():
+        raise ValueError(f"{options.folder} is not a folder.")
     tasks = [task for task in tasks if not task.exercise.rubric]
-    names = sorted(
-        path.name for path in folder.iterdir()
+    folders = sorted(
+        path
+        for path in options.folder.iterdir()
         if path.is_dir() and not path.name.startswith(".")
-    )  # fmt: skip
-    if not names:
-        raise ValueError(f"{folder} holds no folder with a submission.")
+    )
+    if not folders:
+        raise ValueError(
+            f"{options.folder} holds no folder with a submission."
+        )
     rows = read_table(options.csv, tasks)
     done = {row["submission"] for row in rows}
-    seed = SEED if options.seed is None else options.seed
-    with progress(len(names)) as step:
-        for name in names:
-            if harmless(escaped(name)) not in done:
-                rows.append(grade_one(folder / name, tasks, seed))
+    with progress(len(folders)) as step:
+        for folder in folders:
+            name = escaped(folder.name)
+            if harmless(name) not in done:
+                rows.append(grade_one(folder, tasks, options.seed))
                 save(options.csv, table(rows, tasks))
-                print(f"{escaped(name)}: {rows[-1]['points']} points")
-            step(name)
+                print(f"{name}: {rows[-1]['points']} points")
+            step(folder)
     if options.mistakes:
         save(options.mistakes, mistakes_page(rows, tasks))
 
 
-def grade_one(folder, tasks, seed):
+def grade_one(folder: Path, tasks: Sequence[Task], seed: int) -> Row:
     """Make the row of one submission; one without files gets no points."""
     name = escaped(folder.name)
     try:
         return row_of(name, check_folder(folder, tasks, seed))
     except ValueError as error:
         print(f"{name}: {escaped(str(error))}", file=sys.stderr)
-        nothing = {key: "0" for key in columns(tasks)}
-        words = {f"{task.number} says": "no adapters.py" for task in tasks}
-        return nothing | words | {"submission": name}
+        row = dict.fromkeys(columns(tasks), "0") | {"submission": name}
+        for task in tasks:
+            row[f"{task.number} says"] = "no adapters.py"
+        return row

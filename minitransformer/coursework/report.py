@@ -1,124 +1,137 @@
 """Reports: a table for people, JSON for Gradescope, XML for Git hosts."""
 
+import contextlib
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from minitransformer.coursework.exercise import Task
+from minitransformer.coursework.judge import Verdict
 from minitransformer.runs.saving import write_atomically
 
+Results = list[tuple[Task, Verdict]]  # a submission's, in course order
 
-def explain(verdict):
+
+def explain(verdict: Verdict) -> list[str]:
     """Write a verdict as lines of text, without its headline."""
-    lines = [verdict.text] if verdict.text else []
-    lines += [line for line in verdict.lines if line]
-    if verdict.note:
-        lines.append(verdict.note)
-    if verdict.page:
-        lines.append(f"Read on in the book: {verdict.page}")
-    return lines
+    page = verdict.page and f"Read on in the book: {verdict.page}"
+    lines = [verdict.text, *verdict.lines, verdict.note, page]
+    return [line for line in lines if line]
 
 
-def screen():
-    """Make a console on standard output.
+def score(task: Task, verdict: Verdict) -> float:
+    """Give all of an exercise's points, or none."""
+    return task.points if verdict.right else 0
 
-    Returns:
-        A rich Console; where there is no terminal, its lines are as long
-        as they need to be.
-    """
-    console = Console(highlight=False, soft_wrap=True)
+
+def screen(stderr: bool = False) -> Console:
+    """Make a console; without a terminal, it writes long plain lines."""
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = 200
     return console
 
 
-def print_report(results, console=None):
-    """Print what was found: a table, and below it what is wrong.
+@contextlib.contextmanager
+def progress(total: int) -> Iterator[Callable[[Any], None]]:
+    """Show a bar in a terminal; give a function that moves it on."""
+    console = screen(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("checking …", total=total)
+        yield lambda _: bar.advance(task)
 
-    Args:
-        results: Pairs of a `Task` and its `Verdict`.
-        console: A rich Console; standard output if None. Not a terminal, it
-            gets plain text.
-    """
-    console = console or screen()
+
+def make_table(*titles: str) -> Table:
+    """Make a table without lines; columns of numbers end at the right."""
     table = Table(box=None, pad_edge=False)
-    for title in ("", "exercise", "points", "time", ""):
-        right = "right" if title in ("points", "time") else "left"
-        table.add_column(title, justify=right)
+    for title in titles:
+        right = title in ("points", "minutes", "time")
+        table.add_column(title, justify="right" if right else "left")
+    return table
+
+
+def print_report(results: Results, console: Console | None = None) -> None:
+    """Print a table of the results, and below it what is wrong."""
+    console = console or screen()
+    table = make_table("", "exercise", "points", "time", "")
     for task, verdict in results:
-        score = task.points if verdict.right else 0
         table.add_row(
-            task.number, task.exercise.title, f"{score:g}/{task.points:g}",
+            task.number,
+            task.exercise.title,
+            f"{score(task, verdict):g}/{task.points:g}",
             f"{verdict.seconds:.1f} s",
-            Text("right", "green") if verdict.right
-            else Text("not yet", "red"),
-        )  # fmt: skip
+            "[green]right" if verdict.right else "[red]not yet",
+        )
     console.print(table)
     for task, verdict in results:
-        lines = explain(verdict)
         if verdict.right and not verdict.note:
             continue
         console.print()
-        headline = "right" if verdict.right else verdict.headline
-        console.print(Text(f"{task.number}  {headline}", "bold"))
-        for line in lines:
+        console.print(Text(f"{task.number}  {verdict.headline}", "bold"))
+        for line in explain(verdict):
             console.print(mark(f"    {line}"))
-    got = sum(task.points for task, verdict in results if verdict.right)
-    most = sum(task.points for task, _ in results)
-    console.print(f"\n{got:g} of {most:g} points")
+    got = sum(score(task, verdict) for task, verdict in results)
+    total = sum(task.points for task, _ in results)
+    console.print(f"\n{got:g} of {total:g} points")
 
 
-def mark(line):
+def mark(line: str) -> Text:
     """Colour the cells of a drawing that are wrong."""
     text = Text(line)
     text.highlight_regex(r"[\w.+-]+\*(?=\s|$)", "red")
     return text
 
 
-def gradescope(results):
-    """Make what Gradescope reads.
-
-    Returns:
-        JSON: `{"tests": [{"name", "score", "max_score", "output"}]}`.
-    """
-    return json.dumps({
-        "tests": [
-            {
-                "name": f"{task.number} {task.exercise.title}",
-                "score": task.points if verdict.right else 0,
-                "max_score": task.points,
-                "output": "\n".join([verdict.headline, *explain(verdict)]),
-            }
-            for task, verdict in results
-        ]
-    }, indent=1, ensure_ascii=False) + "\n"  # fmt: skip
+def gradescope(results: Results) -> str:
+    """Make what Gradescope reads: a list of tests, in JSON."""
+    tests = [
+        {
+            "name": f"{task.number} {task.exercise.title}",
+            "score": score(task, verdict),
+            "max_score": task.points,
+            "output": "\n".join([verdict.headline, *explain(verdict)]),
+        }
+        for task, verdict in results
+    ]
+    text = json.dumps({"tests": tests}, indent=1, ensure_ascii=False)
+    return text + "\n"
 
 
-def junit(results):
+def junit(results: Results) -> str:
     """Make what Git hosts read: a JUnit file, as text."""
     failed = sum(not verdict.right for _, verdict in results)
     suite = ET.Element(
-        "testsuite", name="coursework", tests=str(len(results)),
-        failures=str(failed), errors="0",
-    )  # fmt: skip
+        "testsuite",
+        name="coursework",
+        tests=str(len(results)),
+        failures=str(failed),
+        errors="0",
+    )
     for task, verdict in results:
+        name = f"{task.number} {task.exercise.title}"
+        time = f"{verdict.seconds:.3f}"
         case = ET.SubElement(
-            suite, "testcase", classname="coursework",
-            name=f"{task.number} {task.exercise.title}",
-            time=f"{verdict.seconds:.3f}",
-        )  # fmt: skip
+            suite, "testcase", classname="coursework", name=name, time=time
+        )
         if not verdict.right:
-            failure = ET.SubElement(
-                case, "failure", message=verdict.headline
-            )
+            headline = verdict.headline
+            failure = ET.SubElement(case, "failure", message=headline)
             failure.text = "\n".join(explain(verdict))
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
-def save(path, text):
+def save(path: Path, text: str) -> None:
     """Write a report.
 
     Raises:

@@ -1,8 +1,9 @@
 """Build the site into the folder `site`: `python -m scripts.book.build_site`.
 
-Fonts are cut out of packages, the reference is made from the docstrings and
-the notebooks from the pages. Any error on a page stops the build. Arguments
-are those of `mkdocs build`.
+The pages of the exercises are written, fonts are cut out of packages, the
+reference is made from the docstrings and the notebooks from the pages. Any
+error on a page stops the build. Arguments are those of `mkdocs build`. Git
+ignores all that is made: run this once before `mkdocs serve` alone.
 """
 
 import subprocess
@@ -11,7 +12,7 @@ from importlib.metadata import distribution
 
 from fontTools import subset
 
-from scripts.book import names, notebooks
+from scripts.book import coursework_pages, names, notebooks
 from scripts.book.source import ROOT
 
 FONTS = ROOT / "docs" / "assets" / "fonts"
@@ -54,6 +55,7 @@ def cut_fonts():
 
 
 if __name__ == "__main__":
+    coursework_pages.write()
     cut_fonts()
     names.write_reference()
     notebooks.write()

@@ -1,34 +1,102 @@
-"""Write the exercises' pages from the exercises: run after changing one.
+"""Write the pages of the exercises into docs/coursework; git ignores them.
 
     python -m scripts.book.coursework_pages
 
-It makes docs/coursework/NAME.md for each exercise of the course, a list of
-them, and docs/coursework/mistakes.md from what `scripts/evidence/coursework.py` found.
-A test shows that they are as this would write them.
+There is one page per exercise of the course, a list of the exercises, and a
+list of the known mistakes from what `scripts/evidence/coursework.py` found.
+`scripts.book.build_site` and the tests of the book call this by themselves.
 """
 
 import json
 import os
-from pathlib import Path
 
 from minitransformer.coursework.exercise import read_course
 from minitransformer.coursework.folder import stub
+from scripts.book.source import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "coursework"
+WRITTEN_BY_HAND = {"students.md", "lecturers.md"}
 EVIDENCE = ROOT / "docs" / "evidence" / "coursework.json"
-HEAD = """---
+HEAD = """\
+---
 hide: [toc]
 search: {{exclude: true}}
 ---
-# {}
+# {title}
 
-<!-- Made by `python -m scripts.book.coursework_pages`: change the exercise. -->
+<p class="lede">{lede}</p>
+"""
+ASKED = """
+## The task
+
+{points:g} points, about {minutes} minutes. Background: {background}. The
+check knows {known} mistakes by name.
+
+```python
+{stub}```
+
+## Check it
+
+This page is also a notebook: write the function above, and run this cell. It
+names the mistake that was made.
+
+```python
+from minitransformer.coursework.checking import check_here
+
+check_here("{number}", {functions})
+```
+
+You can also work in files, as [the course hands them out](students.md):
+
+```text
+python -m minitransformer.coursework start my-folder --only {number}
+python -m minitransformer.coursework check my-folder --only {number}
+```
+"""
+OPEN = """
+An open exercise, without check and points. About {minutes} minutes.
+Background: {background}.
+
+## How it is graded
+
+{rubric}
+
+## A beginning
+
+```python
+{stub}```
+"""
+HINT = """
+<details markdown="1"><summary>Hint {}</summary>
+
+{}
+
+</details>
+"""
+MET = """
+## How often each was met
+
+No student wrote these: {submissions} submissions were made at random. Each
+exercise in them is right with probability {right:g}; otherwise it has one
+mistake, or two. One command graded them. Two mistakes in one exercise count
+for both. “Named” says how often the mistake, made alone in the right answer,
+got its own name, in {seeds} draws of the questions.
+
+```text
+python scripts/evidence/coursework.py
+```
+
+The next table is about two mistakes at once. Where one hides the other, only
+one is named. Some pairs give exactly the answers of another mistake or pair,
+and get that name; others only raise errors.
+
+| exercise | pairs | both named | one hides the other | other |
+|---|---|---|---|---|
 """
 
 
 def link(page):
-    """Make a link to a page of the book, called by its own title."""
+    """Make a link to a page of the book, with that page's title."""
     text = (ROOT / "docs" / page.partition("#")[0]).read_text("utf-8")
     title = next(
         line for line in text.splitlines() if line.startswith("# ")
@@ -38,173 +106,116 @@ def link(page):
 
 
 def exercise_page(task):
-    """Write the page of an exercise, a notebook that checks itself."""
+    """Write the page of an exercise; its notebook checks itself."""
     exercise = task.exercise
-    parts = [
-        HEAD.format(f"{task.number} · {exercise.title}"),
-        f'<p class="lede">{exercise.goal}</p>',
-        "",
-    ]
-    if exercise.rubric:
-        parts += [
-            f"Open: no check, no points. About {task.minutes} minutes. "
-            f"Background: {link(exercise.page)}.",
-            "",
-            "## What is looked at",
-            "",
-            *(f"- {line}" for line in exercise.rubric),
-            "",
-            "## A beginning",
-            "",
-            "```python",
-            stub(task).rstrip(),
-            "```",
-            "",
-        ]
-    else:
-        names = ", ".join(exercise.functions)
-        parts += [
-            "## What is asked",
-            "",
-            f"{task.points:g} points, about {task.minutes} minutes. "
-            f"Background: {link(exercise.page)}. The check knows "
-            f"{len(exercise.mistakes)} mistakes by name.",
-            "",
-            "```python run",
-            stub(task).rstrip(),
-            "```",
-            "",
-            "## Check it",
-            "",
-            "This page is a notebook, too: write the function above, and "
-            "run this cell. It says which mistake was made.",
-            "",
-            "```python run",
-            "from minitransformer.coursework.checking import check_here",
-            "",
-            f'check_here("{task.number}", {names})',
-            "```",
-            "",
-            "Or in files, as [the course hands them out](students.md):",
-            "",
-            "```text",
-            "python -m minitransformer.coursework start my-folder --only "
-            f"{task.number}",
-            "python -m minitransformer.coursework check my-folder --only "
-            f"{task.number}",
-            "```",
-            "",
-        ]
-    parts += ["## Hints", ""]
-    for i, hint in enumerate(exercise.hints, 1):
-        parts += [
-            f'<details markdown="1"><summary>Hint {i}</summary>',
-            "",
-            hint,
-            "",
-            "</details>",
-            "",
-        ]
-    return "\n".join(parts)
+    title = f"{task.number} · {exercise.title}"
+    body = (OPEN if exercise.rubric else ASKED).format(
+        number=task.number,
+        points=task.points,
+        minutes=task.minutes,
+        background=link(exercise.page),
+        known=len(exercise.mistakes),
+        functions=", ".join(exercise.functions),
+        rubric="\n".join(f"- {line}" for line in exercise.rubric),
+        stub=stub(task),
+    )
+    hints = [HINT.format(*pair) for pair in enumerate(exercise.hints, 1)]
+    head = HEAD.format(title=title, lede=exercise.goal)
+    return "".join([head, body, "\n## Hints\n", *hints])
+
+
+def row(*cells):
+    """Write a row of a table."""
+    return f"| {' | '.join(map(str, cells))} |\n"
 
 
 def overview(tasks):
     """Write the page that lists the exercises."""
     points = sum(task.points for task in tasks)
     hours = sum(task.minutes for task in tasks) / 60
+    lede = (
+        f"{len(tasks)} exercises in the order of the book, {points:g} "
+        f"points, about {hours:.0f} hours."
+    )
     parts = [
-        HEAD.format("The exercises"),
-        f'<p class="lede">{len(tasks)} exercises in the order of the book, '
-        f"{points:g} points, about {hours:.0f} hours.</p>",
-        "",
-        "| | exercise | points | minutes | background |",
-        "|---|---|---|---|---|",
+        HEAD.format(title="The exercises", lede=lede),
+        "\n| | exercise | points | minutes | background |\n"
+        "|---|---|---|---|---|\n",
     ]
     for task in tasks:
+        title = f"[{task.exercise.title}]({task.name}.md)"
         score = "open" if task.exercise.rubric else f"{task.points:g}"
+        background = link(task.exercise.page)
         parts.append(
-            f"| {task.number} | [{task.exercise.title}]({task.name}.md) | "
-            f"{score} | {task.minutes} | {link(task.exercise.page)} |"
+            row(task.number, title, score, task.minutes, background)
         )
-    return "\n".join([*parts, "", "[How to begin](students.md)", ""])
+    return "".join([*parts, "\n[How to begin](students.md)\n"])
 
 
 def mistakes_page(tasks, evidence):
-    """Write the page of all known mistakes, and how often they were met."""
-    class_, pairs = evidence["class"], evidence["pairs"]
-    checked = [task for task in tasks if not task.exercise.rubric]
-    count = sum(len(task.exercise.mistakes) for task in checked)
+    """Write the page of all known mistakes, and how often they were met.
+
+    A mistake that is not among the evidence was met "?" times.
+    """
+    tasks = [task for task in tasks if not task.exercise.rubric]
+    count = sum(len(task.exercise.mistakes) for task in tasks)
+    lede = (
+        f"All {count} mistakes that the check knows by name, what it says "
+        "about each, and how often it was met. For lecturers: this page "
+        "gives answers away."
+    )
+    numbers = evidence["class"] | {"seeds": len(evidence["seeds"])}
     parts = [
-        HEAD.format("The mistakes"),
-        f'<p class="lede">All {count} mistakes that the check knows by name, '
-        "what it says of each, and how often it was met. For lecturers: "
-        "it gives answers away.</p>",
-        "",
-        "## How they were met",
-        "",
-        f"No student has written these: {class_['submissions']} "
-        "submissions were made by chance, each exercise right with "
-        f"probability {class_['right']:g}, else with one mistake or with "
-        "two, and graded with one command. Two in one exercise count for "
-        "both. “Named” says how often the mistake, made alone in the right "
-        f"answer, got its own name, of {len(evidence['seeds'])} seeds.",
-        "",
-        "```text",
-        "python scripts/evidence/coursework.py",
-        "```",
-        "",
-        "Two mistakes at once. Where one hides the other, one is named; "
-        "and some pairs give the very same answers as another mistake or "
-        "pair, and get that name, or do nothing but fail.",
-        "",
-        "| exercise | pairs | both named | one hides the other | other |",
-        "|---|---|---|---|---|",
+        HEAD.format(title="The mistakes", lede=lede),
+        MET.format(**numbers),
     ]
-    for task in checked:
-        row = pairs[task.name]
+    for task in tasks:
+        pairs = evidence["pairs"].get(task.name, {})
+        found = [
+            pairs.get(key, "?")
+            for key in ("pairs", "both", "hidden", "other")
+        ]
+        parts.append(row(f"{task.number} {task.name}", *found))
+    for task in tasks:
+        met = evidence["class"]["met"].get(task.name, {})
+        confusion = evidence["confusion"].get(task.name, {})
         parts.append(
-            f"| {task.number} {task.name} | {row['pairs']} | {row['both']} "
-            f"| {row['hidden']} | {row['other']} |"
+            f"\n## {task.number} · {task.exercise.title}\n\n"
+            "| mistake | met | named | what it says |\n|---|---|---|---|\n"
         )
-    parts.append("")
-    for task in checked:
-        met = class_["met"][task.name]
-        found = evidence["confusion"][task.name]
-        parts += [
-            f"## {task.number} · {task.exercise.title}",
-            "",
-            "| mistake | met | named | what it says |",
-            "|---|---|---|---|",
-        ]
-        parts += [
-            f"| {mistake.name} | {met.get(mistake.name, 0)} | "
-            f"{found[mistake.name].get(mistake.name, 0)}/"
-            f"{sum(found[mistake.name].values())} | {cell(mistake.why)} "
-            f"{link(mistake.page)} |"
-            for mistake in task.exercise.mistakes
-        ]
-        parts.append("")
-    return "\n".join(parts)
-
-
-def cell(text):
-    """Write a text so that a table's cell can hold it."""
-    return text.replace("|", "\\|").replace("<", "&lt;")
+        for mistake in task.exercise.mistakes:
+            names, named = confusion.get(mistake.name), "?"
+            if names:
+                own = names.get(mistake.name, 0)
+                named = f"{own}/{sum(names.values())}"
+            why = mistake.why.replace("|", "\\|").replace("<", "&lt;")
+            times = met.get(mistake.name, 0) if names else "?"
+            says = f"{why} {link(mistake.page)}"
+            parts.append(row(mistake.name, times, named, says))
+    return "".join(parts)
 
 
 def pages():
-    """Make all pages: a dictionary from paths to texts."""
+    """Make all pages: a dictionary from names of files to texts."""
     tasks = read_course()
-    made = {
-        FOLDER / f"{task.name}.md": exercise_page(task) for task in tasks
-    }
-    made[FOLDER / "exercises.md"] = overview(tasks)
     evidence = json.loads(EVIDENCE.read_text("utf-8"))
-    made[FOLDER / "mistakes.md"] = mistakes_page(tasks, evidence)
-    return made
+    texts = {f"{task.name}.md": exercise_page(task) for task in tasks}
+    texts["exercises.md"] = overview(tasks)
+    texts["mistakes.md"] = mistakes_page(tasks, evidence)
+    return texts
+
+
+def write():
+    """Write the pages that changed, and delete those of gone exercises."""
+    texts = pages()
+    for path in FOLDER.glob("*.md"):
+        if path.name not in texts.keys() | WRITTEN_BY_HAND:
+            path.unlink()
+    for name, text in texts.items():
+        path = FOLDER / name
+        if not path.is_file() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8", newline="\n")
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    for path, text in pages().items():
-        path.write_text(text, "utf-8", newline="\n")
+    write()

@@ -7,6 +7,7 @@ import nbformat
 from nbformat import v4
 
 from scripts.book.cells import DOCS, load, next_key, pages, store_of
+from scripts.book.coursework_pages import FOLDER as COURSEWORK
 from scripts.book.source import extract
 
 NOTEBOOKS = DOCS / "notebooks"
@@ -71,6 +72,9 @@ def convert(page):
                 )
             outputs = [output(*pair) for pair in stored[key]["outputs"]]
             parts.append(v4.new_code_cell(code.rstrip(), outputs=outputs))
+            continue
+        if fence["kind"] == "python" and page.parent == COURSEWORK:
+            parts.append(v4.new_code_cell(code.rstrip()))  # to be filled in
             continue
         if fence["kind"] == "source":
             lines = [line for _, line in extract(code)[1]]

@@ -14,11 +14,12 @@ import pytest
 from conftest import ROOT
 
 import minitransformer
-from scripts.book import cells, names, notebooks, source
+from scripts.book import cells, coursework_pages, names, notebooks, source
 
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "minitransformer"
-names.write_reference()  # git ignores it
+coursework_pages.write()  # git ignores what these two make
+names.write_reference()
 PAGES = cells.pages()
 NUMBER = re.compile(r"[-−]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
 
@@ -39,11 +40,13 @@ def page_of(module):
     )
 
 
+# Of the coursework, three modules have a page; a script writes the exercises'.
+COURSEWORK = PACKAGE / "coursework"
+SHOWN = {COURSEWORK / f"{n}.py" for n in ("exercise", "judge", "sandbox")}
 MODULES = [
     path
     for path in sorted(PACKAGE.rglob("*.py"))
-    # Answers stand on no page; a script writes the exercises' pages.
-    if path.parent.name not in ("answers", "exercises")
+    if (COURSEWORK not in path.parents or path in SHOWN)
     and source.code_lines(path)
 ]
 
@@ -112,13 +115,19 @@ def test_every_page_of_a_module_has_its_module():
     assert set((DOCS / "modules").rglob("*.md")) == pages
 
 
-def test_the_exercises_pages_are_as_the_exercises_make_them():
-    from scripts.book.coursework_pages import pages
+def test_the_evidence_knows_every_mistake():
+    rows = coursework_pages.pages()["mistakes.md"].splitlines()
+    unknown = [row for row in rows if "| ? |" in row]
+    assert not unknown, "run `python scripts/evidence/coursework.py`"
 
-    for path, text in pages().items():
-        assert path.read_text("utf-8") == text, (
-            f"{path.name}: python -m scripts.book.coursework_pages"
-        )
+
+def test_a_page_of_a_gone_exercise_is_deleted(tmp_path, monkeypatch):
+    (tmp_path / "gone.md").touch()
+    (tmp_path / "students.md").touch()
+    monkeypatch.setattr(coursework_pages, "FOLDER", tmp_path)
+    coursework_pages.write()
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made == {"students.md", *coursework_pages.pages()}
 
 
 def test_every_page_is_in_the_navigation():

@@ -1,5 +1,6 @@
 """Strangers' code: whatever it does, it ends in one line."""
 
+import io
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from minitransformer.coursework import child, sandbox as sandboxes
 from minitransformer.coursework.checking import (
@@ -33,7 +35,8 @@ def one_query_attention(query, keys, values):
     return weights @ values, weights
 """
 DEF = "def one_query_attention(query, keys, values):\n    "
-FORGE = f"{RIGHT}\nimport sys\nsys.modules['__main__'].answer = lambda *_: "
+FORGE = f"{RIGHT}\nimport sys\nmain = sys.modules['__main__']\n"
+FORGE += "main.answer = lambda *_: main.dump("  # close the bracket
 
 
 @pytest.fixture
@@ -89,8 +92,8 @@ def test_right_code_gets_its_points(submission):
             "cannot be read",
         ),
         (
-            "import sys\nsys.modules['__main__'].answer = lambda *_: "
-            "{'value': True, 'seconds': 0.1, 'mutated': False}\n"
+            FORGE
+            + "{'value': True, 'seconds': 0.1, 'mutated': False})\n"
             + DEF
             + "return 1, 2",
             "output has shape ()",
@@ -109,16 +112,19 @@ def test_right_code_gets_its_points(submission):
         ),
         ("import json\njson.dumps = None\n" + DEF + "return 1, 2", ""),
         (
-            FORGE + "{'error': 'A\\nB\\ud800', 'text': '', 'place': ''}",
+            FORGE + "{'error': 'A\\nB\\ud800', 'text': '', 'place': ''})",
             "A B in one_query_attention",
         ),
-        (FORGE + "{'error': 3, 'text': '', 'place': ''}", "cannot be read"),
         (
-            FORGE + "{'value': 1, 'seconds': '1', 'mutated': False}",
+            FORGE + "{'error': 3, 'text': '', 'place': ''})",
             "cannot be read",
         ),
-        (FORGE + "{'value': 1}", "cannot be read"),
-        (FORGE + "[1]", "cannot be read"),
+        (
+            FORGE + "{'value': 1, 'seconds': '1', 'mutated': False})",
+            "cannot be read",
+        ),
+        (FORGE + "{'value': 1})", "cannot be read"),
+        (FORGE + "[1])", "cannot be read"),
     ],
 )
 @pytest.mark.skipif(os.name != "posix", reason="limits of the system")
@@ -294,9 +300,62 @@ def test_a_message_comes_back_as_it_was():
     assert back["a"].dtype == np.float32
     np.testing.assert_array_equal(back["a"], value["a"])
     assert back["d"]["e"].shape == (0, 2)
-    for damaged in (b"", b"nonsense", child.dump(1)[:-20]):
-        with pytest.raises(ValueError, match="not a message"):
-            child.load(damaged)
+    assert child.load(child.dump((np.bool_(True), np.float32(0.5)))) == (
+        True,
+        0.5,
+    )
+
+
+def test_numbers_of_any_width_come_back_and_other_things_are_refused():
+    import ml_dtypes
+
+    half = np.ones((2, 3), ml_dtypes.bfloat16)
+    for array in (half, np.ones((2, 3), np.longdouble)):
+        back = child.load(child.dump([array]))
+        np.testing.assert_array_equal(back, np.ones((1, 2, 3)))
+    backwards = (
+        np.arange(6, dtype=">i4").reshape(2, 3).T
+    )  # and not in order
+    np.testing.assert_array_equal(
+        child.load(child.dump(backwards)), backwards
+    )
+    for wrong in (np.array(["a"]), np.array([None]), 1j, object()):
+        with pytest.raises(TypeError, match="neither an array"):
+            child.dump({"x": wrong})
+
+
+TWICE = '[{"array": "0"}, {"array": "0"}]'  # a small message, much memory
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"nonsense",
+        child.dump(1)[:-20],
+        child.dump(np.zeros(9))[:-1],
+        save({"0": np.zeros(9)}),
+        save({"0": np.zeros(9)}, {"tree": TWICE}),
+        save({}, {"tree": '{"array": "0"}'}),
+        save({}, {"tree": '{"tuple": 3, "list": 3}'}),
+        save({}, {"tree": "[" * 100_000 + "]" * 100_000}),
+    ],
+)
+def test_what_is_no_message_is_refused(damaged):
+    with pytest.raises(ValueError, match="not a message"):
+        child.load(damaged)
+
+
+def test_of_a_message_that_is_too_large_nothing_is_read():
+    pipe = io.BytesIO()
+    child.send(pipe, child.dump([1, 2]))
+    pipe.seek(0)
+    with pytest.raises(OverflowError):
+        child.receive(pipe, 20)
+    assert pipe.tell() == child.SIZE.size
+    pipe.seek(0)
+    assert child.receive(pipe) == [1, 2]
+    assert child.receive(pipe) is None  # the end
 
 
 def test_numpy_exercises_load_no_tensorflow(submission):
