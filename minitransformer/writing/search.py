@@ -33,19 +33,6 @@ class Beam(NamedTuple):
     length: Any = ()  # (batch, beam): number of tokens, the end included
 
 
-def first_beam(
-    model: keras.Model, state: Any, shape: tuple[int, ...], max_len: int
-) -> Beam:
-    """Begin hypotheses of a shape: nothing is written yet."""
-    return Beam(
-        t=tf.constant(0),
-        ids=tf.fill((*shape, max_len), model.config.pad_id),
-        token=tf.fill(shape, model.config.bos_id),
-        ended=tf.zeros(shape, tf.bool),
-        state=state,
-    )
-
-
 def greedy_search(
     model: keras.Model,
     source_ids: ArrayLike,
@@ -78,7 +65,7 @@ def write_greedily(
     model: keras.Model, source_ids: tf.Tensor, max_len: int
 ) -> tf.Tensor:
     """Do what `greedy_search` does, in one compiled program."""
-    config = model.config
+    config, batch = model.config, source_ids.shape[0]
 
     def unfinished(beam):
         return (beam.t < max_len) & ~tf.reduce_all(beam.ended)
@@ -93,8 +80,13 @@ def write_greedily(
         ids = tf.where(here, token[:, None], ids)
         return [Beam(t + 1, ids, token, ended, state)]
 
-    state = model.start(source_ids, max_len)
-    first = first_beam(model, state, source_ids.shape[:1], max_len)
+    first = Beam(
+        t=tf.constant(0),
+        ids=tf.fill((batch, max_len), config.pad_id),
+        token=tf.fill((batch,), config.bos_id),
+        ended=tf.zeros(batch, tf.bool),
+        state=model.start(source_ids, max_len),
+    )
     return tf.while_loop(unfinished, append_token, [first])[0].ids
 
 
@@ -179,9 +171,8 @@ def keep_the_best(
         ranked = totals / penalty(length)[..., None]
 
         # All continuations of all hypotheses compete.
-        best = tf.math.top_k(
-            tf.reshape(ranked, (batch, -1)), beam_size
-        ).indices
+        flat = batch, beam_size * vocab_size
+        best = tf.math.top_k(tf.reshape(ranked, flat), beam_size).indices
         parent, token = best // vocab_size, best % vocab_size
 
         def follow(values):  # (batch, beam, …): each takes its parent's
@@ -192,7 +183,7 @@ def keep_the_best(
             lambda part: tf.gather(part, tf.reshape(rows, [-1])), state
         )
         here = tf.range(max_len) == t
-        totals = tf.reshape(totals, (batch, -1))
+        totals = tf.reshape(totals, flat)
         return [
             Beam(
                 t + 1,
@@ -206,13 +197,17 @@ def keep_the_best(
         ]
 
     shape = (batch, beam_size)
-    state = tf.nest.map_structure(
-        lambda part: tf.repeat(part, beam_size, axis=0),
-        model.start(source_ids, max_len),
-    )
     # All hypotheses begin alike: the first one stands for them.
     total = tf.where(tf.range(beam_size) == 0, 0.0, IMPOSSIBLE)
-    first = first_beam(model, state, shape, max_len)._replace(
+    first = Beam(
+        t=tf.constant(0),
+        ids=tf.fill((*shape, max_len), config.pad_id),
+        token=tf.fill(shape, config.bos_id),
+        ended=tf.zeros(shape, tf.bool),
+        state=tf.nest.map_structure(
+            lambda part: tf.repeat(part, beam_size, axis=0),
+            model.start(source_ids, max_len),
+        ),
         total=tf.broadcast_to(total, shape),
         length=tf.zeros(shape, tf.int32),
     )
