@@ -74,9 +74,8 @@ def draw_pair(
     chosen = rng.choice(len(documents), p=sizes / sizes.sum())
     document = documents[chosen]
     begin = int(rng.integers(len(document) - 1))  # one is left to follow
-    first, end = span(
-        document[:-1], begin, int(rng.integers(max_tokens)) + 1
-    )
+    wanted = int(rng.integers(max_tokens)) + 1
+    first, end = span(document[:-1], begin, wanted)
     follows = int(rng.integers(2))
     if not follows:
         other = rng.integers(len(documents) - 1)
