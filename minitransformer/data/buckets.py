@@ -4,6 +4,7 @@ Sentences of one batch are padded to the longest. Pairs of about the same
 length are put together, so that there is little padding.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -136,8 +137,7 @@ def random_pairs(
     share /= share.sum()
 
     def draw():
-        number = first
-        while True:
+        for number in itertools.count(first):
             bucket = np.random.default_rng((seed, 0, number // run)).choice(
                 len(buckets), p=share
             )
@@ -145,7 +145,6 @@ def random_pairs(
                 0, len(buckets[bucket][0]), batch_size
             )
             yield tuple(side[rows] for side in buckets[bucket])
-            number += 1
 
     ids = tf.TensorSpec((batch_size, None), tf.int32)
     batches = tf.data.Dataset.from_generator(

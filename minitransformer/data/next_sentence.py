@@ -4,12 +4,14 @@ A BERT reads both at once, [CLS] first [SEP] second [SEP], and learns from
 them what a hidden word was and whether they belong together.
 """
 
+import itertools
 import re
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from minitransformer.data.buckets import fill
 from minitransformer.data.objectives import (
     Batch,
     chosen_only,
@@ -146,23 +148,20 @@ def pretraining_batches(
     predictions = int(how_many(max_len - 3))  # of a full row
 
     def draw():
-        number = first
-        while True:
+        for number in itertools.count(first):
             rng = np.random.default_rng((seed, number))
-            ids = np.full((batch_size, max_len), tokenizer.pad_id, "int32")
-            segments = np.zeros_like(ids)
-            follows = np.zeros((batch_size, 1), "int32")
-            for row in range(batch_size):
-                first_ids, second_ids, follows[row] = draw_pair(
-                    documents, rng, max_tokens=max_len - 3
-                )
-                token_ids, segment_ids = frame(
-                    first_ids, second_ids, tokenizer
-                )
-                ids[row, : len(token_ids)] = token_ids
-                segments[row, : len(token_ids)] = segment_ids
-            yield np.int32(number), ids, segments, follows
-            number += 1
+            pairs = [
+                draw_pair(documents, rng, max_tokens=max_len - 3)
+                for _ in range(batch_size)
+            ]
+            framed = [frame(a, b, tokenizer) for a, b, _ in pairs]
+            ids, segments = zip(*framed, strict=True)
+            yield (
+                number,
+                fill(ids, batch_size, tokenizer.pad_id, max_len),
+                fill(segments, batch_size, 0, max_len),
+                [[follows] for *_, follows in pairs],
+            )
 
     def ask(number, ids, segments, follows):
         inputs, words, word_weights = masked_lm(
