@@ -17,7 +17,9 @@ def parse(argv):
         metavar="DIR",
         help="a run of train_gpt.py (default: the newest in runs/)",
     )
-    parser.add_argument("--prompt", required=True, help="how it begins")
+    parser.add_argument(
+        "--prompt", required=True, help="how the text begins"
+    )
     parser.add_argument(
         "--max-new-tokens",
         type=int,

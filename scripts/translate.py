@@ -113,14 +113,13 @@ def free_name():
 
 def swapped(folder, sentence):
     """Tell whether a sentence's words are those of the translations."""
-
     from minitransformer.data.pairs import looks_swapped
 
     path = Path(folder) / "translations.tsv"
     if not path.is_file():
         return False
-    rows = path.read_text(encoding="utf-8").splitlines()
-    rows = [row.split("\t") for row in rows]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines]
     tested = [(row[0], row[-1]) for row in rows]
     return looks_swapped([(sentence, "")], tested)
 

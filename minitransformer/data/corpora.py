@@ -107,7 +107,7 @@ def python_docs() -> str:
 
     The language reference that `help()` shows, and the docstrings of the
     standard library: only paragraphs of prose, each once, in ASCII. The
-    documents are shuffled, so that the end is like the beginning. The text
+    documents are shuffled, so that all parts are alike. The text
     differs between Python versions. The result is kept in the user's cache
     folder.
 

@@ -224,7 +224,7 @@ def generate(
         top_k: Choose among the k likeliest tokens only.
         top_p: Choose among the fewest tokens that reach this probability.
         seed: Integer for the same tokens again; None for new ones.
-        stop_id: A row that has made this token is filled up with it.
+        stop_id: A row that has made this token holds only it from there on.
         use_cache: False reads the whole window for each token: slower, and
             the same tokens.
         use_xla: Whether XLA compiles, where TensorFlow has it. It draws

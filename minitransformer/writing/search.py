@@ -51,7 +51,7 @@ def greedy_search(
 
     Returns:
         NumPy int32 `(batch, max_len)`: the translations, without `bos_id`,
-        filled up with `pad_id` behind their `eos_id`.
+        with `pad_id` behind their `eos_id`.
 
     Raises:
         ValueError: if the source is empty or has ids outside the

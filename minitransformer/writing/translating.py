@@ -58,7 +58,7 @@ def translate(
     for begin in range(0, len(order), batch_size):
         chosen = order[begin : begin + batch_size]
         longest = min(-(-len(rows[chosen[-1]]) // STEP) * STEP, max_len)
-        # The last batch is filled up: it needs no program of its own.
+        # Copies complete the last batch: it needs no program of its own.
         missing = min(batch_size, len(rows)) - len(chosen)
         source = [rows[i] for i in chosen + chosen[-1:] * missing]
         source_ids = fill(source, len(source), pad_id, length=longest)
