@@ -87,14 +87,12 @@ def first_state(
     free = 0 if options.stop_id is None else options.stop_id
     ids = np.full((batch, capacity), free, "int32")
     ids[:, :length] = prompt
-    count = tf.constant(length)
-    begin = window_begin(count, 0, max_len)
     return State(
         ids=tf.constant(ids),
-        count=count,
-        begin=begin,
+        count=tf.constant(length),
+        begin=tf.constant(0),
         # Before a single token there is nothing for the cache to know.
-        stale=count - begin > 1,
+        stale=tf.constant(length > 1),
         ended=tf.zeros(batch, tf.bool),
         cache=model.start_cache(batch) if options.use_cache else (),
     )
@@ -108,20 +106,21 @@ def extend(
     options: Options,
 ) -> State:
     """Append tokens until there are `until`, or every row has ended."""
+    max_len = model.config.max_len
 
     def unfinished(state):
         return (state.count < until) & ~tf.reduce_all(state.ended)
 
     def append_token(state):
-        ids, count, begin, _, ended, cache = state
+        cache, ended = state.cache, state.ended
         if options.use_cache:
             logits, cache = read_token(model, state)
         else:
-            logits = model(window(model, state))
-            logits = tf.gather(logits, count - begin - 1, axis=1)
+            place = state.count - state.begin - 1
+            logits = tf.gather(model(window(model, state)), place, axis=1)
         token = choose(
             logits,
-            seed=tf.stack([seed, count]),
+            seed=tf.stack([seed, state.count]),
             temperature=options.temperature,
             top_k=options.top_k,
             top_p=options.top_p,
@@ -129,24 +128,28 @@ def extend(
         if options.stop_id is not None:
             token = tf.where(ended, options.stop_id, token)
             ended = ended | (token == options.stop_id)
-        here = tf.range(tf.shape(ids)[1]) == count
-        ids = tf.where(here, token[:, None], ids)
-        count += 1
-        moved = window_begin(count, begin, model.config.max_len)
-        return [State(ids, count, moved, moved > begin, ended, cache)]
+        here = tf.range(tf.shape(state.ids)[1]) == state.count
+        ids = tf.where(here, token[:, None], state.ids)
+        count = state.count + 1
+        return [
+            state._replace(ids=ids, count=count, ended=ended, cache=cache)
+        ]
 
     def fill_window(state):
+        begin = window_begin(state.count, state.begin, max_len)
+        stale = state.stale | (begin > state.begin)
+        state = state._replace(begin=begin, stale=tf.constant(False))
         if options.use_cache:
             cache = tf.cond(
-                state.stale,
+                stale,
                 lambda: read_window(model, state),
                 lambda: state.cache,
             )
             state = state._replace(cache=cache)
         return tf.while_loop(
-            lambda state: unfinished(state) & ~state.stale,
+            lambda s: unfinished(s) & (s.count - begin <= max_len),
             append_token,
-            [state._replace(stale=tf.constant(False))],
+            [state],
         )
 
     return tf.while_loop(unfinished, fill_window, [state])[0]
@@ -191,7 +194,7 @@ def stream(
         )
         if int(state.count) < until:  # all rows have ended: fill the rest
             until = total
-        yield state.ids[:, done:until].numpy()
+        yield state.ids.numpy()[:, done:until]
         done = until
 
 
