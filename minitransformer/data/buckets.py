@@ -1,25 +1,36 @@
 """Buckets: pairs of about the same length, in batches of ids.
 
-Sentences of one batch are filled up to the longest. So that little is
-filled, pairs of about the same length are put together.
+Sentences of one batch are padded to the longest. Pairs of about the same
+length are put together, so that there is little padding.
 """
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from minitransformer.data.objectives import translation
+from minitransformer.data.objectives import Batch, translation
+
+Encoded = list[tuple[list[int], list[int]]]  # source ids, target ids
 
 
-def encode_pairs(pairs, tokenizers, *, max_len):
+def encode_pairs(
+    pairs: Sequence[tuple[str, str]],
+    tokenizers: Sequence[Any],
+    *,
+    max_len: int,
+) -> tuple[Encoded, int]:
     """Turn pairs into ids; those that are too long are left out.
 
-        source: tokens, end          target: beginning, tokens, end
+        source: tokens, eos_id       target: bos_id, tokens, eos_id
 
     Args:
         pairs: A list of (source, target).
         tokenizers: The source's and the target's, with the same `pad_id`,
             `bos_id` and `eos_id`.
-        max_len: The most tokens, beginning and end included.
+        max_len: The most tokens, `bos_id` and `eos_id` included.
 
     Returns:
         A list of (source ids, target ids), and the number left out.
@@ -35,22 +46,30 @@ def encode_pairs(pairs, tokenizers, *, max_len):
     return encoded, len(pairs) - len(encoded)
 
 
-def encode_sentence(tokenizer, sentence):
-    """Turn a sentence into ids, with the end behind it.
+def encode_sentence(tokenizer: Any, sentence: str) -> list[int]:
+    """Turn a sentence into ids, with `eos_id` behind it.
 
-    A space before it, so that its first word is spelled like any other.
+    A space stands before it, so that its first word gets the same pieces as
+    anywhere else.
     """
     return [*tokenizer.encode(" " + sentence.strip()), tokenizer.eos_id]
 
 
-def fill(rows, batch_size, pad_id, length=None):
-    """Put rows of ids into one array, filled up with padding.
+def fill(
+    rows: Sequence[Sequence[int]] | np.ndarray,
+    batch_size: int,
+    pad_id: int,
+    length: int | None = None,
+) -> np.ndarray:
+    """Put rows of ids into one array, and padding into what is left.
+
+        fill([[5, 6], [7]], 3, 0)  →  [[5, 6], [7, 0], [0, 0]]
 
     Args:
         rows: Lists of ids.
         batch_size: Number of rows of the array; padding below.
-        pad_id: What to fill with.
-        length: Its length; that of the longest row if None.
+        pad_id: The tokenizer's id for padding.
+        length: The array's length; that of the longest row if None.
 
     Returns:
         NumPy int32 `(batch_size, length)`.
@@ -62,7 +81,9 @@ def fill(rows, batch_size, pad_id, length=None):
     return array
 
 
-def by_length(encoded, *, pad_id, count):
+def by_length(
+    encoded: Encoded, *, pad_id: int, count: int
+) -> list[tuple[np.ndarray, ...]]:
     """Sort pairs by length into buckets, each in arrays of its own size.
 
     Args:
@@ -76,25 +97,25 @@ def by_length(encoded, *, pad_id, count):
     """
     ordered = sorted(encoded, key=lambda pair: (len(pair[1]), len(pair[0])))
     size = -(-len(ordered) // count)
-    made = []
+    buckets = []
     for begin in range(0, len(ordered), size):
-        columns = list(zip(*ordered[begin : begin + size], strict=True))
-        made.append(
-            tuple(fill(rows, len(rows), pad_id) for rows in columns)
+        sides = zip(*ordered[begin : begin + size], strict=True)
+        buckets.append(
+            tuple(fill(rows, len(rows), pad_id) for rows in sides)
         )
-    return made
+    return buckets
 
 
 def random_pairs(
-    buckets,
+    buckets: Sequence[tuple[np.ndarray, ...]],
     *,
-    batch_size,
-    seed,
-    pad_id,
-    run=10,
-    first=0,
-    objective=translation,
-):
+    batch_size: int,
+    seed: int,
+    pad_id: int,
+    run: int = 10,
+    first: int = 0,
+    objective: Callable[..., Batch] = translation,
+) -> tf.data.Dataset:
     """Draw training batches without end, each from one bucket.
 
     Args:
@@ -110,15 +131,13 @@ def random_pairs(
             pairs whose second side is a label.
 
     Returns:
-        A `tf.data.Dataset` of (inputs, targets, weights), as from the
-        objective.
+        A `tf.data.Dataset` of the objective's `Batch`es.
     """
     share = np.array([len(sources) for sources, _ in buckets], float)
     share /= share.sum()
 
     def draw():
-        number = first
-        while True:
+        for number in itertools.count(first):
             bucket = np.random.default_rng((seed, 0, number // run)).choice(
                 len(buckets), p=share
             )
@@ -126,7 +145,6 @@ def random_pairs(
                 0, len(buckets[bucket][0]), batch_size
             )
             yield tuple(side[rows] for side in buckets[bucket])
-            number += 1
 
     ids = tf.TensorSpec((batch_size, None), tf.int32)
     batches = tf.data.Dataset.from_generator(
@@ -137,16 +155,22 @@ def random_pairs(
     )
 
 
-def all_pairs(buckets, *, batch_size, pad_id, objective=translation):
+def all_pairs(
+    buckets: Sequence[tuple[np.ndarray, ...]],
+    *,
+    batch_size: int,
+    pad_id: int,
+    objective: Callable[..., Batch] = translation,
+) -> list[Batch]:
     """Go through all pairs once, to validate.
 
     Args:
-        buckets, pad_id, objective: As for `random_pairs`.
-        batch_size: Number of pairs in a batch. A bucket's last batch is
-            filled up with padding, which no loss counts.
+        buckets, pad_id, objective: Same as in `random_pairs`.
+        batch_size: Number of pairs in a batch. Padding completes a bucket's
+            last batch, and no loss counts it.
 
     Returns:
-        A list of (inputs, targets, weights).
+        A list of `Batch`es.
     """
     batches = []
     for sides in buckets:

@@ -1,20 +1,16 @@
 """Texts to learn from: Python's documentation, Shakespeare, your own."""
 
 import ast
-import builtins
 import hashlib
-import importlib
 import random
 import re
 import sys
 import sysconfig
 import unicodedata
-from inspect import getdoc
 from pathlib import Path
 
 from minitransformer.runs.saving import write_atomically
 
-WRITTEN_IN_C = "builtins", "io", "itertools", "math", "time"
 CLEANING = 1  # raise when the cleaning changes: it names the cached file
 SHAKESPEARE = (
     "https://storage.googleapis.com/download.tensorflow.org/data/"
@@ -23,23 +19,30 @@ SHAKESPEARE = (
 SHAKESPEARE_SHA256 = (
     "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 )
+LEFT_OUT = (  # folders beside the library, and its tests
+    "site-packages dist-packages test tests idle_test lib2to3 pydoc_data "
+    "turtledemo"
+)
+DOCUMENTED = (
+    ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+)
 
 
-def cache_folder():
+def cache_folder() -> Path:
     """Name the user's cache folder for this package; it may not exist."""
     import platformdirs
 
     return platformdirs.user_cache_path("minitransformer", appauthor=False)
 
 
-def read_text(path):
+def read_text(path: str | Path) -> str:
     """Read a text file of your own.
 
     Args:
         path: A file in UTF-8, with or without a byte-order mark.
 
     Returns:
-        Its text, with line ends as "\\n".
+        The file's text, with line ends as "\\n".
 
     Raises:
         ValueError: if it is missing, a folder, empty or not UTF-8.
@@ -60,12 +63,10 @@ def read_text(path):
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def shakespeare(origin=SHAKESPEARE, folder=None):
+def shakespeare() -> str:
     """Fetch tiny Shakespeare (1.1 MB) once, and verify it.
 
-    Args:
-        origin: Address of the file.
-        folder: Where to keep it; the user's cache folder if None.
+    It is kept in the user's cache folder.
 
     Returns:
         The text, 1,115,394 characters.
@@ -73,19 +74,18 @@ def shakespeare(origin=SHAKESPEARE, folder=None):
     Raises:
         ValueError: if it cannot be fetched, or is not the file expected.
     """
-    folder = Path(folder or cache_folder())
-    path = folder / "shakespeare.txt"
+    path = cache_folder() / "shakespeare.txt"
     if not (path.is_file() and sha256(path) == SHAKESPEARE_SHA256):
         import keras
 
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             keras.utils.get_file(
                 path.name,
-                origin,
+                SHAKESPEARE,
                 file_hash=SHAKESPEARE_SHA256,
                 hash_algorithm="sha256",
-                cache_dir=folder,
+                cache_dir=path.parent,
                 cache_subdir="",
             )
         except Exception as error:  # it raises the bare class when offline
@@ -97,21 +97,19 @@ def shakespeare(origin=SHAKESPEARE, folder=None):
     return read_text(path)
 
 
-def sha256(path):
+def sha256(path: str | Path) -> str:
     """Compute a file's checksum, as hexadecimal digits."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def python_docs(folder=None):
+def python_docs() -> str:
     """Read Python's own documentation: no download, about 1.4 M characters.
 
     The language reference that `help()` shows, and the docstrings of the
     standard library: only paragraphs of prose, each once, in ASCII. The
-    documents are shuffled, so that the end is like the beginning. The text
-    differs between Python versions.
-
-    Args:
-        folder: Where to keep the result; the user's cache folder if None.
+    documents are shuffled, so that all parts are alike. The text
+    differs between Python versions. The result is kept in the user's cache
+    folder.
 
     Returns:
         The text: a line for each paragraph, an empty one between documents.
@@ -120,8 +118,7 @@ def python_docs(folder=None):
         ValueError: if this Python was installed without its topics.
     """
     version = "{}.{}.{}".format(*sys.version_info[:3])
-    folder = Path(folder or cache_folder())
-    path = folder / f"python-docs-{version}-{CLEANING}.txt"
+    path = cache_folder() / f"python-docs-{version}-{CLEANING}.txt"
     if path.is_file():
         return path.read_text(encoding="utf-8")
     documents = [
@@ -131,15 +128,15 @@ def python_docs(folder=None):
     random.Random(0).shuffle(documents)
     text = "\n".join(documents)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)
     except OSError:
-        pass  # no cache: it is read again the next time
+        pass  # no cache: the documentation is read again the next time
     return text
 
 
-def python_documents():
-    """Read Python's documentation as documents that bear names.
+def python_documents() -> dict[str, list[str]]:
+    """Read Python's documentation as documents with names.
 
     Returns:
         A dictionary from names to lists of paragraphs, those of
@@ -162,48 +159,7 @@ def python_documents():
     return documents
 
 
-def library_passages():
-    """Read all that Python says about itself, in passages with names.
-
-    `python_documents`, and the docstrings of some modules that are written
-    in C: their functions, classes and methods.
-
-    Returns:
-        A list of (name, passage), such as ("str.split", "Return a list …");
-        each passage once.
-
-    Raises:
-        ValueError: if this Python was installed without its topics.
-    """
-    named = {}
-    for module in map(importlib.import_module, WRITTEN_IN_C):
-        prefix = "" if module is builtins else module.__name__ + "."
-        for name, thing in public(module):
-            members = public(thing) if isinstance(thing, type) else []
-            for full, one in [(name, thing)] + [
-                (f"{name}.{member}", value) for member, value in members
-            ]:
-                for part in re.split(r"\n\s*\n", getdoc(one) or ""):
-                    named.setdefault(clean(part), prefix + full)
-    for name, paragraphs in python_documents().items():
-        for paragraph in paragraphs:
-            named.setdefault(paragraph, name)
-    return [(name, passage) for passage, name in named.items() if passage]
-
-
-def public(thing):
-    """List a module's or a class's public functions and classes by name."""
-    return [
-        (name, getattr(thing, name))
-        for name in dir(thing)
-        if not name.startswith("_")
-        and callable(getattr(thing, name))
-        # `help`, `exit` and the like are there in some sessions only.
-        and type(getattr(thing, name)).__module__ != "_sitebuiltins"
-    ]
-
-
-def topics():
+def topics() -> dict[str, str]:
     """Find the language reference's topics, as `help()` shows them.
 
     Returns:
@@ -220,51 +176,39 @@ def topics():
     return dict(sorted(topics.items()))
 
 
-def docstrings():
+def docstrings() -> dict[str, str]:
     """Find the docstrings of the standard library.
 
     Returns:
         A dictionary from modules, such as "json.decoder", to all their
         docstrings, with empty lines between them.
     """
-    library = Path(sysconfig.get_path("stdlib"))
-    left_out = {
-        "site-packages",
-        "dist-packages",
-        "test",
-        "tests",
-        "idle_test",
-        "lib2to3",
-        "pydoc_data",
-        "turtledemo",
-    }
-    documents = {}
+    library, documents = Path(sysconfig.get_path("stdlib")), {}
     for path in sorted(library.rglob("*.py")):
-        if left_out & set(path.relative_to(library).parts):
+        inside = path.relative_to(library)
+        if set(LEFT_OUT.split()) & set(inside.parts):
             continue
         try:
             tree = ast.parse(path.read_bytes())
         except (SyntaxError, ValueError, OSError):
             continue
-        kinds = (
-            ast.Module,
-            ast.ClassDef,
-            ast.FunctionDef,
-            ast.AsyncFunctionDef,
-        )
         texts = [
             ast.get_docstring(node) or ""
             for node in ast.walk(tree)
-            if isinstance(node, kinds)
+            if isinstance(node, DOCUMENTED)
         ]
-        parts = path.relative_to(library).with_suffix("").parts
-        name = ".".join(parts).removesuffix(".__init__")
+        name = ".".join(inside.with_suffix("").parts)
+        name = name.removesuffix(".__init__")
         documents[name] = "\n\n".join(texts)
     return documents
 
 
-def clean(paragraph):
-    """Make one line of a paragraph of prose, and "" of anything else."""
+def clean(paragraph: str) -> str:
+    """Make one line of a paragraph of prose, and "" of anything else.
+
+    "Return the number\\n  of “sub” in it."
+    →  'Return the number of "sub" in it.'
+    """
     if ">>>" in paragraph or "::=" in paragraph:
         return ""  # a session or a grammar
     quotes = str.maketrans("“”‘’–—", "\"\"''--")

@@ -7,10 +7,17 @@ anywhere as if it had never stopped.
 import numpy as np
 import tensorflow as tf
 
-from minitransformer.data.objectives import next_token
+from minitransformer.data.objectives import Batch, next_token
 
 
-def random_windows(token_ids, *, seq_len, batch_size, seed, first=0):
+def random_windows(
+    token_ids: np.ndarray,
+    *,
+    seq_len: int,
+    batch_size: int,
+    seed: int,
+    first: int = 0,
+) -> tf.data.Dataset:
     """Draw training batches without end: windows at random places.
 
     Args:
@@ -22,8 +29,7 @@ def random_windows(token_ids, *, seq_len, batch_size, seed, first=0):
             the dataset starts at 0 or at n.
 
     Returns:
-        A `tf.data.Dataset` of (inputs, targets, weights), each
-        `(batch, seq_len)`.
+        A `tf.data.Dataset` of `Batch`es of `(batch, seq_len)`.
 
     Raises:
         ValueError: if there are fewer than seq_len + 1 tokens.
@@ -47,15 +53,17 @@ def random_windows(token_ids, *, seq_len, batch_size, seed, first=0):
         index = offsets + tf.range(seq_len + 1, dtype=tf.int64)
         return next_token(tf.gather(tokens, index))
 
-    # One thread: what is asked for is tiny, and the cores are busy.
+    # Single-threaded: each batch is cheap, and the cores train.
     return tf.data.Dataset.counter(first).map(batch)
 
 
-def consecutive_windows(token_ids, *, seq_len, batch_size):
+def consecutive_windows(
+    token_ids: np.ndarray, *, seq_len: int, batch_size: int
+) -> tf.data.Dataset:
     """Cut the whole text into windows that do not overlap.
 
-    Every token but the first is a target exactly once; the last window and
-    the last batch are filled up with weights of 0.
+    Every token but the first is a target exactly once; padding of weight 0
+    completes the last window and the last batch.
 
     Args:
         token_ids: Integers `(tokens,)`, at least 2.
@@ -63,8 +71,7 @@ def consecutive_windows(token_ids, *, seq_len, batch_size):
         batch_size: Number of windows in a batch.
 
     Returns:
-        A `tf.data.Dataset` of (inputs, targets, weights), each
-        `(batch, seq_len)`.
+        A `tf.data.Dataset` of `Batch`es of `(batch, seq_len)`.
 
     Raises:
         ValueError: if there are fewer than 2 tokens.
@@ -80,11 +87,10 @@ def consecutive_windows(token_ids, *, seq_len, batch_size):
     shape = (batches * batch_size, seq_len)
 
     def cut(row):
-        filled = np.zeros(shape[0] * shape[1], row.dtype)
-        filled[: len(row)] = row
-        return filled.reshape(shape)
+        padded = np.pad(row, (0, shape[0] * shape[1] - len(row)))
+        return padded.reshape(shape)
 
     tokens = np.asarray(token_ids, "int32")
     weights = np.ones(targets, "float32")
-    rows = (cut(tokens[:-1]), cut(tokens[1:]), cut(weights))
+    rows = Batch(cut(tokens[:-1]), cut(tokens[1:]), cut(weights))
     return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)

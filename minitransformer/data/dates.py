@@ -9,77 +9,23 @@ import itertools
 
 import numpy as np
 
+from minitransformer.data.pairs import Pairs
+
 FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
-DAYS = [
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-]
-MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
-JOURS = [
-    "lundi",
-    "mardi",
-    "mercredi",
-    "jeudi",
-    "vendredi",
-    "samedi",
-    "dimanche",
-]
-MOIS = [
-    "janvier",
-    "février",
-    "mars",
-    "avril",
-    "mai",
-    "juin",
-    "juillet",
-    "août",
-    "septembre",
-    "octobre",
-    "novembre",
-    "décembre",
-]
-TAGE = [
-    "Montag",
-    "Dienstag",
-    "Mittwoch",
-    "Donnerstag",
-    "Freitag",
-    "Samstag",
-    "Sonntag",
-]
-MONATE = [
-    "Januar",
-    "Februar",
-    "März",
-    "April",
-    "Mai",
-    "Juni",
-    "Juli",
-    "August",
-    "September",
-    "Oktober",
-    "November",
-    "Dezember",
-]
-YOIL = "월화수목금토일"
+WEEKDAYS = {
+    "day": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
+    "jour": "lundi mardi mercredi jeudi vendredi samedi dimanche",
+    "tag": "Montag Dienstag Mittwoch Donnerstag Freitag Samstag Sonntag",
+    "yo": "월 화 수 목 금 토 일",
+}
+MONTHS = {
+    "month": "January February March April May June July August September "
+    "October November December",
+    "mois": "janvier février mars avril mai juin juillet août septembre "
+    "octobre novembre décembre",
+    "monat": "Januar Februar März April Mai Juni Juli August September "
+    "Oktober November Dezember",
+}
 
 # Where the order of numbers differs between countries, the signs tell:
 # month first between slashes, day first between dots.
@@ -110,14 +56,14 @@ FORMS = [
 ]
 
 
-def nth(number):
+def nth(number: int) -> str:
     """Write an English ordinal: 1st, 2nd, 3rd, 4th, …, 11th, 12th, 13th."""
     if number % 100 in (11, 12, 13):
         return f"{number}th"
     return f"{number}" + {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
 
 
-def write_date(date, form):
+def write_date(date: datetime.date, form: str) -> str:
     """Write a date in one of the `FORMS`.
 
     Args:
@@ -127,26 +73,29 @@ def write_date(date, form):
     Returns:
         A string such as "Sunday, November 22nd 2026".
     """
-    month, day = date.month - 1, date.weekday()
+    names = {
+        name: words.split()[i]
+        for group, i in (
+            (WEEKDAYS, date.weekday()),
+            (MONTHS, date.month - 1),
+        )
+        for name, words in group.items()
+    }
     return form.format(
         y=date.year,
         m=date.month,
         d=date.day,
         nth=nth(date.day),
-        month=MONTHS[month],
-        mon=MONTHS[month][:3],
-        day=DAYS[day],
-        dy=DAYS[day][:3],
-        yo=YOIL[day],
         le="1er" if date.day == 1 else date.day,
-        mois=MOIS[month],
-        jour=JOURS[day],
-        monat=MONATE[month],
-        tag=TAGE[day],
+        dy=names["day"][:3],
+        mon=names["month"][:3],
+        **names,
     )
 
 
-def date_pairs(*, train, valid, test, seed):
+def date_pairs(
+    *, train: int, valid: int, test: int, seed: int
+) -> tuple[Pairs, ...]:
     """Make pairs of a written date and its ISO form.
 
     Args:
@@ -159,7 +108,7 @@ def date_pairs(*, train, valid, test, seed):
         ("2026년 11월 22일", "2026-11-22").
 
     Raises:
-        ValueError: if there are not as many dates.
+        ValueError: if there are not enough dates.
     """
     days = (LAST - FIRST).days + 1
     if train + valid + test > days:

@@ -1,111 +1,46 @@
 """Labelled: sentences and the classes that they belong to."""
 
 import collections
+from pathlib import Path
 
 import numpy as np
 
-from minitransformer.data.corpora import python_documents, read_text
+from minitransformer.data.corpora import python_documents
+from minitransformer.data.pairs import Pairs, read_columns
 
-LIBRARY = {  # the parts of Python's library: what its modules begin with
-    "asynchronous": [
-        "asyncio",
-        "concurrent",
-        "multiprocessing",
-        "threading",
-    ],
-    "files": [
-        "_pyio",
-        "os",
-        "pathlib",
-        "posixpath",
-        "shutil",
-        "tarfile",
-        "tempfile",
-        "zipfile",
-        "glob",
-        "fileinput",
-    ],
-    "graphics": ["tkinter", "turtle"],
-    "network": [
-        "email",
-        "ftplib",
-        "http",
-        "imaplib",
-        "mailbox",
-        "nntplib",
-        "poplib",
-        "smtplib",
-        "socket",
-        "socketserver",
-        "ssl",
-        "urllib",
-        "wsgiref",
-        "xmlrpc",
-        "ipaddress",
-    ],
-    "numbers": [
-        "_pydecimal",
-        "datetime",
-        "_pydatetime",
-        "fractions",
-        "numbers",
-        "random",
-        "statistics",
-    ],
-    "testing": [
-        "bdb",
-        "cProfile",
-        "doctest",
-        "pdb",
-        "trace",
-        "traceback",
-        "unittest",
-        "logging",
-        "timeit",
-    ],
-    "text": [
-        "codecs",
-        "configparser",
-        "csv",
-        "difflib",
-        "encodings",
-        "gettext",
-        "html",
-        "json",
-        "string",
-        "textwrap",
-        "xml",
-    ],
+LIBRARY = {  # parts of Python's library: the first names of their modules
+    "asynchronous": "asyncio concurrent multiprocessing threading",
+    "files": "_pyio os pathlib posixpath shutil tarfile tempfile zipfile "
+    "glob fileinput",
+    "graphics": "tkinter turtle",
+    "network": "email ftplib http imaplib mailbox nntplib poplib smtplib "
+    "socket socketserver ssl urllib wsgiref xmlrpc ipaddress",
+    "numbers": "_pydecimal datetime _pydatetime fractions numbers random "
+    "statistics",
+    "testing": "bdb cProfile doctest pdb trace traceback unittest logging "
+    "timeit",
+    "text": "codecs configparser csv difflib encodings gettext html json "
+    "string textwrap xml",
 }
 
 
-def read_labelled(path):
+def read_labelled(path: str | Path) -> Pairs:
     """Read a file with two columns, sentence and label.
 
     Args:
-        path: A UTF-8 file: on each line a sentence, a tab, its label.
+        path: A UTF-8 file, as `read_columns` reads it.
 
     Returns:
         A list of (sentence, label), both strings.
 
     Raises:
-        ValueError: if it cannot be read, or a line has not two columns; the
-            message has the line's number.
+        ValueError: if the file cannot be read, or a line does not have two
+            columns; the message has the line's number.
     """
-    rows = []
-    lines = read_text(path).rstrip("\n").split("\n")
-    for number, line in enumerate(lines, 1):
-        parts = [part.strip() for part in line.split("\t")]
-        if len(parts) != 2 or not all(parts):
-            raise ValueError(
-                f"{path}, line {number}: give a sentence, a tab and its "
-                "label on each line."
-            )
-        rows.append(tuple(parts))
-    return rows
+    return read_columns(path, "label")
 
 
-def library_sentences():
+def library_sentences() -> Pairs:
     """Ask which part of Python's library a docstring is about.
 
     Returns:
@@ -116,7 +51,9 @@ def library_sentences():
         ValueError: if this Python was installed without its documentation.
     """
     part_of = {
-        module: part for part, group in LIBRARY.items() for module in group
+        module: part
+        for part, group in LIBRARY.items()
+        for module in group.split()
     }
     return [
         (paragraph, part_of[name.split(".")[0]])
@@ -126,7 +63,7 @@ def library_sentences():
     ]
 
 
-def number_labels(rows, *others):
+def number_labels(rows: Pairs, *others: Pairs) -> list[str]:
     """Give each label a number, in alphabetical order.
 
     Args:
@@ -163,12 +100,13 @@ def number_labels(rows, *others):
     return sorted(counts)
 
 
-def hold_out_labelled(rows, *, share, seed):
+def hold_out_labelled(
+    rows: Pairs, *, share: float, seed: int
+) -> tuple[Pairs, Pairs]:
     """Keep some of each label's sentences, to measure on.
 
     Args:
-        rows: A list of (sentence, label); one that stands there again
-            counts once.
+        rows: A list of (sentence, label); repeated ones count once.
         share: Share of each label's sentences; one at least, half at most.
         seed: Integer; the same seed gives the same parts.
 
@@ -182,7 +120,7 @@ def hold_out_labelled(rows, *, share, seed):
         label: min(max(1, round(share * count)), count // 2)
         for label, count in counts.items()
     }
-    parts = [], []
+    parts: tuple[Pairs, Pairs] = [], []
     for i in order:
         label = rows[i][1]
         held = left[label] > 0

@@ -4,16 +4,26 @@ A BERT reads both at once, [CLS] first [SEP] second [SEP], and learns from
 them what a hidden word was and whether they belong together.
 """
 
+import itertools
 import re
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from minitransformer.data.objectives import chosen_only, how_many, masked_lm
+from minitransformer.data.buckets import fill
+from minitransformer.data.objectives import (
+    Batch,
+    chosen_only,
+    how_many,
+    masked_lm,
+)
 from minitransformer.data.sentences import frame
 
+Document = list[list[int]]  # sentences of ids
 
-def encode_documents(text, tokenizer):
+
+def encode_documents(text: str, tokenizer: Any) -> list[Document]:
     """Cut a text into documents, and these into sentences of ids.
 
     Args:
@@ -23,8 +33,8 @@ def encode_documents(text, tokenizer):
 
     Returns:
         A list of documents: each is a list of at least two sentences, each
-        a list of ids. What is shorter is left out. A sentence ends with a
-        line, or before a space and a capital letter of A to Z.
+        a list of ids. Shorter documents are left out. A sentence ends with
+        a line, or before a space and a capital letter of A to Z.
     """
     documents = []
     for document in re.split(r"\n\s*\n", text):
@@ -39,7 +49,9 @@ def encode_documents(text, tokenizer):
     return documents
 
 
-def draw_pair(documents, rng, *, max_tokens):
+def draw_pair(
+    documents: list[Document], rng: np.random.Generator, *, max_tokens: int
+) -> tuple[list[int], list[int], int]:
     """Draw two spans of text; the second follows the first, or does not.
 
     Args:
@@ -61,37 +73,46 @@ def draw_pair(documents, rng, *, max_tokens):
         then on 512.
     """
     sizes = np.array([len(document) - 1 for document in documents])
-    mine = rng.choice(len(documents), p=sizes / sizes.sum())
-    document = documents[mine]
-    begin = rng.integers(len(document) - 1)  # one is left to follow
-    first, end = span(document[:-1], begin, rng.integers(max_tokens) + 1)
+    chosen = rng.choice(len(documents), p=sizes / sizes.sum())
+    document = documents[chosen]
+    begin = int(rng.integers(len(document) - 1))  # one is left to follow
+    wanted = int(rng.integers(max_tokens)) + 1
+    first, end = span(document[:-1], begin, wanted)
     follows = int(rng.integers(2))
     if not follows:
         other = rng.integers(len(documents) - 1)
-        document = documents[other + (other >= mine)]
-        end = rng.integers(len(document))
+        document = documents[other + (other >= chosen)]
+        end = int(rng.integers(len(document)))
     second, _ = span(document, end, max_tokens)
-    half = max_tokens // 2  # each has a right to
+    half = max_tokens // 2  # each is entitled to
     first = first[-max(half, max_tokens - len(second)) :]
     second = second[: max_tokens - len(first)]
     return first, second, follows
 
 
-def span(document, begin, wanted):
-    """Join sentences from one on, until there are `wanted` tokens.
+def span(
+    document: Document, begin: int, wanted: int
+) -> tuple[list[int], int]:
+    """Join sentences from number `begin` on, to `wanted` tokens or more.
 
     Returns:
         A list of ids, with whole sentences, and where the next begins.
     """
-    ids, end = [], begin
-    while end < len(document) and len(ids) < wanted:
-        ids, end = ids + document[end], end + 1
-    return ids, end
+    ids: list[int] = []
+    while begin < len(document) and len(ids) < wanted:
+        ids, begin = ids + document[begin], begin + 1
+    return ids, begin
 
 
 def pretraining_batches(
-    documents, tokenizer, *, max_len, batch_size, seed, first=0
-):
+    documents: list[Document],
+    tokenizer: Any,
+    *,
+    max_len: int,
+    batch_size: int,
+    seed: int,
+    first: int = 0,
+) -> tf.data.Dataset:
     """Draw batches to pre-train a BERT on, without end.
 
     Args:
@@ -105,12 +126,11 @@ def pretraining_batches(
             the dataset starts at 0 or at n.
 
     Returns:
-        A `tf.data.Dataset` of (inputs, targets, weights) for
-        `BertPretraining`: inputs are token ids and segment ids
-        `(batch, max_len)` and positions `(batch, predictions)`; targets and
-        weights are pairs, of words `(batch, predictions)` and of what
-        follows `(batch, 1)`. Its weights make both losses means that count
-        alike.
+        A `tf.data.Dataset` of `Batch`es for `BertPretraining`: inputs are
+        token ids and segment ids `(batch, max_len)` and positions
+        `(batch, predictions)`; targets and weights are pairs, for words
+        `(batch, predictions)` and for following `(batch, 1)`. The weights
+        make both losses means that count alike.
 
     Raises:
         ValueError: if there are not two documents, or `max_len` is below 5.
@@ -128,21 +148,20 @@ def pretraining_batches(
     predictions = int(how_many(max_len - 3))  # of a full row
 
     def draw():
-        number = first
-        while True:
+        for number in itertools.count(first):
             rng = np.random.default_rng((seed, number))
-            ids = np.full((batch_size, max_len), tokenizer.pad_id, "int32")
-            segments = np.zeros_like(ids)
-            follows = np.zeros((batch_size, 1), "int32")
-            for row in range(batch_size):
-                *spans, follows[row] = draw_pair(
-                    documents, rng, max_tokens=max_len - 3
-                )
-                token_ids, segment_ids = frame(*spans, tokenizer)
-                ids[row, : len(token_ids)] = token_ids
-                segments[row, : len(token_ids)] = segment_ids
-            yield np.int32(number), ids, segments, follows
-            number += 1
+            pairs = [
+                draw_pair(documents, rng, max_tokens=max_len - 3)
+                for _ in range(batch_size)
+            ]
+            framed = [frame(a, b, tokenizer) for a, b, _ in pairs]
+            ids, segments = zip(*framed, strict=True)
+            yield (
+                number,
+                fill(ids, batch_size, tokenizer.pad_id, max_len),
+                fill(segments, batch_size, 0, max_len),
+                [[follows] for *_, follows in pairs],
+            )
 
     def ask(number, ids, segments, follows):
         inputs, words, word_weights = masked_lm(
@@ -157,20 +176,15 @@ def pretraining_batches(
         )
         # Over the batch, as much weight as all the words have.
         share = tf.reduce_sum(word_weights) / batch_size
-        return (
+        return Batch(
             (inputs, segments, positions),
             (words, follows),
             (word_weights, tf.fill((batch_size, 1), share)),
         )
 
-    table = tf.TensorSpec((batch_size, max_len), tf.int32)
-    drawn = tf.data.Dataset.from_generator(
+    row = batch_size, max_len
+    shapes = (), row, row, (batch_size, 1)
+    return tf.data.Dataset.from_generator(
         draw,
-        output_signature=(
-            tf.TensorSpec((), tf.int32),
-            table,
-            table,
-            tf.TensorSpec((batch_size, 1), tf.int32),
-        ),
-    )
-    return drawn.map(ask)
+        output_signature=tuple(tf.TensorSpec(s, tf.int32) for s in shapes),
+    ).map(ask)

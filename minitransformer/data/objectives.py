@@ -1,16 +1,31 @@
-"""Objectives: what is asked of a model, as (inputs, targets, weights).
+"""Objectives: what is asked of a model, as (inputs, targets, weights)."""
 
-Weights say which targets count: 1 for a real one, 0 for filling.
-"""
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from minitransformer.masks import padding_mask
 
-def next_token(token_ids):
+
+class Batch(NamedTuple):
+    """What a model reads, what it should answer, and which answers count.
+
+    Each is a tensor, or a tuple of several.
+    """
+
+    inputs: Any
+    targets: Any
+    weights: Any  # 1 for a real target, 0 for padding
+
+
+def next_token(token_ids: tf.Tensor) -> Batch:
     """Ask for each token, given those before it.
 
         inputs[t] = token[t],   targets[t] = token[t + 1]
+
+        [5, 6, 7, 8]  →  inputs [5, 6, 7], targets [6, 7, 8]
 
     Args:
         token_ids: Integers `(…, seq + 1)`.
@@ -24,17 +39,24 @@ def next_token(token_ids):
         Radford et al. 2018, §3.1, equation 1.
     """
     inputs, targets = token_ids[..., :-1], token_ids[..., 1:]
-    return inputs, targets, tf.ones(tf.shape(targets))
+    return Batch(inputs, targets, tf.ones(tf.shape(targets)))
 
 
-def translation(source_ids, target_ids, *, pad_id):
+def translation(
+    source_ids: tf.Tensor, target_ids: tf.Tensor, *, pad_id: int
+) -> Batch:
     """Ask for each token of the target, given the source and those before.
 
         inputs = (source, target[t]),   targets[t] = target[t + 1]
 
+    With bos_id 2, eos_id 3 and pad_id 0:
+
+        target [2, 5, 3, 0]  →  inputs  [2, 5, 3]
+                                targets [5, 3, 0], weights [1, 1, 0]
+
     Args:
         source_ids: Integers `(batch, source)`.
-        target_ids: Integers `(batch, target + 1)`: beginning, tokens, end
+        target_ids: Integers `(batch, target + 1)`: bos_id, tokens, eos_id
             and padding.
         pad_id: The tokenizer's id for padding.
 
@@ -44,19 +66,32 @@ def translation(source_ids, target_ids, *, pad_id):
         weights: `(batch, target)`, float32: 0 for padding.
 
     References:
-        Sutskever et al. 2014, §2, equation 1; the true beginning is given
-        ("teacher forcing", Williams & Zipser 1989).
+        Sutskever et al. 2014, §2, equation 1; the inputs are the right
+        tokens ("teacher forcing", Williams & Zipser 1989).
     """
     inputs, targets = target_ids[:, :-1], target_ids[:, 1:]
-    weights = tf.cast(tf.not_equal(targets, pad_id), tf.float32)
-    return (source_ids, inputs), targets, weights
+    real = padding_mask(targets, pad_id=pad_id)
+    return Batch((source_ids, inputs), targets, tf.cast(real, tf.float32))
 
 
-def masked_lm(token_ids, *, special_ids, mask_id, vocab_size, seed):
+def masked_lm(
+    token_ids: tf.Tensor,
+    *,
+    special_ids: Sequence[int],
+    mask_id: int,
+    vocab_size: int,
+    seed: Any,
+) -> Batch:
     """Hide some tokens, and ask which they were.
 
         15 % of a row's tokens are chosen, at least one; of these
         80 % become mask_id, 10 % a random token, 10 % stay as they are
+
+    With mask_id 4, where 8 is chosen and hidden:
+
+        [2, 7, 8, 9, 3]  →  inputs  [2, 7, 4, 9, 3]
+                            targets [2, 7, 8, 9, 3]
+                            weights [0, 0, 1, 0, 0]
 
     Args:
         token_ids: Integers `(batch, seq)`.
@@ -69,43 +104,45 @@ def masked_lm(token_ids, *, special_ids, mask_id, vocab_size, seed):
     Returns:
         inputs: `(batch, seq)`, with some tokens hidden.
         targets: `(batch, seq)`, the tokens as they were.
-        weights: `(batch, seq)`, float32: 1 for what was chosen.
+        weights: `(batch, seq)`, float32: 1 for the chosen tokens.
 
     References:
         Devlin et al. 2019, §3.1, "Task #1", and appendix A.1.
-    Differs from the paper: 15 % of the tokens that may be chosen, where
-        [CLS] and [SEP] are counted, too; a random token is never a special
-        one. Whether [UNK] is special is the caller's to say.
+    Differs from the paper: 15 % of the ordinary tokens, where the paper
+        also counts [CLS] and [SEP]; a random token is never a special one.
+        The caller decides whether [UNK] is special.
     """
     seeds = tf.random.split(seed, 4)
     special = tf.constant(special_ids, token_ids.dtype)
-    may = tf.reduce_all(token_ids[..., None] != special, axis=-1)
-    # The candidates draw lots, and the lowest are chosen.
-    lots = tf.random.stateless_uniform(tf.shape(token_ids), seeds[0])
-    lots = tf.where(may, lots, 2.0)
-    rank = tf.argsort(tf.argsort(lots, axis=-1), axis=-1)
-    candidates = tf.reduce_sum(tf.cast(may, tf.int32), -1, keepdims=True)
-    chosen = may & (rank < how_many(candidates))
+    allowed = tf.reduce_all(token_ids[..., None] != special, axis=-1)
+    # Each token draws a number; those with the lowest ones are chosen.
+    drawn = tf.random.stateless_uniform(tf.shape(token_ids), seeds[0])
+    drawn = tf.where(allowed, drawn, 2.0)
+    rank = tf.argsort(tf.argsort(drawn, axis=-1), axis=-1)
+    count = tf.reduce_sum(tf.cast(allowed, tf.int32), -1, keepdims=True)
+    chosen = allowed & (rank < how_many(count))
 
     ordinary = np.setdiff1d(np.arange(vocab_size), special_ids)
-    which = tf.random.stateless_uniform(
+    index = tf.random.stateless_uniform(
         tf.shape(token_ids), seeds[1], 0, len(ordinary), tf.int32
     )
-    random = tf.gather(tf.constant(ordinary, token_ids.dtype), which)
-    fate = tf.random.stateless_uniform(tf.shape(token_ids), seeds[2])
-    changed = tf.where(fate < 0.8, mask_id, random)
-    changed = tf.where(fate < 0.9, changed, token_ids)
+    random = tf.gather(tf.constant(ordinary, token_ids.dtype), index)
+    share = tf.random.stateless_uniform(tf.shape(token_ids), seeds[2])
+    changed = tf.where(share < 0.8, mask_id, random)
+    changed = tf.where(share < 0.9, changed, token_ids)
     inputs = tf.where(chosen, changed, token_ids)
-    return inputs, token_ids, tf.cast(chosen, tf.float32)
+    return Batch(inputs, token_ids, tf.cast(chosen, tf.float32))
 
 
-def how_many(candidates):
-    """Round 15 % of a number, of whole numbers alone; at least 1."""
+def how_many(candidates: Any) -> tf.Tensor:
+    """Round 15 % of a number in whole numbers, at least 1: 20 gives 3."""
     return tf.maximum((15 * candidates + 50) // 100, 1)
 
 
-def chosen_only(targets, weights, *, count):
-    """Keep the targets that count, and say where they stand.
+def chosen_only(
+    targets: tf.Tensor, weights: tf.Tensor, *, count: int
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Keep the targets that count, and give their positions.
 
     Args:
         targets, weights: `(batch, seq)`, as from `masked_lm`.
@@ -114,7 +151,7 @@ def chosen_only(targets, weights, *, count):
 
     Returns:
         positions: Integers `(batch, count)`, from left to right.
-        targets, weights: `(batch, count)`, theirs.
+        targets, weights: `(batch, count)`, those at the positions.
     """
     positions = tf.sort(tf.math.top_k(weights, count).indices, axis=-1)
     return (
@@ -124,7 +161,9 @@ def chosen_only(targets, weights, *, count):
     )
 
 
-def classification(token_ids, labels, *, pad_id):
+def classification(
+    token_ids: tf.Tensor, labels: tf.Tensor, *, pad_id: int
+) -> Batch:
     """Ask for a text's class.
 
     Args:
@@ -137,5 +176,5 @@ def classification(token_ids, labels, *, pad_id):
         targets: `(batch, 1)`, the labels.
         weights: `(batch, 1)`, float32: 0 for a row that is padding only.
     """
-    weights = tf.cast(token_ids[:, :1] != pad_id, tf.float32)
-    return token_ids, labels, weights
+    real = padding_mask(token_ids[:, :1], pad_id=pad_id)
+    return Batch(token_ids, labels, tf.cast(real, tf.float32))

@@ -1,5 +1,6 @@
 """Pairs: sentences and their translations, as text."""
 
+import csv
 import importlib.util
 import json
 import warnings
@@ -9,47 +10,72 @@ import numpy as np
 
 from minitransformer.data.corpora import read_text
 
+Pairs = list[tuple[str, str]]
 
-def read_pairs(path):
+
+def read_columns(path: str | Path, what: str) -> Pairs:
+    """Read the first two columns of a file, with a tab between them.
+
+    Args:
+        path: A UTF-8 file. Further columns are not read; they often say who
+            wrote the line. Empty lines are left out, and a warning says how
+            many there were.
+        what: What the second column holds, such as "translation".
+
+    Returns:
+        The rows, without spaces around the columns.
+
+    Raises:
+        ValueError: if the file cannot be read, or a line has no second
+            column or an empty one; the message has the line's number.
+    """
+    rows, empty, lines = [], 0, read_text(path).rstrip("\n").split("\n")
+    table = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    try:
+        for columns in table:
+            first, second, *_ = [*map(str.strip, columns), "", ""]
+            if first and second:
+                rows.append((first, second))
+            elif any(map(str.strip, columns)):
+                raise ValueError(
+                    f"{path}, line {table.line_num}: found "
+                    f"{bool(first) + bool(second)} of 2 columns. Give a "
+                    f"sentence, a tab and its {what} on each line."
+                )
+            else:
+                empty += 1
+    except csv.Error as error:  # a column of more than 131,072 characters
+        raise ValueError(
+            f"{path}, line {table.line_num}: {error}."
+        ) from None
+    if empty:
+        warnings.warn(
+            f"{path}: empty lines are left out, {empty:,} of "
+            f"{len(lines):,}.",
+            stacklevel=3,
+        )
+    return rows
+
+
+def read_pairs(path: str | Path) -> Pairs:
     """Read a file with two columns, sentence and translation.
 
     Args:
-        path: A UTF-8 file: on each line a sentence, a tab, its translation.
-            Further columns are not read. Empty lines are left out, and a
-            warning says how many there were.
+        path: A UTF-8 file, as `read_columns` reads it.
 
     Returns:
         A list of (source, target), with one space between words.
 
     Raises:
-        ValueError: if it cannot be read, or a line has no second column or
-            an empty one; the message has the line's number.
+        ValueError: Same as in `read_columns`.
     """
-    pairs, empty = [], 0
-    lines = read_text(path).rstrip("\n").split("\n")
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            empty += 1
-            continue
-        source, _, rest = line.partition("\t")
-        target = rest.partition("\t")[0]
-        pair = " ".join(source.split()), " ".join(target.split())
-        if not all(pair):
-            raise ValueError(
-                f"{path}, line {number}: give a sentence, a tab and its "
-                "translation on each line."
-            )
-        pairs.append(pair)
-    if empty:
-        warnings.warn(
-            f"{path}: empty lines are left out, {empty:,} of "
-            f"{len(lines):,}.",
-            stacklevel=2,
-        )
-    return pairs
+    return [
+        (" ".join(source.split()), " ".join(target.split()))
+        for source, target in read_columns(path, "translation")
+    ]
 
 
-def hold_out(pairs, *, share, seed):
+def hold_out(pairs: Pairs, *, share: float, seed: int) -> tuple[Pairs, ...]:
     """Keep some pairs for validation and as many for a test.
 
     No source sentence is in two of the parts, however often it comes.
@@ -75,13 +101,13 @@ def hold_out(pairs, *, share, seed):
     count = min(max(1, round(share * len(sources))), len(sources) // 3)
     part_of = {sources[i]: 1 for i in order[:count]}
     part_of |= {sources[i]: 2 for i in order[count : 2 * count]}
-    parts = [], [], []
-    for pair in pairs:
-        parts[part_of.get(pair[0], 0)].append(pair)
-    return parts
+    return tuple(
+        [pair for pair in pairs if part_of.get(pair[0], 0) == part]
+        for part in range(3)
+    )
 
 
-def looks_swapped(pairs, reference):
+def looks_swapped(pairs: Pairs, reference: Pairs) -> bool:
     """Tell whether the columns of some pairs are the other way round.
 
     Args:
@@ -104,7 +130,7 @@ def looks_swapped(pairs, reference):
     return found(0, 1) + found(1, 0) > found(0, 0) + found(1, 1)
 
 
-def interface_pairs(language):
+def interface_pairs(language: str) -> Pairs:
     """Read the texts of JupyterLab's menus, and their translations.
 
     Args:

@@ -1,19 +1,25 @@
 """Sentences: as rows of ids that a BERT reads, and as vectors to compare.
 
-A BERT gives a vector for each token. Their mean stands for the sentence,
-and two sentences that mean about the same have means that point the same
-way, if the model was trained for it.
+A BERT gives a vector for each token, and their mean stands for the
+sentence. If the model was trained for it, two sentences of similar meaning
+have vectors that point the same way.
 """
 
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from minitransformer.data.buckets import fill
+from minitransformer.masks import padding_mask
 
 
-def frame(first, second, tokenizer):
+def frame(
+    first: list[int], second: list[int], tokenizer: Any
+) -> tuple[list[int], list[int]]:
     """Put two texts, or one, between the special tokens.
 
     Args:
@@ -24,12 +30,14 @@ def frame(first, second, tokenizer):
         token_ids: [CLS] first [SEP], and second [SEP] if there is one.
         segment_ids: 0 for the first text, 1 for the second.
     """
-    ids = [tokenizer.cls_id, *first, tokenizer.sep_id]
-    more = [*second, tokenizer.sep_id] if second else []
-    return ids + more, [0] * len(ids) + [1] * len(more)
+    first = [tokenizer.cls_id, *first, tokenizer.sep_id]
+    second = [*second, tokenizer.sep_id] if second else []
+    return first + second, [0] * len(first) + [1] * len(second)
 
 
-def encode_sentences(sentences, tokenizer, *, max_len):
+def encode_sentences(
+    sentences: Sequence[str], tokenizer: Any, *, max_len: int
+) -> list[list[int]]:
     """Turn sentences into rows of ids; what is too long is cut.
 
         [CLS] tokens [SEP]
@@ -63,7 +71,9 @@ def encode_sentences(sentences, tokenizer, *, max_len):
     return rows
 
 
-def sentence_vectors(hidden, padding_mask):
+def sentence_vectors(
+    hidden: tf.Tensor, padding_mask: tf.Tensor
+) -> tf.Tensor:
     """Reduce the tokens' vectors to one for the sentence.
 
         v = mean of the real tokens' vectors,   v / |v|
@@ -80,11 +90,13 @@ def sentence_vectors(hidden, padding_mask):
         Reimers & Gurevych 2019, §3.
     """
     real = tf.cast(padding_mask, hidden.dtype)[..., None]
-    # The mean is the sum over a number, and length 1 takes no notice of it.
+    # The sum points the same way as the mean; its length becomes 1 anyway.
     return tf.math.l2_normalize(tf.reduce_sum(hidden * real, axis=1), -1)
 
 
-def make_embedder(model):
+def make_embedder(
+    model: keras.Model,
+) -> Callable[[list[list[int]]], np.ndarray]:
     """Make a function from rows of ids to the sentences' vectors.
 
     Args:
@@ -103,7 +115,8 @@ def make_embedder(model):
     )
     def embed(token_ids):
         hidden, _ = model(token_ids)
-        return sentence_vectors(hidden, token_ids != pad_id)
+        real = padding_mask(token_ids, pad_id=pad_id)
+        return sentence_vectors(hidden, real)
 
     return lambda rows: embed(
         tf.constant(fill(rows, len(rows), pad_id))
@@ -111,8 +124,13 @@ def make_embedder(model):
 
 
 def embed_sentences(
-    model, tokenizer, sentences, *, batch_size=32, report=lambda done: None
-):
+    model: keras.Model,
+    tokenizer: Any,
+    sentences: Sequence[str],
+    *,
+    batch_size: int = 32,
+    report: Callable[[int], Any] = lambda done: None,
+) -> np.ndarray:
     """Turn many sentences into vectors, those of a length together.
 
     Args:

@@ -1,192 +1,220 @@
-"""Generation: choose the next token, append it, look again."""
+"""Generation: choose the next token, append it, and read on."""
 
 import secrets
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from minitransformer.runs.compilation import compiled
 from minitransformer.writing.sampling import choose
 
 
-def window(model, ids, begin):
-    """Cut `max_len` tokens out of ids, from `begin` on."""
-    size = (tf.shape(ids)[0], model.config.max_len)
-    return tf.slice(ids, (0, begin), size)
+class State(NamedTuple):
+    """What generation carries from one token to the next."""
+
+    ids: tf.Tensor  # (batch, capacity): prompt, new tokens, free places
+    count: tf.Tensor  # how many tokens there are
+    begin: tf.Tensor  # place of the window's first token
+    stale: tf.Tensor  # whether the cache must be built again
+    ended: tf.Tensor  # (batch,): the rows that have made the stop token
+    cache: Any  # keys and values of the window's tokens
 
 
-def read_window(model, ids, begin):
-    """Read a whole window; slots behind the last token hold nonsense.
+class Options(NamedTuple):
+    """How `generate` reads and chooses; all of it is fixed in a program."""
 
-    Each of these is overwritten before any token may look at it.
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    stop_id: int | None = None
+    use_cache: bool = True
+
+
+def window_begin(count: tf.Tensor, begin: Any, max_len: int) -> tf.Tensor:
+    """Apply the window rule: when the window is full, keep its last half.
 
     Returns:
-        A cache of its keys and values.
+        Place of the window's first token. For `max_len` 8 and begin 0:
+
+        count 8, still within: 0
+        count 9, one too many: 9 - 4 = 5, so tokens 5 to 8 remain
     """
-    cache = model.start_cache(tf.shape(ids)[0])
-    return model.forward(window(model, ids, begin), cache, 0)[2]
+    return tf.where(count - begin > max_len, count - max_len // 2, begin)
 
 
-def read_token(model, ids, begin, length, cache):
+def window(model: keras.Model, state: State) -> tf.Tensor:
+    """Cut the window's `max_len` places out of the ids."""
+    size = (tf.shape(state.ids)[0], model.config.max_len)
+    return tf.slice(state.ids, (0, state.begin), size)
+
+
+def read_window(model: keras.Model, state: State) -> Any:
+    """Read a whole window; slots behind the last token hold nonsense.
+
+    Each of these is overwritten before any token can attend to it.
+
+    Returns:
+        A cache of the window's keys and values.
+    """
+    cache = model.start_cache(tf.shape(state.ids)[0])
+    return model.forward(window(model, state), cache, 0)[2]
+
+
+def read_token(model: keras.Model, state: State) -> tuple[tf.Tensor, Any]:
     """Read the window's last token; the cache knows those before it.
 
     Returns:
-        Its logits `(batch, vocab_size)`, and the cache with it.
+        The token's logits `(batch, vocab_size)`, and the cache with it.
     """
-    token = tf.gather(ids, [begin + length - 1], axis=1)  # (batch, 1)
-    logits, _, cache = model.forward(token, cache, length - 1)
+    token = tf.gather(state.ids, [state.count - 1], axis=1)  # (batch, 1)
+    place = state.count - state.begin - 1
+    logits, _, cache = model.forward(token, state.cache, place)
     return logits[:, 0], cache
 
 
-def make_room(model, prompt, total, stop_id):
-    """Put the prompt into an array with room for all that is to come.
-
-    Returns:
-        ids `(batch, capacity)`, the prompt's length, and where its window
-        begins.
-    """
-    max_len, (batch, count) = model.config.max_len, prompt.shape
-    fill = 0 if stop_id is None else stop_id
+def first_state(
+    model: keras.Model, prompt: np.ndarray, total: int, options: Options
+) -> State:
+    """Put the prompt into an array with room for `total` tokens."""
+    max_len, (batch, length) = model.config.max_len, prompt.shape
     # A multiple of max_len, so that other lengths need no other program,
     # and room for the last window behind it.
     capacity = (-(-total // max_len) + 1) * max_len
-    ids = np.full((batch, capacity), fill, "int32")
-    ids[:, :count] = prompt
-    begin = 0 if count <= max_len else count - max_len // 2
-    return tf.constant(ids), tf.constant(count), tf.constant(begin)
-
-
-def start(model, ids, count, begin, use_cache):
-    """Make the state that `extend` begins with, and changes."""
-    batch = ids.shape[0]
-    cache = model.start_cache(batch) if use_cache else ()
-    # A single token has none before it that the cache should know.
-    stale = count - begin > 1
-    return ids, count, begin, stale, tf.zeros(batch, tf.bool), cache
-
-
-def write(model, ids, count, begin, until, seed, *options):
-    """Do all at once: less to hand over than call by call."""
-    state = start(model, ids, count, begin, options[-1])
-    return extend(model, state, until, seed, *options)[0]
+    free = 0 if options.stop_id is None else options.stop_id
+    ids = np.full((batch, capacity), free, "int32")
+    ids[:, :length] = prompt
+    return State(
+        ids=tf.constant(ids),
+        count=tf.constant(length),
+        begin=tf.constant(0),
+        # Before a single token there is nothing for the cache to know.
+        stale=tf.constant(length > 1),
+        ended=tf.zeros(batch, tf.bool),
+        cache=model.start_cache(batch) if options.use_cache else (),
+    )
 
 
 def extend(
-    model, state, until, seed, stop_id, temperature, top_k, top_p, use_cache
-):
-    """Append tokens until there are `until`, or every row has ended.
-
-    The state: ids `(batch, capacity)`, of which `count` are there; the
-    window's first token; whether the cache must be built anew; which rows
-    have ended; the cache.
-    """
+    model: keras.Model,
+    state: State,
+    until: tf.Tensor,
+    seed: tf.Tensor,
+    options: Options,
+) -> State:
+    """Append tokens until there are `until`, or every row has ended."""
     max_len = model.config.max_len
 
-    def go_on(ids, count, begin, stale, ended, cache):
-        return (count < until) & ~tf.reduce_all(ended)
+    def unfinished(state):
+        return (state.count < until) & ~tf.reduce_all(state.ended)
 
-    def one_token(ids, count, begin, stale, ended, cache):
-        length = count - begin
-        if use_cache:
-            logits, cache = read_token(model, ids, begin, length, cache)
+    def append_token(state):
+        cache, ended = state.cache, state.ended
+        if options.use_cache:
+            logits, cache = read_token(model, state)
         else:
-            logits = model(window(model, ids, begin))
-            logits = tf.gather(logits, length - 1, axis=1)
+            place = state.count - state.begin - 1
+            logits = tf.gather(model(window(model, state)), place, axis=1)
         token = choose(
             logits,
-            seed=tf.stack([seed, count]),
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
+            seed=tf.stack([seed, state.count]),
+            temperature=options.temperature,
+            top_k=options.top_k,
+            top_p=options.top_p,
         )
-        if stop_id is not None:
-            token = tf.where(ended, stop_id, token)
-            ended = ended | (token == stop_id)
-        here = tf.range(tf.shape(ids)[1]) == count
-        ids = tf.where(here, token[:, None], ids)
-        count += 1
-        # The window rule: past its end, keep its last half and restart.
-        full = count - begin > max_len
-        begin = tf.where(full, count - max_len // 2, begin)
-        return ids, count, begin, full, ended, cache
+        if options.stop_id is not None:
+            token = tf.where(ended, options.stop_id, token)
+            ended = ended | (token == options.stop_id)
+        here = tf.range(tf.shape(state.ids)[1]) == state.count
+        ids = tf.where(here, token[:, None], state.ids)
+        count = state.count + 1
+        return [
+            state._replace(ids=ids, count=count, ended=ended, cache=cache)
+        ]
 
-    def one_window(ids, count, begin, stale, ended, cache):
-        if use_cache:
+    def fill_window(state):
+        begin = window_begin(state.count, state.begin, max_len)
+        stale = state.stale | (begin > state.begin)
+        state = state._replace(begin=begin, stale=tf.constant(False))
+        if options.use_cache:
             cache = tf.cond(
-                stale, lambda: read_window(model, ids, begin), lambda: cache
+                stale,
+                lambda: read_window(model, state),
+                lambda: state.cache,
             )
+            state = state._replace(cache=cache)
         return tf.while_loop(
-            lambda *state: go_on(*state) & ~state[3],
-            one_token,
-            (ids, count, begin, tf.constant(False), ended, cache),
+            lambda s: unfinished(s) & (s.count - begin <= max_len),
+            append_token,
+            [state],
         )
 
-    return tf.while_loop(go_on, one_window, state)
+    return tf.while_loop(unfinished, fill_window, [state])[0]
 
 
 def stream(
-    model,
-    prompt_ids,
+    model: keras.Model,
+    prompt_ids: ArrayLike,
     *,
-    max_new_tokens,
-    temperature=1.0,
-    top_k=None,
-    top_p=None,
-    seed=None,
-    stop_id=None,
-    use_cache=True,
-    use_xla=True,
-    chunk=16,
-):
+    max_new_tokens: int,
+    chunk: int = 16,
+    seed: int | None = None,
+    use_xla: bool = True,
+    **options: Any,
+) -> Iterator[np.ndarray]:
     """Generate as `generate` does, and hand out tokens as they come.
 
     Args:
+        model, prompt_ids, max_new_tokens, seed, use_xla: Same as in
+            `generate`.
         chunk: How many tokens to hand out at a time.
-        model, prompt_ids, …: As for `generate`.
+        **options: `temperature`, `top_k`, `top_p`, `stop_id` and
+            `use_cache`, same as in `generate`.
 
     Yields:
         NumPy int32 `(batch, n)`: the prompt first, then new tokens.
 
     Raises:
-        ValueError: As `generate`.
+        ValueError: Same as in `generate`.
     """
-    prompt = np.asarray(prompt_ids)
-    check(model, prompt, max_new_tokens, temperature, top_k, top_p, seed)
+    prompt, chosen = np.asarray(prompt_ids), Options(**options)
+    check_request(model, prompt, max_new_tokens, seed, chosen)
     done, total = prompt.shape[1], prompt.shape[1] + max_new_tokens
-    options = stop_id, temperature, top_k, top_p, use_cache
-    seed = tf.constant(secrets.randbits(31) if seed is None else seed)
-    room = make_room(model, prompt, total, stop_id)
-    state = start(model, *room, use_cache)
+    start = tf.constant(secrets.randbits(31) if seed is None else seed)
+    state = first_state(model, prompt, total, chosen)
     yield prompt.astype("int32")
     while done < total:
         until = min(done + chunk, total)
         # Compiled once for each batch size, capacity and set of options.
         state = compiled(extend, use_xla)(
-            model, state, tf.constant(until), seed, *options
+            model, state, tf.constant(until), start, chosen
         )
-        if int(state[1]) < until:  # every row has ended: the rest is filled
+        if int(state.count) < until:  # all rows have ended: fill the rest
             until = total
-        yield state[0][:, done:until].numpy()
+        yield state.ids.numpy()[:, done:until]
         done = until
 
 
 def generate(
-    model,
-    prompt_ids,
+    model: keras.Model,
+    prompt_ids: ArrayLike,
     *,
-    max_new_tokens,
-    temperature=1.0,
-    top_k=None,
-    top_p=None,
-    seed=None,
-    stop_id=None,
-    use_cache=True,
-    use_xla=True,
-):
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
+    stop_id: int | None = None,
+    use_cache: bool = True,
+    use_xla: bool = True,
+) -> np.ndarray:
     """Continue each prompt, token by token.
 
     When the window is full, the last `max_len // 2` tokens are kept, their
-    positions start again at 0 and the cache is built anew; a prompt longer
+    positions start again at 0 and the cache is built again; a prompt longer
     than the window is cut in the same way. With and without cache the rule
     is the same, and so are the tokens.
 
@@ -199,7 +227,7 @@ def generate(
         top_k: Choose among the k likeliest tokens only.
         top_p: Choose among the fewest tokens that reach this probability.
         seed: Integer for the same tokens again; None for new ones.
-        stop_id: A row that has made this token is filled up with it.
+        stop_id: A row that has made this token holds only it from there on.
         use_cache: False reads the whole window for each token: slower, and
             the same tokens.
         use_xla: Whether XLA compiles, where TensorFlow has it. It draws
@@ -212,33 +240,38 @@ def generate(
         ValueError: if the prompt is empty, has ids outside the vocabulary,
             or an option is out of its range.
     """
-    prompt = np.asarray(prompt_ids)
-    check(model, prompt, max_new_tokens, temperature, top_k, top_p, seed)
-    total = prompt.shape[1] + max_new_tokens
-    seed = secrets.randbits(31) if seed is None else seed
-    ids = compiled(write, use_xla)(
+    pieces = stream(
         model,
-        *make_room(model, prompt, total, stop_id),
-        tf.constant(total),
-        tf.constant(seed),
-        stop_id,
-        temperature,
-        top_k,
-        top_p,
-        use_cache,
+        prompt_ids,
+        max_new_tokens=max_new_tokens,
+        chunk=max_new_tokens,
+        seed=seed,
+        use_xla=use_xla,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        stop_id=stop_id,
+        use_cache=use_cache,
     )
-    return ids.numpy()[:, :total]
+    return np.concatenate(list(pieces), axis=1)
 
 
-def check(model, prompt, max_new_tokens, temperature, top_k, top_p, seed):
+def check_request(
+    model: keras.Model,
+    prompt: np.ndarray,
+    max_new_tokens: int,
+    seed: int | None,
+    options: Options,
+) -> None:
     """Refuse what cannot be generated, in a sentence."""
-    if prompt.ndim != 2 or prompt.shape[0] < 1 or prompt.shape[1] < 1:
+    if prompt.ndim != 2 or not prompt.size:
         raise ValueError(
             f"prompt_ids has shape {prompt.shape}: give (batch, prompt) "
             "with at least one token in each row."
         )
-    vocab_size = getattr(model.config, "vocab_size", None)
-    if prompt.min() < 0 or (vocab_size and prompt.max() >= vocab_size):
+    highest = int(prompt.max())
+    vocab_size = getattr(model.config, "vocab_size", highest + 1)
+    if prompt.min() < 0 or highest >= vocab_size:
         raise ValueError(
             f"prompt_ids must lie in 0 … {vocab_size - 1}: they were made "
             "by another tokenizer."
@@ -249,6 +282,7 @@ def check(model, prompt, max_new_tokens, temperature, top_k, top_p, seed):
         )
     if seed is not None and not 0 <= seed < 2**31:
         raise ValueError(f"seed={seed}: give 0 to 2147483647, or None.")
+    temperature, top_k, top_p, *_ = options
     if not temperature >= 0:
         raise ValueError(f"temperature={temperature}: give 0 or more.")
     if top_k is not None and top_k < 1:

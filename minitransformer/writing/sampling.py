@@ -3,10 +3,20 @@
 import tensorflow as tf
 
 
-def choose(logits, *, seed, temperature, top_k, top_p):
+def choose(
+    logits: tf.Tensor,
+    *,
+    seed: tf.Tensor | tuple[int, int],
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+) -> tf.Tensor:
     """Choose one token for each row of logits.
 
         p = softmax(logits / temperature), cut to the likeliest tokens
+
+    For p = (0.5, 0.3, 0.2), `top_k` 2 and `top_p` 0.6 both keep the first
+    two, which then have (0.625, 0.375); `top_p` 0.5 keeps the first alone.
 
     Args:
         logits: `(batch, vocab_size)`.
@@ -32,7 +42,7 @@ def choose(logits, *, seed, temperature, top_k, top_p):
         ordered = tf.sort(logits, axis=-1, direction="DESCENDING")
         likely = tf.nn.softmax(ordered)
         before = tf.cumsum(likely, axis=-1, exclusive=True)
-        # The last token that is needed to reach p sets the bar.
+        # The last token needed to reach p sets the bar.
         needed = tf.where(before < top_p, ordered, logits.dtype.max)
         bar = tf.reduce_min(needed, axis=-1, keepdims=True)
         bar = tf.minimum(bar, ordered[:, :1])

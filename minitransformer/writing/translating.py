@@ -1,11 +1,15 @@
 """Translation: from a sentence to a sentence, with a trained model."""
 
 import hashlib
+from collections.abc import Sequence
+from typing import Any
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from minitransformer.data.buckets import encode_sentence, fill
-from minitransformer.figures import heatmap_svg
+from minitransformer.figures import Svg, heatmap_svg
 from minitransformer.writing.search import beam_search
 
 SIDES = "source.model", "target.model"  # a run's two vocabularies
@@ -13,16 +17,15 @@ STEP = 8  # lengths are rounded up to a multiple: few programs to compile
 
 
 def translate(
-    model,
-    tokenizers,
-    sentences,
+    model: keras.Model,
+    tokenizers: Sequence[Any],
+    sentences: Sequence[str],
     *,
-    max_len,
-    beam_size=4,
-    length_penalty=0.6,
-    batch_size=64,
-    use_xla=True,
-):
+    max_len: int,
+    beam_size: int = 4,
+    batch_size: int = 64,
+    **options: Any,
+) -> list[str]:
     """Translate sentences, those of about the same length together.
 
     Args:
@@ -31,8 +34,9 @@ def translate(
         sentences: A list of strings.
         max_len: The most tokens of a source, which is cut there, and of a
             translation.
-        beam_size, length_penalty, use_xla: As for `beam_search`.
+        beam_size: Same as in `beam_search`.
         batch_size: Number of sentences at a time.
+        **options: `length_penalty` and `use_xla`, same as there.
 
     Returns:
         A list of strings, in the order of the sentences; words are one
@@ -54,7 +58,7 @@ def translate(
     for begin in range(0, len(order), batch_size):
         chosen = order[begin : begin + batch_size]
         longest = min(-(-len(rows[chosen[-1]]) // STEP) * STEP, max_len)
-        # The last batch is filled up: it needs no program of its own.
+        # Copies complete the last batch: it needs no program of its own.
         missing = min(batch_size, len(rows)) - len(chosen)
         source = [rows[i] for i in chosen + chosen[-1:] * missing]
         source_ids = fill(source, len(source), pad_id, length=longest)
@@ -63,8 +67,7 @@ def translate(
             source_ids,
             beam_size=beam_size,
             max_len=max_len,
-            length_penalty=length_penalty,
-            use_xla=use_xla,
+            **options,
         )
         for i, row in zip(chosen, ids, strict=False):
             # Whatever was written, it is one line.
@@ -72,7 +75,7 @@ def translate(
     return translations
 
 
-def fingerprint(tokenizers):
+def fingerprint(tokenizers: Sequence[Any]) -> str:
     """Compute one checksum over the source's and target's vocabularies."""
     checksum = hashlib.sha256()
     for tokenizer in tokenizers:
@@ -80,14 +83,21 @@ def fingerprint(tokenizers):
     return checksum.hexdigest()
 
 
-def alignment(model, tokenizers, sentence, translation, *, max_len):
-    """Show where a model looks for each piece of a translation.
+def alignment(
+    model: keras.Model,
+    tokenizers: Sequence[Any],
+    sentence: str,
+    translation: str,
+    *,
+    max_len: int,
+) -> tuple[np.ndarray, list[str], list[str]]:
+    """Show what a model attends to for each piece of a translation.
 
     The translation is read again as text, so its pieces may be cut in
     another way than when it was written.
 
     Args:
-        model, tokenizers: As for `translate`.
+        model, tokenizers: Same as in `translate`.
         sentence, translation: Strings.
         max_len: The most tokens of each; they are cut there.
 
@@ -111,7 +121,14 @@ def alignment(model, tokenizers, sentence, translation, *, max_len):
     )
 
 
-def alignment_svg(model, tokenizers, sentence, translation, *, max_len):
+def alignment_svg(
+    model: keras.Model,
+    tokenizers: Sequence[Any],
+    sentence: str,
+    translation: str,
+    *,
+    max_len: int,
+) -> Svg:
     """Draw what `alignment` finds, as an `Svg`."""
     weights, rows, columns = alignment(
         model, tokenizers, sentence, translation, max_len=max_len
@@ -125,22 +142,8 @@ def alignment_svg(model, tokenizers, sentence, translation, *, max_len):
     )
 
 
-def piece(tokenizer, token_id):
+def piece(tokenizer: Any, token_id: int) -> str:
     """Spell a token so that it can stand in a figure."""
     if token_id == tokenizer.eos_id:
         return "end"
     return tokenizer.decode([token_id]).replace(" ", "␣")
-
-
-def spelled_in_bytes(tokenizer, sentence):
-    """Measure how much of a sentence the vocabulary has no piece for.
-
-    Args:
-        tokenizer: A `SentencePieceTokenizer`.
-        sentence: A string.
-
-    Returns:
-        The share of its tokens that are single bytes, from 0 to 1.
-    """
-    ids = tokenizer.encode(sentence)
-    return sum(map(tokenizer.processor.IsByte, ids)) / max(len(ids), 1)

@@ -80,6 +80,36 @@ def steps_in(minutes, options):
     return max(round(60 * minutes / pace / 100) * 100, 100)
 
 
+def by_source_length(sources, ours, theirs, measure, limits):
+    """Measure short and long sentences separately.
+
+    Args:
+        sources, ours, theirs: Lists of sentences, their translations by the
+            model and their references, equally long.
+        measure: `exact_match` or `corpus_bleu`.
+        limits: Numbers of words: the first group has up to the first number
+            of words in its source, and so on. Sources longer than the last
+            limit are in no group.
+
+    Returns:
+        A list of (limit, number of sentences, measure) for each group that
+        has a sentence.
+    """
+    groups = {limit: [] for limit in limits}
+    for source, *pair in zip(sources, ours, theirs, strict=True):
+        words = len(source.split())
+        limit = min(
+            (limit for limit in limits if words <= limit), default=None
+        )
+        if limit and words:
+            groups[limit].append(pair)
+    return [
+        (limit, len(pairs), measure(*map(list, zip(*pairs, strict=True))))
+        for limit, pairs in groups.items()
+        if pairs
+    ]
+
+
 def measure(run, valid, test):
     """Measure a finished run: how it searches best, and then on the test."""
     from minitransformer import (
@@ -89,7 +119,6 @@ def measure(run, valid, test):
         translate,
     )
     from minitransformer.runs.logs import read_log
-    from minitransformer.writing.evaluation import by_source_length
     from scripts.translate import load
 
     model, tokenizers, max_len = load(run)

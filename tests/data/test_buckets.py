@@ -32,7 +32,7 @@ def test_sentences_get_a_beginning_and_an_end():
     assert skipped == 0
 
 
-def test_filling_pads_behind_and_below():
+def test_padding_stands_behind_and_below():
     array = fill([[5, 6], [7]], 3, 9)
     np.testing.assert_array_equal(array, [[5, 6], [7, 9], [9, 9]])
     assert fill([[5]], 1, 0, length=4).tolist() == [[5, 0, 0, 0]]
@@ -69,7 +69,7 @@ def test_a_batch_depends_on_seed_and_number_alone():
     assert len({b[1].shape for b in batches}) > 1
 
 
-def test_all_pairs_are_there_once_and_filling_weighs_nothing():
+def test_all_pairs_are_there_once_and_padding_weighs_nothing():
     rows = encoded()
     batches = all_pairs(
         by_length(rows, pad_id=0, count=3), batch_size=9, pad_id=0

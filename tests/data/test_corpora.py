@@ -8,39 +8,43 @@ from minitransformer.data import corpora
 
 @pytest.fixture(scope="module")
 def docs(tmp_path_factory):
+    """The documentation, read from a cache of its own."""
     folder = tmp_path_factory.mktemp("cache")
-    return python_docs(folder), folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpora, "cache_folder", lambda: folder)
+        yield python_docs()
 
 
 def test_the_documentation_is_clean_and_holds_nothing_twice(docs):
-    text, _ = docs
-    assert text.isascii()
-    assert len(text) > 300_000
-    lines = [line.lower() for line in text.split("\n") if line]
+    assert docs.isascii()
+    assert len(docs) > 300_000
+    lines = [line.lower() for line in docs.split("\n") if line]
     assert len(lines) == len(set(lines))
     assert not any(">>>" in line for line in lines)
 
 
 def test_it_is_read_once_and_kept(docs, monkeypatch):
-    text, folder = docs
     monkeypatch.setattr(
         corpora, "topics", lambda: pytest.fail("read again")
     )
-    assert python_docs(folder) == text
+    assert python_docs() == docs
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path, monkeypatch):
     monkeypatch.setattr(corpora, "docstrings", dict)  # they take seconds
     (tmp_path / "file").write_text("")
-    assert len(python_docs(tmp_path / "file" / "folder")) > 100_000
+    folder = tmp_path / "file" / "folder"
+    monkeypatch.setattr(corpora, "cache_folder", lambda: folder)
+    assert len(python_docs()) > 100_000
 
 
 def test_missing_topics_are_named(monkeypatch, tmp_path):
     monkeypatch.setitem(
         __import__("sys").modules, "pydoc_data.topics", None
     )
+    monkeypatch.setattr(corpora, "cache_folder", lambda: tmp_path)
     with pytest.raises(ValueError, match="documentation topics"):
-        python_docs(tmp_path)
+        python_docs()
 
 
 def test_line_ends_and_byte_order_mark_are_taken_away(tmp_path):
@@ -70,16 +74,18 @@ def test_shakespeare_is_fetched_once_and_verified(tmp_path, monkeypatch):
     source = tmp_path / "origin.txt"
     source.write_text("To be, or not to be")
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    cache, origin = tmp_path / "cache", source.as_uri()
+    cache = tmp_path / "cache"
+    monkeypatch.setattr(corpora, "cache_folder", lambda: cache)
+    monkeypatch.setattr(corpora, "SHAKESPEARE", source.as_uri())
     with pytest.raises(ValueError, match="could not be fetched"):
-        shakespeare(origin, cache)  # another text than expected
+        shakespeare()  # another text than expected
     monkeypatch.setattr(corpora, "SHAKESPEARE_SHA256", digest)
-    assert shakespeare(origin, cache) == "To be, or not to be"
+    assert shakespeare() == "To be, or not to be"
     source.unlink()
-    assert shakespeare(origin, cache) == "To be, or not to be"
+    assert shakespeare() == "To be, or not to be"
     (cache / "shakespeare.txt").write_text("damaged")
     with pytest.raises(ValueError, match="--text FILE"):
-        shakespeare(origin, cache)
+        shakespeare()
 
 
 def test_documents_bear_names_and_no_paragraph_twice(docs):
@@ -90,14 +96,4 @@ def test_documents_bear_names_and_no_paragraph_twice(docs):
     paragraphs = [line for lines in documents.values() for line in lines]
     lowered = [paragraph.lower() for paragraph in paragraphs]
     assert len(set(lowered)) == len(lowered)
-    assert sorted(docs[0].split()) == sorted(" ".join(paragraphs).split())
-
-
-def test_built_in_functions_are_among_the_passages():
-    passages = corpora.library_passages()
-    names = {name for name, _ in passages}
-    assert {"open", "str.split", "dict.get", "json.decoder"} <= names
-    assert all(passage.strip() for _, passage in passages)
-    assert len({passage for _, passage in passages}) == len(passages)
-    assert "math.isqrt" in names
-    assert "help" not in names  # not every session has it
+    assert sorted(docs.split()) == sorted(" ".join(paragraphs).split())

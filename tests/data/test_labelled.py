@@ -17,14 +17,22 @@ def test_two_columns_are_read(tmp_path):
     assert read_labelled(path) == [("good film", "1"), ("bad  film", "0")]
 
 
-@pytest.mark.parametrize(
-    "line", ["no tab", "a\tb\tc", "\tlabel", "a\t", ""]
-)
+@pytest.mark.parametrize("line", ["no tab", "\tlabel", "a\t"])
 def test_a_bad_line_is_named_with_its_number(tmp_path, line):
     path = tmp_path / "task.tsv"
     path.write_text(f"fine\t1\n{line}\nfine\t0\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="line 2: give a sentence"):
+    message = (
+        "line 2: found 1 of 2 columns. Give a sentence, a tab and its label"
+    )
+    with pytest.raises(ValueError, match=message):
         read_labelled(path)
+
+
+def test_empty_lines_and_further_columns_are_as_in_pairs(tmp_path):
+    path = tmp_path / "task.tsv"
+    path.write_bytes(b"\xef\xbb\xbfgood\t1\tCC BY\n\nbad\t0\n")
+    with pytest.warns(UserWarning, match="left out, 1 of 3"):
+        assert read_labelled(path) == [("good", "1"), ("bad", "0")]
 
 
 def test_labels_are_numbered_in_order():

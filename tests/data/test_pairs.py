@@ -27,8 +27,19 @@ def test_columns_are_read_and_empty_lines_left_out(file):
 
 @pytest.mark.parametrize("line", ["no tab", "only one\t", "\tonly two"])
 def test_a_missing_column_is_named_with_its_line(file, line):
-    with pytest.raises(ValueError, match="line 3"):
+    message = "line 3: found 1 of 2 columns. Give a sentence, a tab and its"
+    with pytest.raises(ValueError, match=message):
         read_pairs(file(f"a\tb\n\n{line}\nc\td\n"))
+
+
+def test_quotation_marks_are_letters_like_any_other(file):
+    path = file('"a\t"b\n"c" d\te "f\n')
+    assert read_pairs(path) == [('"a', '"b'), ('"c" d', 'e "f')]
+
+
+def test_a_file_that_is_no_table_is_named(file):
+    with pytest.raises(ValueError, match="line 2: field larger"):
+        read_pairs(file("a\tb\n" + 200_000 * "x"))
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.9])

@@ -296,9 +296,7 @@ def test_the_documentation_is_searched_by_meaning(
         ("math.sqrt", "Return the square root of a number."),
         ("random.shuffle", "Put the items of a list in random order."),
     ]
-    monkeypatch.setattr(
-        "minitransformer.data.corpora.library_passages", lambda: passages
-    )
+    monkeypatch.setattr(search_docs, "library_passages", lambda: passages)
     argv = [
         "how do I read a file line by line",
         "--cache",
@@ -321,6 +319,16 @@ def test_the_documentation_is_searched_by_meaning(
     assert "is damaged: it is made again" in capfd.readouterr().err
     assert search_docs.main([" "]) == 2
     assert "is empty" in capfd.readouterr().err
+
+
+def test_built_in_functions_are_among_the_passages(search_docs):
+    passages = search_docs.library_passages()
+    names = {name for name, _ in passages}
+    assert {"open", "str.split", "dict.get", "json.decoder"} <= names
+    assert all(passage.strip() for _, passage in passages)
+    assert len({passage for _, passage in passages}) == len(passages)
+    assert "math.isqrt" in names
+    assert "help" not in names  # not every session has it
 
 
 def test_a_folder_without_a_bert_is_named(search_docs, tmp_path, capfd):

@@ -3,7 +3,7 @@ import importlib.util
 import pytest
 
 from minitransformer import corpus_bleu, exact_match
-from minitransformer.writing.evaluation import by_source_length
+from scripts.evidence.tatoeba import by_source_length
 
 
 def test_exact_match_is_letter_by_letter():
@@ -30,7 +30,7 @@ def test_without_sacrebleu_it_says_what_to_install(monkeypatch):
         corpus_bleu(["a"], ["a"])
 
 
-def test_short_and_long_sentences_are_measured_apart():
+def test_short_and_long_sentences_are_measured_separately():
     sources = ["a", "a b", "a b c", "a b c d", "a b c d e"]
     ours, theirs = ["x", "y", "z", "w", "v"], ["x", "-", "z", "w", "v"]
     assert by_source_length(sources, ours, theirs, exact_match, [2, 4]) == [

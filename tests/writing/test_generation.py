@@ -5,7 +5,7 @@ from conftest import make_tiny_gpt
 
 from minitransformer import generate, stream
 from minitransformer.runs import compilation
-from minitransformer.writing.generation import write
+from minitransformer.writing.generation import extend
 from minitransformer.writing.sampling import choose
 
 PROMPTS = [[1, 2, 3], [4, 5, 6]]
@@ -192,7 +192,7 @@ def test_top_k_and_top_p_cut_each_row_on_its_own():
 
 def test_other_lengths_use_the_same_program():
     model = make_tiny_gpt()
-    program = compilation.compiled(write, True)
+    program = compilation.compiled(extend, True)
     generate(model, [[1]], max_new_tokens=2, temperature=0)
     traced = program.experimental_get_tracing_count()
     for prompt, new in (([[1, 2, 3]], 5), ([[4, 5]], 8)):

@@ -9,11 +9,7 @@ from conftest import load_script
 from test_scripts import refuse
 
 from minitransformer import SentencePieceTokenizer, translate
-from minitransformer.writing.translating import (
-    SIDES,
-    alignment,
-    spelled_in_bytes,
-)
+from minitransformer.writing.translating import SIDES, alignment
 
 TEXT = "\n".join(
     f" {word} {n}" for n in range(60) for word in ("cat", "dog", "bird")
@@ -100,7 +96,10 @@ def test_an_alignment_names_its_pieces(tokenizer):
     assert weights.shape == (2, 2)
 
 
-def test_a_sentence_of_another_language_is_spelled_in_bytes(tokenizer):
+def test_a_sentence_of_another_language_is_spelled_in_bytes(
+    translate_script, tokenizer
+):
+    spelled_in_bytes = translate_script.spelled_in_bytes
     assert spelled_in_bytes(tokenizer, "cat 12") < 0.2
     assert spelled_in_bytes(tokenizer, "고양이 열두 마리") > 0.7
 
