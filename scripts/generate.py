@@ -6,8 +6,8 @@ import sys
 
 import minitransformer as mt
 from minitransformer.runs.commands import speak_utf8
-from minitransformer.runs.progress import quiet_import
 from minitransformer.runs.folders import newest_run
+from minitransformer.runs.progress import quiet_import
 
 
 def parse(argv):

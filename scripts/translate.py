@@ -7,8 +7,8 @@ from pathlib import Path
 
 import minitransformer as mt
 from minitransformer.runs.commands import positive, say, speak_utf8
-from minitransformer.runs.progress import quiet_import
 from minitransformer.runs.folders import newest_run, read_settings
+from minitransformer.runs.progress import quiet_import
 from minitransformer.runs.saving import write_atomically
 
 
