@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
@@ -67,6 +68,76 @@ def make_tiny_gpt(seed=0, **options):
     for weight in model.trainable_variables:
         weight.assign_add(0.3 * rng.normal(size=weight.shape))
     return model
+
+
+BERT_SIZES = {
+    "vocab_size": 23,
+    "max_len": 11,
+    "d_model": 12,
+    "num_heads": 3,
+    "num_layers": 2,
+    "d_ff": 20,
+    "dropout_rate": 0.0,
+}
+
+
+def make_bert(**options):
+    """Make a BERT with weights far from their initial values."""
+    from minitransformer import Bert, BertConfig
+
+    model = Bert(BertConfig(**{**BERT_SIZES, **options}))
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_variables:
+        weight.assign_add(0.3 * rng.normal(size=weight.shape))
+    return model
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A small BERT as Hugging Face would have published it."""
+    from safetensors.numpy import save_file
+
+    from minitransformer.runs.pretrained import MUST_BE, bert_names
+    from minitransformer.runs.saving import named_weights
+
+    model = make_bert()
+    weights = named_weights(model)
+    tensors = {}
+    for ours, theirs in bert_names(BERT_SIZES["num_layers"]).items():
+        array = weights[ours].numpy()
+        tensors[theirs] = np.ascontiguousarray(
+            array.T if ours.endswith("kernel") else array
+        )
+    assert len(tensors) == len(weights)
+    tensors["embeddings.position_ids"] = np.arange(11)[None]
+    save_file(tensors, tmp_path / "model.safetensors")
+    config = {
+        **MUST_BE,
+        "vocab_size": 23,
+        "max_position_embeddings": 11,
+        "hidden_size": 12,
+        "num_attention_heads": 3,
+        "num_hidden_layers": 2,
+        "intermediate_size": 20,
+        "type_vocab_size": 2,
+        "pad_token_id": 0,
+        "hidden_dropout_prob": 0.1,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "vocab.txt").write_text(
+        "\n".join(map(str, range(23))) + "\n"
+    )
+    return tmp_path, model
+
+
+def refuse(main, argv, capfd, message):
+    """Check that a script ends with one sentence and exit code 2."""
+    assert main(argv) == 2
+    error = capfd.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert message in error
+    assert "Traceback" not in error
+    assert len(error.splitlines()) == 1
 
 
 def load_script(name):

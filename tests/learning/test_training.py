@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, make_tiny_gpt
+from conftest import ROOT, make_bert, make_tiny_gpt
 from safetensors.numpy import load_file
 
 from minitransformer import (
@@ -16,9 +16,9 @@ from minitransformer import (
     masked_accuracy,
     masked_cross_entropy,
     random_windows,
-    steps,
     train,
 )
+from minitransformer.learning import steps
 from minitransformer.learning.steps import compile_evaluation
 from minitransformer.runs.saving import assign_weights
 
@@ -435,8 +435,6 @@ def test_several_questions_are_asked_in_one_step(
     monkeypatch, eagerly, part
 ):
     # As many parts as rows, or one: the loss and the gradient are the same.
-    from test_bert import make_bert
-
     from minitransformer import BertPretraining
 
     monkeypatch.setattr(steps, "PART", part)

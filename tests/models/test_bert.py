@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT
+from conftest import BERT_SIZES as SIZES, ROOT, make_bert
 from safetensors import safe_open
 
 from minitransformer import (
@@ -19,25 +19,6 @@ from minitransformer import (
 )
 from minitransformer.data.buckets import fill
 from minitransformer.data.sentences import sentence_vectors
-
-SIZES = {
-    "vocab_size": 23,
-    "max_len": 11,
-    "d_model": 12,
-    "num_heads": 3,
-    "num_layers": 2,
-    "d_ff": 20,
-    "dropout_rate": 0.0,
-}
-
-
-def make_bert(**options):
-    """Make a BERT with weights far from their initial values."""
-    model = Bert(BertConfig(**{**SIZES, **options}))
-    rng = np.random.default_rng(0)
-    for weight in model.trainable_variables:
-        weight.assign_add(0.3 * rng.normal(size=weight.shape))
-    return model
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import load_script
-from test_scripts import refuse
+from conftest import load_script, refuse
 
 from minitransformer import SentencePieceTokenizer, translate
 from minitransformer.writing.translating import (
