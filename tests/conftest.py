@@ -1,8 +1,10 @@
 """What all tests share."""
 
+import contextlib
 import importlib.util
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +13,35 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure():
+    """Hear Ctrl-C, and let programs hear it, even under `nohup … &`.
+
+    A shell starts what is in the background with SIGINT ignored, and so
+    would everything be that is started here.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def processes():
+    """A list of processes that end with the test, whatever happens in it.
+
+    Start them with `start_new_session=True`: what they start ends as well.
+    """
+    started = []
+    yield started
+    for process in started:
+        with contextlib.suppress(OSError):
+            if os.name == "posix":
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+        process.wait()
+        for pipe in filter(None, (process.stdout, process.stderr)):
+            pipe.close()
 
 
 @pytest.fixture
