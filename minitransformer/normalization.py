@@ -44,8 +44,11 @@ class LayerNorm(layers.Layer):
             )
 
     def call(self, x):
+        dtype = x.dtype
+        x = tf.cast(x, tf.float32)  # half precision overflows at 256²
         mean = tf.reduce_mean(x, axis=-1, keepdims=True)
         centred = x - mean
         variance = tf.reduce_mean(centred**2, axis=-1, keepdims=True)
-        y = centred * tf.math.rsqrt(variance + self.epsilon) * self.gain
+        y = centred * tf.math.rsqrt(variance + self.epsilon)
+        y = tf.cast(y, dtype) * self.gain
         return y + self.bias if self.use_bias else y
