@@ -65,7 +65,8 @@ _MODULES = {
     "data.next_sentence": ["pretraining_batches"],
     "learning.losses": ["masked_cross_entropy", "masked_accuracy"],
     "learning.schedules": ["WarmupCosine", "WarmupInverseRoot"],
-    "learning.steps": ["make_optimizer", "compile_evaluation"],
+    "learning.plain_step": ["make_optimizer", "plain_step"],
+    "learning.validation": ["compile_evaluation"],
     "learning.training": ["train"],
     "learning.strategies": ["make_strategy"],
     "learning.checkpoints": ["Checkpoints"],
@@ -75,6 +76,7 @@ _MODULES = {
     "writing.translating": ["translate"],
     "writing.evaluation": ["exact_match", "corpus_bleu"],
     "runs.pretrained": ["minilm_folder"],
+    "runs.run": ["Run"],
     "figures": ["curve_svg", "heatmap_svg"],
     "diagrams": ["diagram_svg"],
 }

@@ -4,211 +4,151 @@ Without flags: 0.8 M parameters, Python's own documentation, a few minutes
 on two cores. The defaults are nanoGPT's recipe for a CPU.
 """
 
-import argparse
 import contextlib
 import math
-import sys
 import zlib
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import minitransformer as mt
 from minitransformer.runs.commands import (
-    above_zero,
-    add_run_flags,
-    command,
-    positive,
-    run_training,
+    STRATEGY,
+    defaults_of,
+    next_try,
+    read_flags,
     seed,
+    user_errors,
 )
 
-# What makes a GPT learn faster: docs/guides/faster.md
-RECIPES = {
-    "nanogpt": {
-        "steps": 2000,
-        "learning_rate": 1e-3,
-        "rotary": False,
-        "activation": "gelu",
-    },
-    "quick": {
+RECIPES: dict[str, dict] = {
+    "nanogpt": {},
+    "quick": {  # what makes a GPT learn faster: docs/guides/faster.md
         "steps": 800,
         "learning_rate": 3e-3,
         "rotary": True,
         "activation": "squared_relu",
     },
 }
-DEFAULTS = {
-    "recipe": "nanogpt",
-    "text": None,
-    "tokenizer": "characters",
-    "vocab_size": 1024,
-    "num_layers": 4,
-    "num_heads": 4,
-    "d_model": 128,
-    "max_len": 64,
-    "dropout_rate": 0.0,
-    "bias": False,
-    "batch_size": 12,
-    "accumulate": 1,
+TOKENIZERS = ["characters", "sentencepiece", "bpe"]
+FLAGS = {
+    "start here": {
+        "text": (
+            None,
+            "a file in UTF-8, or 'shakespeare' (fetched once); "
+            "default: Python's own documentation",
+        ),
+        "recipe": (
+            "nanogpt",
+            "defaults for flags you omit: nanoGPT's, or a recipe that "
+            "learns more in 800 steps than nanoGPT's in 2,000",
+            list(RECIPES),
+        ),
+        "steps": (2000, "training steps"),
+        "seed": (0, "where all randomness begins", seed),
+    },
+    "the model and its training": {
+        "num_layers": (4, "decoder blocks"),
+        "num_heads": (4, "attention heads; must divide d_model"),
+        "d_model": (128, "width"),
+        "max_len": (64, "tokens that it sees at once"),
+        "batch_size": (12, "windows per batch"),
+        "learning_rate": (1e-3, "the peak; it ends at a tenth"),
+        "tokenizer": ("characters", "what a token is", TOKENIZERS),
+    },
+    "rarely needed": {
+        "vocab_size": (1024, "tokens, for sentencepiece and bpe"),
+        "dropout_rate": (0.0, "share dropped in training", float),
+        "bias": (False, "learn biases as well"),
+        "accumulate": (1, "batches that make one step together"),
+        "evaluate_every": (1000, "steps between validations"),
+        "mixed": (False, "compute in bfloat16, for GPUs and TPUs"),
+        "xla": (True, "compile with XLA"),
+        "strategy": STRATEGY,
+    },
+}
+DEFAULTS = defaults_of(FLAGS) | {  # and what has no flag
+    "rotary": False,
+    "activation": "gelu",
     "final_rate": 0.1,
     "beta_2": 0.99,
-    "evaluate_every": 1000,
-    "seed": 0,
-    "mixed": False,
-    "xla": True,
 }
 
 
-def parse(argv):
-    """Read the flags; only those given are in the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-    )
+class Corpus(NamedTuple):
+    """What a GPT learns from."""
 
-    nanogpt = {**DEFAULTS, **RECIPES["nanogpt"]}
-
-    def flag(name, text, **options):
-        default = nanogpt[name.replace("-", "_")]
-        parser.add_argument(
-            f"--{name}", help=f"{text} (default: {default})", **options
-        )
-
-    parser.add_argument(
-        "--text",
-        help="a file in UTF-8, or 'shakespeare' (fetched once); "
-        "default: Python's own documentation",
-    )
-    add_run_flags(parser, "gpt")
-    flag(
-        "recipe",
-        "what is not given: nanoGPT's, or one that learns more in "
-        "800 steps than that in 2,000",
-        choices=list(RECIPES),
-    )
-    flag("steps", "training steps", type=positive)
-    flag("seed", "where all randomness begins", type=seed)
-    flag("num-layers", "decoder blocks", type=positive)
-    flag("num-heads", "attention heads; must divide d_model", type=positive)
-    flag("d-model", "width", type=positive)
-    flag("max-len", "tokens that it sees at once", type=positive)
-    flag("batch-size", "windows in a batch", type=positive)
-    flag("accumulate", "batches that make one step together", type=positive)
-    flag("learning-rate", "the peak; it ends at a tenth", type=above_zero)
-    flag("dropout-rate", "share dropped in training", type=float)
-    flag("bias", "learn biases, too", action="store_true")
-    flag(
-        "tokenizer",
-        "what a token is",
-        choices=["characters", "sentencepiece", "bpe"],
-    )
-    flag("vocab-size", "tokens, for sentencepiece and bpe", type=positive)
-    flag("evaluate-every", "steps between validations", type=positive)
-    flag(
-        "mixed",
-        "compute in bfloat16, for GPUs and TPUs",
-        action="store_true",
-    )
-    flag("xla", "compile with XLA", action=argparse.BooleanOptionalAction)
-    given = vars(parser.parse_args(argv))
-    if given.get("text") not in (None, "shakespeare"):
-        given["text"] = str(Path(given["text"]).resolve())
-    return given
+    name: str
+    text: str
+    valid_text: str
+    tokenizer: Any
+    train_ids: Any
+    valid_ids: Any
 
 
 def main(argv=None):
-    given = parse(argv)
+    flags = read_flags(argv, __doc__, FLAGS, prefix="gpt")
+    with user_errors():
+        recipe = RECIPES[flags.get("recipe", DEFAULTS["recipe"])]
+        run = mt.Run(flags, DEFAULTS | recipe, moved=["text"])
+        corpus = read_corpus(run)
+        config = make_config(run.settings, corpus)
+        run.claim("gpt", corpus.text)
+        if run.is_chief:
+            corpus.tokenizer.save(run.folder / corpus.tokenizer.file_name)
+    with run.errors():
+        model = fit(run, corpus, config)
+        if run.is_chief:
+            show(run, corpus, model)
 
-    def begin():
-        from minitransformer.runs.progress import quiet_import
 
-        with quiet_import():
-            import tensorflow  # noqa: F401
-        return prepare(given)
-
-    return run_training(begin, fit, finish)
-
-
-def load_text(source):
-    """Find the text, and a name for it."""
-    from minitransformer import python_docs, read_text, shakespeare
-
+def read_corpus(run):
+    """Read the text, make the tokenizer if there is none, and encode."""
+    settings, source = run.settings, run.settings["text"]
     if source is None:
         print("reading Python's documentation …", flush=True)
-        return "Python's documentation", python_docs()
-    if source == "shakespeare":
-        return "tiny Shakespeare", shakespeare()
-    return Path(source).name, read_text(source)
-
-
-def prepare(given):
-    """Do all that a mistake of the user's can stop."""
-    from minitransformer import load_tokenizer
-    from minitransformer.runs.sessions import begin, claim
-
-    recipe = RECIPES[given.get("recipe", DEFAULTS["recipe"])]
-    task = begin(given, {**DEFAULTS, **recipe}, moved=["text"])
+        name, text = "Python's documentation", mt.python_docs()
+    elif source == "shakespeare":
+        name, text = "tiny Shakespeare", mt.shakespeare()
+    else:
+        name, text = Path(source).name, mt.read_text(source)
+    place = int(0.9 * len(text))  # the last tenth is for validation
+    train_text, valid_text = text[:place], text[place:]
     tokenizer = None
-    if task["found"]:
+    if run.resumes:
         with contextlib.suppress(ValueError):  # killed before it was saved
-            tokenizer = load_tokenizer(task["found"])
-    # What cannot be trained is refused before anything is written.
-    name, text = load_text(task["settings"]["text"])
-    tokenizer, train_ids, valid_ids = tokenize(
-        text, task["settings"], tokenizer
+            tokenizer = mt.load_tokenizer(run.folder)
+    tokenizer = tokenizer or make_tokenizer(text, train_text, settings)
+    corpus = Corpus(
+        name,
+        text,
+        valid_text,
+        tokenizer,
+        tokenizer.encode(train_text),
+        tokenizer.encode(valid_text),
     )
-    claim(task, prefix="gpt", data=text)
-    if task["chief"]:
-        tokenizer.save(task["folder"] / tokenizer.file_name)
-    return task | {
-        "name": name,
-        "text": text,
-        "tokenizer": tokenizer,
-        "train_ids": train_ids,
-        "valid_ids": valid_ids,
+    # What is too short is refused before anything is written.
+    train_windows(settings, corpus, 0)
+    valid_windows(settings, corpus)
+    return corpus
+
+
+def make_tokenizer(text, train_text, settings):
+    """Learn what a token is; pieces are learned from the training part."""
+    if settings["tokenizer"] == "characters":
+        return mt.CharTokenizer.train(text)
+    print("learning the pieces …", flush=True)
+    kinds = {
+        "sentencepiece": mt.SentencePieceTokenizer,
+        "bpe": mt.BytePairTokenizer,
     }
+    kind = kinds[settings["tokenizer"]]
+    return kind.train(train_text, vocab_size=settings["vocab_size"])
 
 
-def tokenize(text, settings, tokenizer=None):
-    """Make the tokenizer, if there is none, and the tokens."""
-    from minitransformer import (
-        BytePairTokenizer,
-        CharTokenizer,
-        GPTConfig,
-        SentencePieceTokenizer,
-        consecutive_windows,
-        random_windows,
-    )
-
-    train_text, valid_text = split(text)
-    if tokenizer is None and settings["tokenizer"] == "characters":
-        tokenizer = CharTokenizer.train(text)
-    elif tokenizer is None:
-        print("learning the pieces …", flush=True)
-        kinds = {
-            "sentencepiece": SentencePieceTokenizer,
-            "bpe": BytePairTokenizer,
-        }
-        tokenizer = kinds[settings["tokenizer"]].train(
-            train_text, vocab_size=settings["vocab_size"]
-        )
-    train_ids = tokenizer.encode(train_text)
-    valid_ids = tokenizer.encode(valid_text)
-    config(tokenizer, settings, GPTConfig)
-    windows = {"seq_len": settings["max_len"], "batch_size": 1}
-    random_windows(train_ids, seed=0, **windows)
-    consecutive_windows(valid_ids, **windows)
-    return tokenizer, train_ids, valid_ids
-
-
-def split(text):
-    """Keep the last tenth for validation."""
-    place = int(0.9 * len(text))
-    return text[:place], text[place:]
-
-
-def config(tokenizer, settings, kind):
-    return kind(
-        vocab_size=tokenizer.vocab_size,
+def make_config(settings, corpus):
+    """Make the configuration of the model."""
+    return mt.GPTConfig(
+        vocab_size=corpus.tokenizer.vocab_size,
         max_len=settings["max_len"],
         d_model=settings["d_model"],
         num_heads=settings["num_heads"],
@@ -220,175 +160,121 @@ def config(tokenizer, settings, kind):
     )
 
 
-def fit(task):
-    """Train on what the strategy has; return the number of steps made."""
-    from minitransformer.runs.sessions import in_scope
-
-    with in_scope(task["strategy"]):
-        return fit_in_scope(task)
-
-
-def fit_in_scope(task):
-    """Make the model, and train it."""
-    import keras
-
-    from minitransformer import (
-        GPT,
-        GPTConfig,
-        WarmupCosine,
-        compile_evaluation,
-        consecutive_windows,
-        make_optimizer,
-        random_windows,
+def train_windows(settings, corpus, first):
+    """Draw random windows of the training part, without an end."""
+    return mt.random_windows(
+        corpus.train_ids,
+        seq_len=settings["max_len"],
+        batch_size=settings["batch_size"],
+        seed=settings["seed"],
+        first=first,
     )
-    from minitransformer.runs.compilation import xla_works
-    from minitransformer.runs.sessions import resume_and_train
 
-    settings, tokenizer = task["settings"], task["tokenizer"]
-    steps = settings["steps"]
-    keras.config.set_dtype_policy(
-        "mixed_bfloat16" if settings["mixed"] else "float32"
-    )
-    keras.utils.set_random_seed(settings["seed"])
-    model = task["model"] = GPT(config(tokenizer, settings, GPTConfig))
-    optimizer = make_optimizer(
-        model,
-        learning_rate=WarmupCosine(
-            peak=settings["learning_rate"],
-            final=settings["learning_rate"] * settings["final_rate"],
-            warmup_steps=min(100, steps // 10),
-            steps=steps,
-        ),
-        beta_2=settings["beta_2"],
-    )
-    print(f"text        {task['name']}, {len(task['text']):,} characters")
-    print(
-        f"tokens      {len(task['train_ids']):,} to train on, "
-        f"{len(task['valid_ids']):,} to validate, "
-        f"{tokenizer.vocab_size:,} different ones"
-    )
-    print(
-        f"model       {model.count_params():,} parameters; guessing blindly "
-        f"costs ln({tokenizer.vocab_size}) = "
-        f"{math.log(tokenizer.vocab_size):.2f} nats a token"
-    )
-    print(
-        "settings    "
-        + ", ".join(
-            f"{name} {value}"
-            for name, value in settings.items()
-            if name not in ("text", "text_sha256")
-        )
-    )
-    print(f"run         {task['folder']}", flush=True)
 
-    def batches(first):
-        return random_windows(
-            task["train_ids"],
-            seq_len=settings["max_len"],
-            batch_size=settings["batch_size"],
-            seed=settings["seed"],
-            first=first,
-        )
-
-    valid = consecutive_windows(
-        task["valid_ids"],
+def valid_windows(settings, corpus):
+    """Cut the validation part into windows."""
+    return mt.consecutive_windows(
+        corpus.valid_ids,
         seq_len=settings["max_len"],
         batch_size=max(1, 2048 // settings["max_len"]),
     )
-    mean_loss = compile_evaluation(
-        model, use_xla=settings["xla"] and xla_works()
-    )
-    return resume_and_train(
-        task, model, optimizer, batches, evaluate=lambda: mean_loss(valid)
-    )
 
 
-def finish(task):
+def fit(run, corpus, config):
+    """Make the model and train it on what the strategy has."""
+    import keras
+
+    settings = run.settings
+    policy = "mixed_bfloat16" if settings["mixed"] else "float32"
+    keras.config.set_dtype_policy(policy)
+    keras.utils.set_random_seed(settings["seed"])
+    with run.strategy.scope():
+        model = mt.GPT(config)
+        schedule = mt.WarmupCosine(
+            peak=settings["learning_rate"],
+            final=settings["learning_rate"] * settings["final_rate"],
+            warmup_steps=min(100, settings["steps"] // 10),
+            steps=settings["steps"],
+        )
+        optimizer = mt.make_optimizer(
+            model, learning_rate=schedule, beta_2=settings["beta_2"]
+        )
+        vocab_size = config.vocab_size
+        print(
+            f"text        {corpus.name}, {len(corpus.text):,} characters\n"
+            f"tokens      {len(corpus.train_ids):,} to train on, "
+            f"{len(corpus.valid_ids):,} to validate, {vocab_size:,} "
+            "different ones\n"
+            f"model       {model.count_params():,} parameters; a uniform "
+            f"guess costs ln({vocab_size}) = {math.log(vocab_size):.2f} "
+            "nats per token"
+        )
+        run.describe()
+        mean_loss = mt.compile_evaluation(model, use_xla=run.use_xla)
+        valid = valid_windows(settings, corpus)
+        run.train(
+            model,
+            optimizer,
+            lambda first: train_windows(settings, corpus, first),
+            evaluate=lambda: mean_loss(valid),
+        )
+    return model
+
+
+def show(run, corpus, model):
     """Save the model, draw, sum up, and let it write."""
-    if not task["chief"]:
-        return
-    from minitransformer import curve_svg, heatmap_svg
-    from minitransformer.runs.logs import curve
-    from minitransformer.runs.saving import write_atomically
-
-    folder, model, log = task["folder"], task["model"], task["log"]
-    tokenizer = task["tokenizer"]
-    model.save(folder)
-    curves = {
-        "training": curve(log.rows, "loss"),
-        "validation": curve(log.rows, "valid_loss"),
-    }
-    write_atomically(
-        folder / "loss.svg",
-        curve_svg(
-            curves,
-            x_label="step",
-            y_label="loss (nats a token)",
-            label="Training and validation loss",
-        ),
-    )
-
-    valid_text = split(task["text"])[1]
-    # The first token of all is given, not guessed.
-    guessed = len(valid_text) - len(tokenizer.decode(task["valid_ids"][:1]))
-    last = log.rows[-1]
-    nats = last["valid_loss"] * (len(task["valid_ids"]) - 1)
-    bits = nats / guessed / math.log(2)
-    data = valid_text.encode()
-    zipped = 8 * len(zlib.compress(data, 9)) / len(valid_text)
+    model.save(run.folder)
+    run.draw_losses("nats per token")
+    tokenizer, valid_text = corpus.tokenizer, corpus.valid_text
+    # The very first token is given, not guessed.
+    guessed = len(valid_text) - len(tokenizer.decode(corpus.valid_ids[:1]))
+    last = run.log.rows[-1]
+    nats = last.valid_loss * (len(corpus.valid_ids) - 1)
+    zipped = 8 * len(zlib.compress(valid_text.encode(), 9))
     print(
-        f"validation  {last['valid_loss']:.4f} nats a token, {bits:.3f} "
-        f"bits a character (zlib -9: {zipped:.3f})"
+        f"validation  {last.valid_loss:.4f} nats per token, "
+        f"{nats / guessed / math.log(2):.3f} bits per character "
+        f"(zlib -9: {zipped / len(valid_text):.3f})\n"
+        f"time        {last.seconds:.0f} s of training and validation"
     )
-    print(f"time        {last['seconds']:.0f} s of training and validation")
-
-    # A few words of the validation text, on one line.
+    # The prompt: a few words of the validation text, on one line.
     line = next(filter(str.strip, valid_text.splitlines()), valid_text)
     words = line.strip()[:16].rsplit(None, 1)
     prompt = words[0] if words else valid_text[:1]
-    sample = write(model, tokenizer, prompt, task["settings"])
-    write_atomically(folder / "sample.txt", sample + "\n")
+    print("compiling the generation …", flush=True)
+    ids = mt.generate(
+        model,
+        [tokenizer.encode(prompt)],
+        max_new_tokens=300,
+        temperature=0.8,
+        seed=run.settings["seed"],
+        use_xla=run.settings["xla"],
+    )
+    sample = tokenizer.decode(ids[0])
+    run.write("sample.txt", sample + "\n")
     shown = tokenizer.encode(sample)[: min(24, model.config.max_len)]
     names = [
         tokenizer.decode([i]).replace("\n", "⏎").replace(" ", "␣")
         for i in shown
     ]
     heads = model.attention_maps([shown])[-1]
-    write_atomically(
-        folder / "attention.svg",
-        heatmap_svg(
-            heads[0, 0].numpy(),
-            names,
-            names,
-            label="Attention of the last layer's first head: a row for each "
-            "token that looks, a column for each that is seen",
-        ),
+    heatmap = mt.heatmap_svg(
+        heads[0, 0].numpy(),
+        names,
+        names,
+        label="Attention of the last layer's first head: a row for each "
+        "token that attends, a column for each that is attended to",
     )
-    print(f"drawn       {folder / 'loss.svg'}, {folder / 'attention.svg'}")
-    train, other = sys.argv[0], Path(sys.argv[0]).with_name("generate.py")
+    run.write("attention.svg", heatmap)
+    drawn = run.folder / "loss.svg", run.folder / "attention.svg"
+    print(f"drawn       {drawn[0]}, {drawn[1]}\n\n{sample}")
     larger = ["--steps", 5000, "--d-model", 192, "--num-heads", 6]
-    print(f"\n{sample}\n\nNext, try")
-    print(" ", command(other, "--run", folder, "--prompt", prompt))
-    print(" ", command(train, "--text", "shakespeare"))
-    print(" ", command(train, *larger))
-
-
-def write(model, tokenizer, prompt, settings):
-    """Let the model go on from a prompt for 300 tokens."""
-    from minitransformer import generate
-
-    print("compiling the generation …", flush=True)
-    ids = generate(
-        model,
-        [tokenizer.encode(prompt)],
-        max_new_tokens=300,
-        temperature=0.8,
-        seed=settings["seed"],
-        use_xla=settings["xla"],
+    next_try(
+        ["generate.py", "--run", run.folder, "--prompt", prompt],
+        ["train_gpt.py", "--text", "shakespeare"],
+        ["train_gpt.py", *larger],
     )
-    return tokenizer.decode(ids[0])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

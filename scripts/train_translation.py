@@ -5,64 +5,18 @@ form, within three minutes on two cores. With --pairs: your own sentences.
 """
 
 import argparse
-import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import minitransformer as mt
 from minitransformer.runs.commands import (
-    above_zero,
-    add_run_flags,
-    command,
+    STRATEGY,
+    defaults_of,
+    next_try,
     positive,
-    run_training,
+    read_flags,
     seed,
-)
-
-MODELS = {
-    "transformer": {
-        "attention": "general",
-        "dropout_rate": 0.1,
-        "label_smoothing": 0.1,
-        "learning_rate": 2e-3,
-        "xla": True,
-    },
-    "lstm": {
-        "attention": "general",
-        "dropout_rate": 0.1,
-        "label_smoothing": 0.0,
-        "learning_rate": 2e-3,
-        "xla": False,
-    },  # XLA's loops over time are slow on CPUs: docs/decisions/0004
-}
-DEFAULTS = {
-    "model": "transformer",
-    "pairs": None,
-    "valid": None,
-    "test": None,
-    "vocab_size": 384,
-    "per_side": False,
-    "max_len": 40,
-    "input_feeding": True,
-    "batch_size": 64,
-    "accumulate": 1,
-    "steps": 1500,
-    "warmup_steps": 400,
-    "buckets": 1,
-    "beam_size": 4,
-    "evaluate_every": 500,
-    "seed": 0,
-}
-
-
-SHARED = (  # what another model would be trained with, too
-    "pairs",
-    "valid",
-    "test",
-    "vocab_size",
-    "max_len",
-    "batch_size",
-    "steps",
-    "buckets",
-    "seed",
+    user_errors,
 )
 
 
@@ -82,111 +36,122 @@ def share(text):
     return number
 
 
-def parse(argv):
-    """Read the flags; only those given are in the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-    )
-    known = {**DEFAULTS, **MODELS["transformer"]}
+MODELS: dict[str, dict] = {
+    "transformer": {},
+    # XLA's loops over time are slow on CPUs: docs/decisions/0004
+    "lstm": {"label_smoothing": 0.0, "xla": False},
+}
+SCORES = ["general", "dot", "scaled_dot", "additive", "none"]
+FLAGS = {
+    "start here": {
+        "model": ("transformer", "what translates", list(MODELS)),
+        "pairs": (
+            None,
+            "a file with a sentence, a tab and its translation on each "
+            "line, or jupyterlab:ko-KR or jupyterlab:fr-FR, if that "
+            "language pack is installed; default: dates",
+        ),
+        "steps": (1500, "training steps"),
+        "seed": (0, "where all randomness begins", seed),
+    },
+    "the model and its training": {
+        "attention": (
+            "general",
+            "of the LSTM: how a key is scored",
+            SCORES,
+        ),
+        "vocab_size": (384, "pieces in a vocabulary"),
+        "max_len": (40, "tokens of the longest sentence"),
+        "batch_size": (64, "pairs per batch"),
+        "learning_rate": (2e-3, "the peak"),
+        "beam_size": (4, "hypotheses kept when it translates"),
+    },
+    "rarely needed": {
+        "valid": (
+            None,
+            "such a file to validate with; default: some of --pairs",
+        ),
+        "test": (
+            None,
+            "such a file to test with; default: some of --pairs",
+        ),
+        "per_side": (False, "a vocabulary per language, for the LSTM"),
+        "input_feeding": (
+            True,
+            "of the LSTM: Luong's form, not the textbook's",
+        ),
+        "warmup_steps": (400, "steps until the peak"),
+        "dropout_rate": (0.1, "share dropped in training", float),
+        "label_smoothing": (
+            0.1,
+            "share of the probability for all tokens alike",
+            share,
+        ),
+        "buckets": (1, "groups of about the same length"),
+        "accumulate": (1, "batches that make one step together"),
+        "evaluate_every": (500, "steps between validations", tens),
+        "xla": (True, "compile with XLA"),
+        "strategy": STRATEGY,
+    },
+}
+DEFAULTS = defaults_of(FLAGS)
+SHARED = (  # what another model would be trained with as well
+    "pairs", "valid", "test", "vocab_size", "max_len", "batch_size",
+    "steps", "buckets", "seed",
+)  # fmt: skip
 
-    def flag(name, text, **options):
-        default = known[name.replace("-", "_")]
-        text += f" (default: {default})" if default is not None else ""
-        parser.add_argument(f"--{name}", help=text, **options)
 
-    flag("model", "what translates", choices=list(MODELS))
-    flag(
-        "attention",
-        "of the LSTM: how a key is scored",
-        choices=["general", "dot", "scaled_dot", "additive", "none"],
-    )
-    flag(
-        "pairs",
-        "a file with a sentence, a tab and its translation on each "
-        "line, or jupyterlab:ko-KR or jupyterlab:fr-FR, if that language "
-        "pack is installed (default: dates)",
-        metavar="FILE",
-    )
-    flag(
-        "valid",
-        "such a file to validate with (default: some of --pairs)",
-        metavar="FILE",
-    )
-    flag(
-        "test",
-        "such a file to test with (default: some of --pairs)",
-        metavar="FILE",
-    )
-    add_run_flags(parser, "transformer")
-    flag("steps", "training steps", type=positive)
-    flag("seed", "where all randomness begins", type=seed)
-    flag("vocab-size", "pieces in a vocabulary", type=positive)
-    flag(
-        "per-side",
-        "a vocabulary for each language, for the LSTM",
-        action="store_true",
-    )
-    flag("max-len", "tokens of the longest sentence", type=positive)
-    flag("batch-size", "pairs in a batch", type=positive)
-    flag("accumulate", "batches that make one step together", type=positive)
-    flag("learning-rate", "the peak", type=above_zero)
-    flag("warmup-steps", "steps until the peak", type=positive)
-    flag("dropout-rate", "share dropped in training", type=float)
-    flag(
-        "label-smoothing",
-        "share of the probability for all tokens alike",
-        type=share,
-    )
-    flag(
-        "input-feeding",
-        "of the LSTM: Luong's form, not the textbook's",
-        action=argparse.BooleanOptionalAction,
-    )
-    flag("buckets", "groups of about the same length", type=positive)
-    flag("beam-size", "beginnings kept when it translates", type=positive)
-    flag("evaluate-every", "steps between validations", type=tens)
-    flag("xla", "compile with XLA", action=argparse.BooleanOptionalAction)
-    given = vars(parser.parse_args(argv))
-    for name in ("pairs", "valid", "test"):
-        if name in given and not given[name].startswith("jupyterlab:"):
-            given[name] = str(Path(given[name]).resolve())
-    return given
+class Corpus(NamedTuple):
+    """What a translator learns from, and is tested with."""
+
+    name: str
+    train: list  # pairs of lists of ids
+    valid: list
+    test: list  # pairs of sentences
+    text: str  # all of it, for a checksum
+    tokenizers: list[Any]
 
 
 def main(argv=None):
-    given = parse(argv)
+    flags = read_flags(argv, __doc__, FLAGS, prefix="transformer")
+    with user_errors():
+        defaults = DEFAULTS | MODELS[flags.get("model", DEFAULTS["model"])]
+        run = mt.Run(flags, defaults, moved=["pairs", "valid", "test"])
+        corpus = read_corpus(run)
+        model_config = config(corpus.tokenizers, run.settings)
+        run.claim(run.settings["model"], corpus.text)
+        keep_tokenizers(run, corpus.tokenizers)
+    with run.errors():
+        model = fit(run, corpus, model_config)
+        if run.is_chief:
+            show(run, corpus, model)
 
-    def begin():
-        from minitransformer.runs.progress import quiet_import
 
-        with quiet_import():
-            import tensorflow  # noqa: F401
-        return prepare(given)
-
-    return run_training(begin, fit, finish)
+def read_corpus(run):
+    """Find the pairs, learn the pieces if there are none, and encode."""
+    name, parts = load_pairs(run.settings)
+    tokenizers = make_tokenizers(run, parts[0])
+    train, valid = encode(parts, tokenizers, run.settings["max_len"])
+    text = "\n".join("\t".join(pair) for part in parts for pair in part)
+    return Corpus(name, train, valid, parts[2], text, tokenizers)
 
 
 def find_pairs(source):
     """Read a file, or a language pack."""
-    from minitransformer import interface_pairs, read_pairs
-
     if source.startswith("jupyterlab:"):
-        return interface_pairs(source.partition(":")[2])
-    return read_pairs(source)
+        return mt.interface_pairs(source.partition(":")[2])
+    return mt.read_pairs(source)
 
 
 def load_pairs(settings):
     """Find the pairs: a name, and three lists, to train, validate, test."""
-    from minitransformer import date_pairs
     from minitransformer.data.pairs import hold_out, looks_swapped
 
     source = settings["pairs"]
     if source is None and (settings["valid"] or settings["test"]):
         raise ValueError("--valid and --test need --pairs to train on.")
     if source is None:
-        parts = date_pairs(
+        parts = mt.date_pairs(
             train=20_000, valid=500, test=1000, seed=settings["seed"]
         )
         return "dates", parts
@@ -208,60 +173,23 @@ def load_pairs(settings):
     return Path(source).name, parts
 
 
-def prepare(given):
-    """Do all that a mistake of the user's can stop."""
-    from minitransformer.runs.runs import write_settings
-    from minitransformer.runs.sessions import begin, claim
-    from minitransformer.writing.translating import SIDES, fingerprint
-
-    model = MODELS[given.get("model", DEFAULTS["model"])]
-    task = begin(
-        given, {**DEFAULTS, **model}, moved=["pairs", "valid", "test"]
-    )
-    name, parts = load_pairs(task["settings"])
-    tokenizers = make_tokenizers(task, parts[0])
-    encoded = encode(parts, tokenizers, task["settings"])
-    config(tokenizers, task["settings"])
-    data = "\n".join("\t".join(pair) for part in parts for pair in part)
-    claim(task, prefix=task["settings"]["model"], data=data)
-    mine = fingerprint(tokenizers)
-    if task["settings"].setdefault("vocabulary_sha256", mine) != mine:
-        raise ValueError(
-            f"The vocabularies in {task['folder']} are another run's: "
-            "put its own back, or start another run with another --out."
-        )
-    if task["chief"]:
-        write_settings(task["folder"], task["settings"])
-        for side, tokenizer in zip(SIDES, tokenizers, strict=True):
-            tokenizer.save(task["folder"] / side)
-    return task | {
-        "name": name,
-        "parts": parts,
-        "encoded": encoded,
-        "tokenizers": tokenizers,
-    }
-
-
-def make_tokenizers(task, pairs):
+def make_tokenizers(run, pairs):
     """Learn the pieces of both languages, together or each on its own."""
-    from minitransformer import SentencePieceTokenizer
     from minitransformer.writing.translating import SIDES
 
-    settings, found = task["settings"], task["found"]
+    settings, kind = run.settings, mt.SentencePieceTokenizer
     if settings["per_side"] and settings["model"] == "transformer":
         raise ValueError(
             "The Transformer has one vocabulary for both languages: leave "
             "out --per-side."
         )
-    if found and all((found / side).is_file() for side in SIDES):
-        return [SentencePieceTokenizer.load(found / side) for side in SIDES]
+    if run.resumes and all((run.folder / side).is_file() for side in SIDES):
+        return [kind.load(run.folder / side) for side in SIDES]
     print("learning the pieces …", flush=True)
 
     def learn(sentences):
         text = "\n".join(" " + sentence for sentence in sentences)
-        return SentencePieceTokenizer.train(
-            text, vocab_size=settings["vocab_size"]
-        )
+        return kind.train(text, vocab_size=settings["vocab_size"])
 
     sources, targets = zip(*pairs, strict=True)
     if settings["per_side"]:
@@ -269,42 +197,58 @@ def make_tokenizers(task, pairs):
     return [learn(sources + targets)] * 2
 
 
-def encode(parts, tokenizers, settings):
+def keep_tokenizers(run, tokenizers):
+    """Save the vocabularies; those of a resumed run must be the same."""
+    from minitransformer.runs.folders import write_settings
+    from minitransformer.writing.translating import SIDES, fingerprint
+
+    checksum = fingerprint(tokenizers)
+    saved = run.settings.setdefault("vocabulary_sha256", checksum)
+    if saved != checksum:
+        raise ValueError(
+            f"The vocabularies in {run.folder} are another run's: put its "
+            "own back, or start another run with another --out."
+        )
+    if run.is_chief:
+        write_settings(run.folder, run.settings)
+        for side, tokenizer in zip(SIDES, tokenizers, strict=True):
+            tokenizer.save(run.folder / side)
+
+
+def encode(parts, tokenizers, max_len):
     """Turn pairs into ids, to train and to validate; say what is too long."""
     from minitransformer.data.buckets import encode_pairs
 
-    max_len, encoded, skipped = settings["max_len"], [], []
-    for part in parts:
-        rows, too_long = encode_pairs(part, tokenizers, max_len=max_len)
-        encoded.append(rows)
-        skipped.append(too_long)
-    for rows, what in zip(encoded[:2], ("train", "validate"), strict=True):
+    encoded = [
+        encode_pairs(part, tokenizers, max_len=max_len) for part in parts
+    ]
+    (train, *_), (valid, *_) = encoded[:2]
+    for rows, what in ((train, "train"), (valid, "validate")):
         if not rows:
             raise ValueError(
                 f"No pair to {what} with has at most {max_len} tokens: give "
                 "a larger --max-len."
             )
+    skipped = [too_long for _, too_long in encoded]
     if any(skipped):
-        train, valid, test = skipped
         print(
-            f"too long    more than {max_len} tokens have {train:,} pairs "
-            f"to train with and {valid:,} to validate with, which are left "
-            f"out, and {test:,} to test with, which are cut",
+            f"too long    {skipped[0]:,} training and {skipped[1]:,} "
+            f"validation pairs exceed {max_len} tokens and were dropped; "
+            f"{skipped[2]:,} test pairs were cut",
             flush=True,
         )
-    return encoded[:2]
+    return train, valid
 
 
 def config(tokenizers, settings):
-    from minitransformer import LSTMSeq2SeqConfig, TransformerConfig
-
+    """Make the configuration of the model."""
     if settings["model"] == "transformer":
-        return TransformerConfig.small(
+        return mt.TransformerConfig.small(
             tokenizers[0],
             settings["max_len"],
             dropout_rate=settings["dropout_rate"],
         )
-    return LSTMSeq2SeqConfig.small(
+    return mt.LSTMSeq2SeqConfig.small(
         tokenizers,
         settings["attention"],
         dropout_rate=settings["dropout_rate"],
@@ -312,152 +256,96 @@ def config(tokenizers, settings):
     )
 
 
-def fit(task):
-    """Train on what the strategy has; return the number of steps made."""
-    from minitransformer.runs.sessions import in_scope
+def fit(run, corpus, model_config):
+    """Make the model and train it on what the strategy has."""
+    import functools
 
-    with in_scope(task["strategy"]):
-        return fit_in_scope(task)
-
-
-def fit_in_scope(task):
-    """Make the model, and train it."""
     import keras
 
-    from minitransformer import (
-        LSTMSeq2Seq,
-        Transformer,
-        WarmupInverseRoot,
-        compile_evaluation,
-        make_optimizer,
-    )
-    from minitransformer.data.buckets import (
-        all_pairs,
-        by_length,
-        random_pairs,
-    )
-    from minitransformer.learning.losses import masked_accuracy
-    from minitransformer.runs.compilation import xla_works
-    from minitransformer.runs.sessions import resume_and_train
+    from minitransformer.data.buckets import by_length
 
-    settings, tokenizers = task["settings"], task["tokenizers"]
+    settings, pad_id = run.settings, model_config.pad_id
     keras.utils.set_random_seed(settings["seed"])
-    kind = (
-        Transformer if settings["model"] == "transformer" else LSTMSeq2Seq
+    kinds = {"transformer": mt.Transformer, "lstm": mt.LSTMSeq2Seq}
+    train, valid = (
+        by_length(rows, pad_id=pad_id, count=settings["buckets"])
+        for rows in (corpus.train, corpus.valid)
     )
-    model = task["model"] = kind(config(tokenizers, settings))
-    width, warmup = model.config.d_model, settings["warmup_steps"]
-    optimizer = make_optimizer(
-        model,
-        learning_rate=WarmupInverseRoot(
+    valid_batches = mt.all_pairs(valid, batch_size=128, pad_id=pad_id)
+    with run.strategy.scope():
+        model = kinds[settings["model"]](model_config)
+        width, warmup = model_config.d_model, settings["warmup_steps"]
+        schedule = mt.WarmupInverseRoot(
             d_model=width,
             warmup_steps=warmup,
             factor=settings["learning_rate"] * (width * warmup) ** 0.5,
-        ),
-        weight_decay=0.0,
-        beta_2=0.98,
-        epsilon=1e-9,
-    )
-    train, valid = task["encoded"]
-    print(
-        f"pairs       {task['name']}: {len(train):,} to train on, "
-        f"{len(valid):,} to validate, {len(task['parts'][2]):,} to test"
-    )
-    print(
-        f"model       {settings['model']}, {model.count_params():,} "
-        f"parameters, {tokenizers[1].vocab_size:,} pieces"
-    )
-    print(
-        "settings    "
-        + ", ".join(
-            f"{name} {value}"
-            for name, value in settings.items()
-            if not name.endswith("sha256") and value is not None
         )
-    )
-    print(f"run         {task['folder']}", flush=True)
-
-    pad_id = model.config.pad_id
-    grouped = by_length(train, pad_id=pad_id, count=settings["buckets"])
-    data = all_pairs(
-        by_length(valid, pad_id=pad_id, count=settings["buckets"]),
-        batch_size=128,
-        pad_id=pad_id,
-    )
-
-    def batches(first):
-        return random_pairs(
-            grouped,
-            batch_size=settings["batch_size"],
-            seed=settings["seed"],
-            pad_id=pad_id,
-            run=10 * settings["accumulate"],
-            first=first,
+        optimizer = mt.make_optimizer(
+            model,
+            learning_rate=schedule,
+            weight_decay=0.0,
+            beta_2=0.98,
+            epsilon=1e-9,
         )
+        print(
+            f"pairs       {corpus.name}: {len(corpus.train):,} to train on, "
+            f"{len(corpus.valid):,} to validate, {len(corpus.test):,} to "
+            f"test\nmodel       {settings['model']}, "
+            f"{model.count_params():,} parameters, "
+            f"{corpus.tokenizers[1].vocab_size:,} pieces"
+        )
+        run.describe()
 
-    use_xla = settings["xla"] and xla_works()
-    mean_loss = compile_evaluation(model, use_xla=use_xla)
-    accuracy = compile_evaluation(
-        model, use_xla=use_xla, measure=masked_accuracy
-    )
-    task["accuracy"] = lambda: accuracy(data)
-    return resume_and_train(
-        task,
-        model,
-        optimizer,
-        batches,
-        evaluate=lambda: mean_loss(data),
-        keep=5,
-        label_smoothing=settings["label_smoothing"],
-        # So the last five are from the last tenth of a long training.
-        checkpoint_every=max(10, settings["steps"] // 500 * 10),
-    )
+        def batches(first):
+            return mt.random_pairs(
+                train,
+                batch_size=settings["batch_size"],
+                seed=settings["seed"],
+                pad_id=pad_id,
+                run=10 * settings["accumulate"],
+                first=first,
+            )
+
+        mean_loss = mt.compile_evaluation(model, use_xla=run.use_xla)
+        run.train(
+            model,
+            optimizer,
+            batches,
+            evaluate=lambda: mean_loss(valid_batches),
+            loss=functools.partial(
+                mt.masked_cross_entropy,
+                label_smoothing=settings["label_smoothing"],
+            ),
+            keep=5,
+            # So the last five are from the last tenth of a long training.
+            save_every=max(10, settings["steps"] // 500 * 10),
+        )
+    if run.is_chief:
+        run.checkpoints.average(model.trainable_variables)
+        right = mt.compile_evaluation(
+            model, use_xla=run.use_xla, measure=mt.masked_accuracy
+        )(valid_batches)
+        last = run.log.rows[-1]
+        print(
+            f"validation  {last.valid_loss:.4f} nats per token before the "
+            f"last states were averaged; then {right:.2%} of the tokens "
+            "right, given those before\n"
+            f"time        {last.seconds:.0f} s of training and validation"
+        )
+    return model
 
 
-def finish(task):
-    """Average the last states, translate the test part, draw, sum up."""
-    if not task["chief"]:
-        return
-    from minitransformer import (
-        curve_svg,
-        exact_match,
-        translate,
-    )
-    from minitransformer.runs.logs import curve
-    from minitransformer.runs.saving import write_atomically
-    from minitransformer.writing.evaluation import (
-        bleu_installed,
-        corpus_bleu,
-    )
+def show(run, corpus, model):
+    """Save the model, translate the test part, draw, sum up."""
+    from minitransformer.writing.evaluation import bleu_installed
     from minitransformer.writing.translating import alignment_svg
 
-    folder, model, log = task["folder"], task["model"], task["log"]
-    settings, tokenizers = task["settings"], task["tokenizers"]
-    task["checkpoints"].average(model.trainable_variables)
-    model.save(folder)
-    curves = {
-        "training": curve(log.rows, "loss"),
-        "validation": curve(log.rows, "valid_loss"),
-    }
-    write_atomically(
-        folder / "loss.svg",
-        curve_svg(
-            curves,
-            x_label="step",
-            y_label="loss (nats a token)",
-            label="Training and validation loss",
-        ),
-    )
-    last = log.rows[-1]
-    print(
-        f"validation  {last['valid_loss']:.4f} nats a token before the last "
-        f"states were averaged; then {task['accuracy']():.2%} of the tokens "
-        "right, given those before"
-    )
-    print(f"time        {last['seconds']:.0f} s of training and validation")
-    sources, references = zip(*task["parts"][2], strict=True)
+    settings, tokenizers = run.settings, corpus.tokenizers
+    model.save(run.folder)
+    run.draw_losses("nats per token")
+    sources, references = zip(*corpus.test, strict=True)
     print(f"translating {len(sources):,} sentences …", flush=True)
-    translations = translate(
+    translations = mt.translate(
         model,
         tokenizers,
         sources,
@@ -466,43 +354,37 @@ def finish(task):
         use_xla=settings["xla"],
     )
     rows = list(zip(sources, translations, references, strict=True))
-    write_atomically(
-        folder / "translations.tsv",
-        "".join("\t".join(row) + "\n" for row in rows),
-    )
-    print(f"exact match: {exact_match(translations, references):.3f}")
+    lines = ["\t".join(row) + "\n" for row in rows]
+    run.write("translations.tsv", "".join(lines))
+    print(f"exact match: {mt.exact_match(translations, references):.3f}")
     if settings["pairs"] and bleu_installed():
-        print(f"BLEU: {corpus_bleu(translations, references):.2f}")
-    for source, ours, theirs in rows[:5]:
-        note = "" if ours == theirs else f"   (reference: {theirs})"
-        print(f"  {source}  →  {ours}{note}")
-    if (
-        settings["model"] == "transformer"
-        or settings["attention"] != "none"
-    ):
-        write_atomically(
-            folder / "alignment.svg",
-            alignment_svg(
-                model,
-                tokenizers,
-                sources[0],
-                translations[0],
-                max_len=settings["max_len"],
-            ),
+        print(f"BLEU: {mt.corpus_bleu(translations, references):.2f}")
+    for source, translation, reference in rows[:5]:
+        same = translation == reference
+        note = "" if same else f"   (reference: {reference})"
+        print(f"  {source}  →  {translation}{note}")
+    is_transformer = settings["model"] == "transformer"
+    if is_transformer or settings["attention"] != "none":
+        svg = alignment_svg(
+            model,
+            tokenizers,
+            sources[0],
+            translations[0],
+            max_len=settings["max_len"],
         )
-        print(
-            f"drawn       {folder / 'alignment.svg'}, {folder / 'loss.svg'}"
-        )
-    other = Path(sys.argv[0]).with_name("translate.py")
-    rival = "lstm" if settings["model"] == "transformer" else "transformer"
-    same = []
-    for name, default in DEFAULTS.items():
-        if settings[name] != default and name in SHARED:
-            same += ["--" + name.replace("_", "-"), settings[name]]
-    print("\nNext, try")
-    print(" ", command(other, "--run", folder, sources[0]))
-    print(" ", command(sys.argv[0], "--model", rival, *same))
+        run.write("alignment.svg", svg)
+        drawn = run.folder / "alignment.svg", run.folder / "loss.svg"
+        print(f"drawn       {drawn[0]}, {drawn[1]}")
+    rival = "lstm" if is_transformer else "transformer"
+    same_flags = []
+    for name in SHARED:
+        if settings[name] != DEFAULTS[name]:
+            same_flags += ["--" + name.replace("_", "-"), settings[name]]
+    next_try(
+        ["translate.py", "--run", run.folder, sources[0]],
+        ["train_translation.py", "--model", rival, *same_flags],
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -37,7 +37,7 @@ class Checkpoints:
             between them, when training was stopped, goes with the next.
     """
 
-    def __init__(self, folder, variables, keep=2, every=1):
+    def __init__(self, folder, variables, keep=2, every: int = 1):
         self.folder = Path(folder)
         self.keep, self.every = keep, every
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,16 @@
 """The one loss: cross-entropy over the targets that count; and accuracy."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
-def masked_cross_entropy(logits, targets, weights, label_smoothing=0.0):
+def masked_cross_entropy(
+    logits: tf.Tensor,
+    targets: tf.Tensor,
+    weights: tf.Tensor,
+    label_smoothing: float = 0.0,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Measure how surprised the model is by the targets, in nats.
 
         loss = Σₜ weightₜ · −log softmax(logitsₜ)[targetₜ]  /  Σₜ weightₜ
@@ -11,9 +18,9 @@ def masked_cross_entropy(logits, targets, weights, label_smoothing=0.0):
     With label smoothing ε, the target gets only 1 − ε of the probability
     that the model is asked for, and all tokens share the rest.
 
-    The two sums are returned apart, for a mean of means is wrong when the
-    batches hold different numbers of real tokens: add up both, over
-    batches, accumulated steps or machines, and divide once.
+    The two sums are returned separately, because averaging the means of
+    batches is wrong when these hold different numbers of real tokens: add
+    up both, over batches or machines, and divide once.
 
     Args:
         logits: `(batch, seq, vocab_size)`.
@@ -41,11 +48,13 @@ def masked_cross_entropy(logits, targets, weights, label_smoothing=0.0):
     return tf.reduce_sum(surprise * weights), tf.reduce_sum(weights)
 
 
-def masked_accuracy(logits, targets, weights):
+def masked_accuracy(
+    logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Count how often the likeliest token is the target.
 
     Args:
-        logits, targets, weights: As for `masked_cross_entropy`.
+        logits, targets, weights: The same as in `masked_cross_entropy`.
 
     Returns:
         hits: Scalar, the weighted number of targets that were right.
@@ -55,3 +64,28 @@ def masked_accuracy(logits, targets, weights):
     weights = tf.cast(weights, tf.float32)
     hits = tf.cast(right, tf.float32) * weights
     return tf.reduce_sum(hits), tf.reduce_sum(weights)
+
+
+def total(
+    measure: Callable, logits, targets, weights
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Measure the answers to one task, or to several tasks in tuples.
+
+        loss = (Σ first losses + Σ second losses + …) / Σ first weights
+
+    For losses only: accuracies of different tasks cannot be added.
+
+    Args:
+        measure: `masked_cross_entropy`, or another function of its form.
+        logits, targets, weights: What it takes; or a tuple of each. Then
+            the first task's weights decide what is divided by, and the
+            others' how much their task matters beside it.
+
+    Returns:
+        Two scalars: the sum, and what to divide it by.
+    """
+    if not isinstance(logits, tuple):
+        return measure(logits, targets, weights)
+    tasks = zip(logits, targets, weights, strict=True)
+    sums = [measure(*task) for task in tasks]
+    return sum(task_sum for task_sum, _ in sums), sums[0][1]

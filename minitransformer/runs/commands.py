@@ -1,20 +1,34 @@
-"""Commands: what all training scripts do around their training.
+"""Commands: what the training scripts share: flags, messages, exit codes.
 
-A mistake of the user's is one sentence and exit code 2; a training that
-cannot go on, 1; Ctrl-C, 130, after saving and saying how to go on.
+User errors print one sentence and exit with 2; failed training exits with
+1; Ctrl-C exits with 130. Nothing here needs TensorFlow, so `--help` answers
+at once.
 """
 
 import argparse
+import contextlib
+import io
 import math
 import os
 import shlex
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
+
+from minitransformer.runs.progress import quiet_import
+
+STRATEGY = (  # a row of a table of flags
+    "one",
+    "what trains: one device, all GPUs, the workers that TF_CONFIG lists, "
+    "or a TPU",
+    ["one", "mirrored", "multiworker", "tpu"],
+)
 
 
-def positive(text):
+def positive(text: str) -> int:
     """Read a flag's whole number, 1 or more."""
     number = int(text)
     if number < 1:
@@ -22,7 +36,7 @@ def positive(text):
     return number
 
 
-def seed(text):
+def seed(text: str) -> int:
     """Read a seed: a whole number that 31 bits can hold."""
     number = int(text)
     if not 0 <= number < 2**31:
@@ -30,7 +44,7 @@ def seed(text):
     return number
 
 
-def above_zero(text):
+def above_zero(text: str) -> float:
     """Read a flag's number, more than 0."""
     number = float(text)
     if not 0 < number < math.inf:
@@ -38,46 +52,121 @@ def above_zero(text):
     return number
 
 
-def add_run_flags(parser, prefix):
-    """Add the flags that say where a training runs, and on what.
+def defaults_of(groups: dict[str, dict]) -> dict:
+    """Collect the defaults of a table of flags; see `read_flags`."""
+    return {
+        name: row[0]
+        for rows in groups.values()
+        for name, row in rows.items()
+    }
+
+
+def read_flags(
+    argv: Sequence[str] | None,
+    description: str | None,
+    groups: dict[str, dict],
+    *,
+    prefix: str,
+) -> dict:
+    """Read the flags of a training script.
+
+    `--help` shows the first groups, what a beginner needs first, and
+    `--help-all` the last group, too: what is rarely needed.
 
     Args:
-        parser: An argparse parser.
+        argv: The command's words, or None for the program's own.
+        description: What the script does.
+        groups: A dictionary from a group's title to its settings; each has
+            a name and a tuple: the default (None for a file's path), what
+            it is, and how its text is read, if its default does not tell:
+            a function, or a list of choices.
         prefix: What the names of new runs begin with.
+
+    Returns:
+        A dictionary of the settings that were given, with "out" and
+        "strategy" if they were, "resume" and "overwrite".
     """
-    parser.add_argument(
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog="--help-all shows the flags that are rarely needed, too",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    hidden = argparse.SUPPRESS
+    parser.add_argument("--help-all", action="help", help=hidden)
+    *first_titles, rare_title = groups
+    for title in first_titles:
+        group = parser.add_argument_group(title)
+        for name, row in groups[title].items():
+            add_flag(group, name, *row)
+        if title == first_titles[0]:
+            add_run_flags(parser.add_argument_group("the run"), prefix)
+    everything = "--help-all" in argv
+    group = parser.add_argument_group(rare_title if everything else None)
+    for name, row in groups[rare_title].items():
+        add_flag(group, name, *row, shown=everything)
+    given = vars(parser.parse_args(argv))
+    for name, default in defaults_of(groups).items():
+        if default is None and Path(given.get(name, "")).is_file():
+            given[name] = str(Path(given[name]).resolve())
+    return given
+
+
+def add_flag(
+    group: Any,
+    name: str,
+    default: Any,
+    text: str,
+    kind: Any = None,
+    shown: bool = True,
+) -> None:
+    """Add the flag of a setting to a parser's group."""
+    options: dict[str, Any] = {}
+    if isinstance(default, bool):
+        options["action"] = argparse.BooleanOptionalAction
+    elif isinstance(kind, list):
+        options["choices"] = kind
+    elif default is None:
+        options["metavar"] = "FILE"
+    else:
+        by_default = {int: positive, float: above_zero, str: str}
+        options["type"] = kind or by_default[type(default)]
+    if default is not None:
+        text += f" (default: {default})"
+    options["help"] = text if shown else argparse.SUPPRESS
+    group.add_argument("--" + name.replace("_", "-"), **options)
+
+
+def add_run_flags(group: Any, prefix: str) -> None:
+    """Add the flags that say where a run is kept."""
+    group.add_argument(
         "--out",
         metavar="DIR",
-        help="the run's folder; default: "
-        f"runs/{prefix}-001 or the next one that is free",
+        help=f"its folder; default: runs/{prefix}-001, or the next that is "
+        "free",
     )
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        default=False,
-        help="go on with the run in --out, with its settings",
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        default=False,
-        help="replace the run in --out",
-    )
-    parser.add_argument(
-        "--strategy",
-        choices=["one", "mirrored", "multiworker", "tpu"],
-        default="one",
-        help="what trains: one device, all GPUs, the "
-        "workers that TF_CONFIG lists, or a TPU (default: one)",
-    )
+    for name, text in (
+        ("resume", "continue the run in --out with its settings"),
+        ("overwrite", "replace the run in --out"),
+    ):
+        group.add_argument(
+            f"--{name}", help=text, action="store_true", default=False
+        )
 
 
-def say(message):
+def say(message: str) -> None:
     """Print to stderr, so that stdout holds results alone."""
     print(message, file=sys.stderr, flush=True)
 
 
-def command(*parts):
+def stop(message: str, code: int) -> NoReturn:
+    """End the program with a message and an exit code."""
+    say(message)
+    raise SystemExit(code)
+
+
+def command(*parts: Any) -> str:
     """Spell a command so that it can be pasted into this system's shell.
 
     Args:
@@ -92,71 +181,34 @@ def command(*parts):
     return shlex.join(words)
 
 
-def speak_utf8():
+def next_try(*commands: Sequence) -> None:
+    """Suggest what to do next: scripts beside this one, with arguments."""
+    print("\nNext, try")
+    for name, *arguments in commands:
+        script = Path(sys.argv[0]).with_name(name)
+        print(" ", command(script, *arguments))
+
+
+def speak_utf8() -> None:
     """Let stdout take any text, whatever the system's encoding is."""
-    if hasattr(sys.stdout, "reconfigure"):
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
 
 
-def run_training(prepare, fit, finish):
-    """Run the three parts of a training script, and name what went wrong.
+@contextlib.contextmanager
+def user_errors() -> Iterator[None]:
+    """Do what can fail because of the user, before training begins.
 
-    Args:
-        prepare: Function without arguments; it does all that a mistake of
-            the user's can stop, and returns a dictionary with at least the
-            run's "folder" and "settings" (with "steps").
-        fit: Function of that dictionary; it trains, and returns the number
-            of steps made.
-        finish: Function of that dictionary; it saves and shows the result.
-
-    Returns:
-        The exit code: 0, 1, 2 or 130.
+    Raises:
+        SystemExit: 2 after a user error, 130 after Ctrl-C.
     """
     speak_utf8()
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: say(
-            f"warning: {message}"
-        )
-        try:
-            task = prepare()
-        except KeyboardInterrupt:
-            say("Stopped; nothing had begun.")
-            return 130
-        except (ValueError, OSError) as error:
-            say(f"error: {error}")
-            return 2
-        return run_task(task, fit, finish)
-
-
-def run_task(task, fit, finish):
-    """Do what `run_training` does once the run's folder is there."""
-    again = command(
-        sys.argv[0],
-        "--out",
-        task["folder"],
-        "--resume",
-        *task.get("again", []),
-    )
+    warnings.showwarning = lambda message, *_: say(f"warning: {message}")
     try:
-        done = fit(task)
-        if done < task["settings"]["steps"]:
-            say(f"Stopped at step {done}, and saved. Go on with\n  {again}")
-            return 130
-        finish(task)
+        with quiet_import():
+            import tensorflow  # noqa: F401
+        yield
     except KeyboardInterrupt:
-        say(f"Stopped. Go on with\n  {again}")
-        return 130
-    except FloatingPointError as error:
-        say(f"error: {error}")
-        return 1
-    except ConnectionError as error:
-        say(f"error: {error} Start all of them again with\n  {again}")
-        return 1
-    except OSError as error:
-        say(
-            f"error: {task['folder']} cannot be written to "
-            f"({error.strerror or error}): make room, and add --resume to "
-            "go on from the last checkpoint."
-        )
-        return 1
-    return 0
+        stop("Stopped before training began.", 130)
+    except (ValueError, OSError) as error:
+        stop(f"error: {error}", 2)

@@ -3,20 +3,16 @@
 import csv
 import importlib.util
 import io
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import tensorflow as tf
+
+from minitransformer.learning.training import Row
 from minitransformer.runs.saving import write_atomically
 
 LOG = "log.csv"
-COLUMNS = [
-    "step",
-    "loss",
-    "valid_loss",
-    "learning_rate",
-    "grad_norm",
-    "tokens_per_s",
-    "seconds",
-]
 
 
 class Log:
@@ -24,23 +20,21 @@ class Log:
 
     Args:
         folder: The run's folder.
-        step: The step the run goes on from: later rows are cut away, for
+        step: The step the run goes on from: later rows are cut away, since
             they are about to be made again.
     """
 
-    def __init__(self, folder, step):
+    def __init__(self, folder: str | Path, step: int) -> None:
         self.path = Path(folder) / LOG
-        self.rows = [row for row in read_log(folder) if row["step"] <= step]
-        self.earlier = self.rows[-1]["seconds"] if self.rows else 0.0
+        self.rows = [row for row in read_log(folder) if row.step <= step]
+        self.earlier = self.rows[-1].seconds if self.rows else 0.0
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(Row._fields)
         writer.writerows(map(shorten, self.rows))
         write_atomically(self.path, text.getvalue())
-        self.board = None
+        self.board: Any = None
         if importlib.util.find_spec("tensorboard"):
-            import tensorflow as tf
-
             board = Path(folder) / "tensorboard"
             for path in board.glob("events.out.tfevents.*"):
                 path.unlink()
@@ -48,63 +42,57 @@ class Log:
             for row in self.rows:
                 self.write_board(row)
 
-    def add(self, row):
+    def add(self, row: Row) -> None:
         """Append a row, with the seconds of earlier sessions added."""
-        row = {**row, "seconds": row["seconds"] + self.earlier}
+        row = row._replace(seconds=row.seconds + self.earlier)
         self.rows.append(row)
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writerow(shorten(row))
+            csv.writer(file, lineterminator="\n").writerow(shorten(row))
         if self.board:
             self.write_board(row)
 
-    def write_board(self, row):
+    def write_board(self, row: Row) -> None:
         """Write the row's numbers for TensorBoard."""
-        import tensorflow as tf
-
-        with self.board.as_default(step=row["step"]):
-            for name in COLUMNS[1:]:
-                if row[name] is not None:
-                    tf.summary.scalar(name, row[name])
+        with self.board.as_default(step=row.step):
+            for name, number in row._asdict().items():
+                if name != "step" and number is not None:
+                    tf.summary.scalar(name, number)
         self.board.flush()
 
 
-def shorten(row):
+def shorten(row: Row) -> list:
     """Write a row's numbers with six digits; steps stay whole."""
-    return {
-        name: f"{value:.6g}" if isinstance(value, float) else value
-        for name, value in row.items()
-    }
+    return [f"{n:.6g}" if isinstance(n, float) else n for n in row]
 
 
-def read_log(folder):
+def read_log(folder: str | Path) -> list[Row]:
     """Read a run's log.
 
     Args:
         folder: The run's folder.
 
     Returns:
-        A list of dictionaries of numbers, None for what was not measured. A
-        last line that was cut short is left out; without a log it is empty.
+        A list of rows, None for what was not measured. A last line that
+        was cut short is left out; without a log the list is empty.
     """
     path = Path(folder) / LOG
     if not path.is_file():
         return []
     text, rows = path.read_text(encoding="utf-8"), []
     whole = text[: text.rfind("\n") + 1]
-    for row in csv.DictReader(io.StringIO(whole)):
+    for line in csv.DictReader(io.StringIO(whole)):
         try:
-            numbers = {
-                name: float(row[name]) if row[name] else None
-                for name in COLUMNS
+            numbers: dict[str, Any] = {
+                name: float(line[name]) if line[name] else None
+                for name in Row._fields
             }
-            rows.append({**numbers, "step": int(row["step"])})
+            rows.append(Row(**{**numbers, "step": int(line["step"])}))
         except (KeyError, TypeError, ValueError):
             break
     return rows
 
 
-def curve(rows, name):
+def curve(rows: Iterable[Row], name: str) -> list[tuple[int, float]]:
     """List the points of a column, to be drawn.
 
     Args:
@@ -114,6 +102,5 @@ def curve(rows, name):
     Returns:
         A list of (step, number), without what was not measured.
     """
-    return [
-        (row["step"], row[name]) for row in rows if row[name] is not None
-    ]
+    points = [(row.step, getattr(row, name)) for row in rows]
+    return [point for point in points if point[1] is not None]

@@ -5,6 +5,8 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -21,13 +23,18 @@ class TrainingProgress:
     Use it as a context; call `report` with each row of `train`.
     """
 
-    def __init__(self, steps, done=0, console=None):
+    def __init__(
+        self, steps: int, done: int = 0, console: Console | None = None
+    ) -> None:
         self.steps, self.done = steps, done
         self.console = console or Console(highlight=False)
-        self.first = None  # the first report's step and time
-        self.live, self.valid = None, None
+        self.first: tuple[int, float] | None = (
+            None  # the first report's step and time
+        )
+        self.live: Progress | None = None
+        self.valid: float | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> "TrainingProgress":
         if self.console.is_terminal:
             self.live = Progress(
                 TextColumn("{task.description}"),
@@ -45,41 +52,41 @@ class TrainingProgress:
             self.console.print("compiling the training step …")
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         if self.live:
             self.live.stop()
 
-    def report(self, row):
+    def report(self, row: Any) -> None:
         """Show a row: move the line, and print validations."""
         text = self.describe(row)
-        if row["valid_loss"] is not None:
+        if row.valid_loss is not None:
             self.console.print(text, soft_wrap=True)
         if self.live:
             self.live.update(
-                self.task, completed=row["step"], description=text
+                self.task, completed=row.step, description=text
             )
 
-    def describe(self, row):
+    def describe(self, row: Any) -> str:
         """Make a line: step, losses, speed and the time left."""
         # The first call compiled; the pace is that of all calls since.
         now = time.perf_counter()
-        self.first = self.first or (row["step"], now)
+        self.first = self.first or (row.step, now)
         step, since = self.first
-        pace = (now - since) / max(row["step"] - step, 1)
-        text = f"step {row['step']:>5,}/{self.steps:,}"
-        text += f" | loss {row['loss']:.4f}"
-        self.valid = row["valid_loss"] or self.valid
+        pace = (now - since) / max(row.step - step, 1)
+        text = f"step {row.step:>5,}/{self.steps:,}"
+        text += f" | loss {row.loss:.4f}"
+        self.valid = row.valid_loss or self.valid
         if self.valid is not None:
             text += f" | validation {self.valid:.4f}"
-        text += f" | {row['tokens_per_s']:,.0f} tokens/s"
-        if step < row["step"] < self.steps:
-            left = round(pace * (self.steps - row["step"]))
+        text += f" | {row.tokens_per_s:,.0f} tokens/s"
+        if step < row.step < self.steps:
+            left = round(pace * (self.steps - row.step))
             text += f" | {left // 60}:{left % 60:02d} left"
         return text
 
 
 @contextlib.contextmanager
-def quiet_import():
+def quiet_import() -> Iterator[None]:
     """Hold back what TensorFlow writes to stderr while it is imported.
 
     It speaks of missing GPUs before any log level counts. If the import

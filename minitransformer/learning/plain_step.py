@@ -1,0 +1,96 @@
+"""The plain step: everything that training does, a dozen lines.
+
+Read a batch, measure the loss, follow the gradient downhill. `fast_steps`
+makes the same steps faster.
+"""
+
+from collections.abc import Callable, Iterable
+
+import keras
+import tensorflow as tf
+
+from minitransformer.learning.losses import masked_cross_entropy, total
+
+CLIP_NORM = 1.0  # as in GPT-3 (Brown et al. 2020, appendix B) and nanoGPT
+
+
+def make_optimizer(
+    model: keras.Model,
+    *,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+    weight_decay: float = 0.1,
+    beta_2: float = 0.99,
+    epsilon: float = 1e-8,
+) -> keras.optimizers.Optimizer:
+    """Make AdamW that decays matrices only, not gains and biases.
+
+    Args:
+        model: A built model.
+        learning_rate: A number or a schedule.
+        weight_decay: Share of a matrix taken away, times the learning rate.
+        beta_2: How long the second moment remembers.
+        epsilon: Added to the second moment's root.
+
+    Returns:
+        A built Keras optimizer; without decay it is Adam.
+
+    References:
+        Loshchilov & Hutter 2019, algorithm 2; the values are nanoGPT's.
+    """
+    optimizer = keras.optimizers.AdamW(
+        learning_rate,
+        beta_2=beta_2,
+        epsilon=epsilon,
+        weight_decay=weight_decay,
+    )
+    variables = model.trainable_variables
+    vectors = [v for v in variables if len(v.shape) < 2]
+    if vectors:
+        optimizer.exclude_from_weight_decay(var_list=vectors)
+    optimizer.build(variables)
+    return optimizer
+
+
+def predict(model: Callable, inputs, **options):
+    """Call a model with its inputs: one, or several in a tuple."""
+    if isinstance(inputs, tuple):
+        return model(*inputs, **options)
+    return model(inputs, **options)
+
+
+def plain_step(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    batches: Iterable,
+    loss: Callable = masked_cross_entropy,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Make one training step of one batch, or of several as if one.
+
+        gradient = ∇ (Σ losses / Σ weights),  cut to a norm of `CLIP_NORM`
+
+    Args:
+        model: Maps inputs to logits.
+        optimizer: From `make_optimizer`; it changes the model's weights.
+        batches: Triples (inputs, targets, weights of the targets).
+        loss: `masked_cross_entropy`, or another function of its form.
+
+    Returns:
+        The mean loss, and the gradient's norm before clipping.
+
+    References:
+        Pascanu et al. 2013, algorithm 1, for clipping.
+    """
+    variables, sums = model.trainable_variables, []
+    for inputs, targets, weights in batches:
+        with tf.GradientTape() as tape:
+            logits = predict(model, inputs, training=True)
+            loss_sum, weight_sum = total(loss, logits, targets, weights)
+        gradient = tape.gradient(loss_sum, variables)
+        # Dense, where the embedding's gradient is a list of rows.
+        gradient = map(tf.convert_to_tensor, gradient)
+        sums.append([loss_sum, weight_sum, *gradient])
+    loss_sum, weight_sum, *gradient = map(sum, zip(*sums, strict=True))
+    gradient = [part / weight_sum for part in gradient]
+    gradient, norm = tf.clip_by_global_norm(gradient, CLIP_NORM)
+    optimizer.apply(gradient, variables)
+    return loss_sum / weight_sum, norm

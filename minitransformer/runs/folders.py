@@ -1,0 +1,160 @@
+"""Folders: one for each run, never overwritten unless you ask.
+
+A run's folder holds `settings.json` (every flag, resolved), the model's
+`config.json` and `weights.safetensors`, the tokenizer's file, `log.csv`,
+figures, and `checkpoints/` for resuming.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from minitransformer.runs.saving import write_atomically
+
+SETTINGS, CHECKPOINTS = "settings.json", "checkpoints"
+WRITTEN = [  # by runs: `--overwrite` deletes these, and nothing else
+    "config.json",
+    "weights.safetensors",
+    "characters.json",
+    "sentencepiece.model",
+    "bpe.json",
+    "vocab.txt",
+    "source.model",
+    "target.model",
+    "labels.json",
+    "log.csv",
+    "results.json",
+    "loss.svg",
+    "attention.svg",
+    "alignment.svg",
+    "accuracy.svg",
+    "sample.txt",
+    "translations.tsv",
+]
+
+
+def fresh_folder(parent: str | Path, prefix: str) -> Path:
+    """Make the next free folder: `gpt-001`, `gpt-002`, ….
+
+    Args:
+        parent: The folder of all runs, made if it does not exist.
+        prefix: What its name begins with.
+
+    Returns:
+        The new folder's path.
+    """
+    number = 1
+    while True:
+        folder = Path(parent) / f"{prefix}-{number:03d}"
+        try:
+            folder.mkdir(parents=True)  # fails if another one was faster
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def newest_run(parent: str | Path, holds: Iterable[str]) -> Path:
+    """Find the run that was written to last.
+
+    Args:
+        parent: The folder of all runs.
+        holds: Names of files; the run has at least one of them.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    runs = [
+        path.parent
+        for path in Path(parent).glob("*/config.json")
+        if any((path.parent / name).is_file() for name in holds)
+    ]
+    if not runs:
+        raise ValueError(
+            f"There is no finished run in {parent}: train one first, or "
+            "name a folder with --run."
+        )
+    return max(runs, key=lambda run: (run / "config.json").stat().st_mtime)
+
+
+def claim_folder(folder: Path, *, overwrite: bool) -> None:
+    """Make a folder for a new run, or take an empty one.
+
+    Args:
+        folder: Made if it does not exist.
+        overwrite: Delete what an earlier run wrote there.
+
+    Raises:
+        ValueError: if the folder is in use.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file: give a folder with --out.")
+    used = (folder / SETTINGS).is_file()
+    if used and not overwrite:
+        raise ValueError(
+            f"{folder} holds a run already: add --resume to go on with it, "
+            "--overwrite to replace it, or give another --out."
+        )
+    if not used and folder.is_dir() and holds_files(folder):
+        raise ValueError(
+            f"{folder} is not empty and is not a run: give another --out."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    if used:
+        delete_run(folder)
+
+
+def holds_files(folder: Path) -> bool:
+    """Tell whether there is a file, except what a killed write left."""
+    return any(
+        path.is_file() and not path.name.startswith(".writing-")
+        for path in folder.rglob("*")
+    )
+
+
+def delete_run(folder: Path) -> None:
+    """Delete what a run writes, and nothing else; its settings stay."""
+    paths = [folder / name for name in WRITTEN]
+    paths += (folder / CHECKPOINTS).glob("step-*.safetensors")
+    paths += (folder / "tensorboard").glob("events.out.tfevents.*")
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def read_settings(folder: str | Path) -> dict:
+    """Read a run's settings.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    path = Path(folder) / SETTINGS
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def write_settings(folder: str | Path, settings: dict) -> None:
+    """Write a run's settings."""
+    text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(Path(folder) / SETTINGS, text)
+
+
+def refuse_other_settings(
+    folder: Path, saved: dict, flags: dict, moved: Iterable[str]
+) -> None:
+    """Refuse to go on with a run in another way than it was started.
+
+    Args:
+        folder: The run's folder.
+        saved: A dictionary of its settings; empty for a new run.
+        flags: A dictionary of the settings that were given.
+        moved: Names of settings that may differ.
+    """
+    for name, value in flags.items():
+        if name in saved and name not in moved and saved[name] != value:
+            flag = "--" + name.replace("_", "-")
+            raise ValueError(
+                f"The run in {folder} was started with {flag} "
+                f"{saved[name]}, not {value}: leave the flag out, or "
+                "start another run with another --out."
+            )

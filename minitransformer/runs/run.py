@@ -1,0 +1,295 @@
+"""Run: one training, from its settings to its figures.
+
+The way from a script to the first gradient: the script makes a `Run` and
+claims its folder; `Run.train` calls `training.train`, which calls
+`fast_steps.compile_steps`.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from minitransformer.figures import curve_svg
+from minitransformer.learning.checkpoints import Checkpoints
+from minitransformer.learning.losses import masked_cross_entropy
+from minitransformer.learning.strategies import (
+    is_chief,
+    make_strategy,
+    send_from_chief,
+    sum_over_workers,
+)
+from minitransformer.learning.training import Row, train
+from minitransformer.runs.commands import command, stop
+from minitransformer.runs.compilation import xla_works
+from minitransformer.runs.folders import (
+    CHECKPOINTS,
+    SETTINGS,
+    claim_folder,
+    fresh_folder,
+    read_settings,
+    refuse_other_settings,
+    write_settings,
+)
+from minitransformer.runs.logs import Log, curve
+from minitransformer.runs.progress import TrainingProgress
+from minitransformer.runs.saving import write_atomically
+
+
+class Run:
+    """One training and its folder.
+
+    Making it settles the settings; nothing is written before `claim`.
+
+    Args:
+        flags: A dictionary of the flags that were given, with "resume",
+            "overwrite", and "out" and "strategy" if they were.
+        defaults: A dictionary of all settings, for those not given.
+        moved: Names of settings that may differ when a run is resumed,
+            such as the path of a file that was moved.
+
+    Attributes:
+        settings: A dictionary with a value for each setting.
+        folder: The run's folder; that of the run that is resumed is known
+            from the beginning, any other from `claim` on.
+        resumes: Whether there is a run to go on with.
+        strategy, is_chief: What trains, and whether this process is the
+            one that writes and reports.
+        log: The `Log`, from `train` on.
+        checkpoints: The `Checkpoints`, from `train` on.
+
+    Raises:
+        ValueError: if a flag makes no sense, or a run that is resumed was
+            started with others.
+    """
+
+    log: Log
+    checkpoints: Checkpoints
+
+    def __init__(
+        self, flags: dict, defaults: dict, *, moved: Iterable[str] = ()
+    ) -> None:
+        flags = dict(flags)
+        strategy = flags.pop("strategy", None)
+        self.again = ["--strategy", strategy] if strategy else []
+        self.strategy = make_strategy(strategy or "one")
+        self.is_chief = is_chief(self.strategy)
+        if not self.is_chief:
+            print("This is a worker; the chief shows progress.", flush=True)
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        out = flags.pop("out", None)
+        self.folder = None if out is None else Path(out)
+        resume, self.overwrite = flags.pop("resume"), flags.pop("overwrite")
+        if resume and out is None:
+            raise ValueError("Say which run to resume: --resume --out DIR.")
+        if resume and self.overwrite:
+            raise ValueError("Give --resume or --overwrite, not both.")
+        self.resumes = resume and (self.folder / SETTINGS).is_file()
+        if resume and not self.resumes:
+            print(f"nothing to resume in {out}: starting at step 0")
+        saved = read_settings(self.folder) if self.resumes else {}
+        refuse_other_settings(self.folder, saved, flags, moved)
+        # The one place where settings are merged: later ones win.
+        self.settings = {**defaults, **saved, **flags}
+        self.settings.pop("strategy", None)  # may change on resuming
+
+    def claim(self, prefix: str, data: str) -> None:
+        """Claim the run's folder, once the data has been read.
+
+        Args:
+            prefix: What the names of new folders begin with.
+            data: What is trained on, as text: a resumed run's must be the
+                same, and so must all workers'.
+
+        Raises:
+            ValueError: if the folder is in use, the data has changed, or
+                the workers cannot share a batch or do not agree.
+        """
+        replicas = self.strategy.num_replicas_in_sync
+        if self.settings["batch_size"] % replicas:
+            raise ValueError(
+                f"A batch of {self.settings['batch_size']} cannot be "
+                f"shared by {replicas} replicas: give --batch-size a "
+                f"multiple of {replicas}."
+            )
+        checksum = hashlib.sha256(data.encode()).hexdigest()
+        if self.settings.setdefault("text_sha256", checksum) != checksum:
+            raise ValueError(
+                f"What the run in {self.folder} was trained on has changed "
+                "since it was started: start another run with another "
+                "--out."
+            )
+        if not self.is_chief:
+            self.folder = self.folder or Path("DIR")
+        elif self.folder is None:
+            self.folder = fresh_folder("runs", prefix)
+        elif not self.resumes:
+            claim_folder(self.folder, overwrite=self.overwrite)
+        if self.is_chief:
+            write_settings(self.folder, self.settings)
+        refuse_other_workers(self.strategy, self.settings)
+
+    def describe(self) -> None:
+        """Print the settings and the folder."""
+        shown = [
+            f"{name} {value}"
+            for name, value in self.settings.items()
+            if value is not None
+            and not name.endswith("sha256")
+            and name != "text"
+        ]
+        print(f"settings    {', '.join(shown)}")
+        print(f"run         {self.folder}", flush=True)
+
+    def write(self, name: str, text: str) -> None:
+        """Write a text into the run's folder, whole or not at all."""
+        write_atomically(self.folder / name, text)
+
+    @property
+    def use_xla(self) -> bool:
+        """Whether XLA compiles: if it is wanted, and is there."""
+        return self.settings["xla"] and xla_works()
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Name what goes wrong from here on, and how to go on after it.
+
+        Raises:
+            SystemExit: 1 if training cannot go on, 130 after Ctrl-C.
+        """
+        again = command(
+            sys.argv[0], "--out", self.folder, "--resume", *self.again
+        )
+        try:
+            yield
+        except KeyboardInterrupt as interrupt:
+            where = "".join(interrupt.args)
+            stop(f"Stopped{where}. Go on with\n  {again}", 130)
+        except FloatingPointError as error:
+            stop(f"error: {error}", 1)
+        except tf.errors.OpError:
+            if not isinstance(
+                self.strategy, tf.distribute.MultiWorkerMirroredStrategy
+            ):
+                raise
+            stop(
+                "error: Another worker stopped or cannot be reached, so "
+                "this one stops as well. Start all of them again with\n"
+                f"  {again}",
+                1,
+            )
+        except OSError as error:
+            stop(
+                f"error: {self.folder} cannot be written to "
+                f"({error.strerror or error}): make room, and add --resume "
+                "to go on from the last checkpoint.",
+                1,
+            )
+
+    def train(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        batches: Callable[[int], tf.data.Dataset],
+        *,
+        evaluate: Callable[[], float],
+        loss: Callable = masked_cross_entropy,
+        keep: int = 2,
+        save_every: int = 250,
+    ) -> None:
+        """Train a model, from the run's last checkpoint on.
+
+        Args:
+            model, optimizer, batches, loss: The same as in `train`.
+            evaluate: Function without arguments that returns the
+                validation loss; only the chief calls it.
+            keep, save_every: How many checkpoints to keep, and the steps
+                between them.
+
+        Raises:
+            KeyboardInterrupt: after Ctrl-C, when the checkpoint is saved.
+        """
+        steps, start, checkpoints = self.settings["steps"], 0, None
+        variables = [*model.trainable_variables, *optimizer.variables]
+        if self.is_chief:
+            checkpoints = self.checkpoints = Checkpoints(
+                self.folder / CHECKPOINTS, variables, keep, save_every
+            )
+            start = checkpoints.restore()
+        start = int(sum_over_workers(self.strategy)([start])[0])
+        if start:
+            send_from_chief(self.strategy, variables)
+            print(f"resuming    at step {start:,}", flush=True)
+        if self.is_chief:
+            self.log = Log(self.folder, start)
+            rows = self.log.rows
+            if start == steps and not (rows and rows[-1].step == steps):
+                # The last rows are lost: measure again.
+                lost = Row(steps, None, evaluate(), None, None, None, 0.0)
+                self.log.add(lost)
+        with TrainingProgress(steps, start) as progress:
+
+            def report(row: Row) -> None:
+                if self.is_chief:
+                    self.log.add(row)
+                    progress.report(row)
+
+            done = train(
+                model,
+                optimizer,
+                batches,
+                steps=steps,
+                start=start,
+                evaluate=lambda: evaluate() if self.is_chief else None,
+                evaluate_every=self.settings["evaluate_every"],
+                accumulate=self.settings["accumulate"],
+                seed=self.settings["seed"],
+                use_xla=self.use_xla,
+                loss=loss,
+                checkpoints=checkpoints,
+                save_every=save_every,
+                report=report,
+            )
+        if done < steps:
+            raise KeyboardInterrupt(f" at step {done}, and saved")
+
+    def curve(self, column: str) -> list[tuple[int, float]]:
+        """List the points of a column of the log: see `logs.curve`."""
+        return curve(self.log.rows, column)
+
+    def draw_losses(self, unit: str) -> None:
+        """Draw `loss.svg`: training and validation, in a unit."""
+        svg = curve_svg(
+            {
+                "training": self.curve("loss"),
+                "validation": self.curve("valid_loss"),
+            },
+            x_label="step",
+            y_label=f"loss ({unit})",
+            label="Training and validation loss",
+        )
+        self.write("loss.svg", svg)
+
+
+def refuse_other_workers(
+    strategy: tf.distribute.Strategy, settings: dict
+) -> None:
+    """Compare the settings of all workers, the data's checksum included."""
+    paths = "text", "pairs", "valid", "test"  # they may differ
+    relevant = {k: v for k, v in settings.items() if k not in paths}
+    text = json.dumps(relevant, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).digest()
+    ours = np.frombuffer(digest, "uint8").astype("float64")
+    count, added = sum_over_workers(strategy)([np.ones(()), ours])
+    if not np.array_equal(added, ours * count):
+        raise ValueError(
+            "The workers have different settings or texts: start all of "
+            "them with the same flags and the same text."
+        )
