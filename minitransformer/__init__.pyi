@@ -35,8 +35,8 @@ from minitransformer.models.transformer import Transformer as Transformer
 from minitransformer.models.transformer import TransformerConfig as TransformerConfig
 from minitransformer.models.bert import Bert as Bert
 from minitransformer.models.bert import BertConfig as BertConfig
-from minitransformer.models.bert import BertPretraining as BertPretraining
-from minitransformer.models.bert import BertClassifier as BertClassifier
+from minitransformer.models.bert_heads import BertPretraining as BertPretraining
+from minitransformer.models.bert_heads import BertClassifier as BertClassifier
 from minitransformer.tokenizers import load_tokenizer as load_tokenizer
 from minitransformer.tokenizers.characters import CharTokenizer as CharTokenizer
 from minitransformer.tokenizers.sentencepieces import SentencePieceTokenizer as SentencePieceTokenizer

@@ -1,13 +1,17 @@
-"""Attention: a query looks at the keys and takes a weighted mean of values.
+"""Attention: a query compares the keys and takes a weighted mean of values.
 
 Two pure functions, no weights to learn. The rest of the package is built
 on them.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
-def attention_weights(scores, attention_mask=None):
+def attention_weights(
+    scores: tf.Tensor, attention_mask: tf.Tensor | None = None
+) -> tf.Tensor:
     """Turn scores into weights that sum to one over the keys.
 
         weights = softmax(scores)   over the keys that may be attended to
@@ -21,21 +25,27 @@ def attention_weights(scores, attention_mask=None):
         a query that may attend to nothing has all weights 0 (no NaN).
 
     Differs from the paper: it sets masked scores to −∞, which makes a fully
-    masked row NaN; the lowest finite number gives the same weights without.
+    masked row NaN; the lowest finite number gives the same weights without
+    the NaN.
     """
     scores = tf.convert_to_tensor(scores)
     if attention_mask is None:
         return tf.nn.softmax(scores)
-    # Before the softmax: what is masked must not take part in the sum.
+    # Before the softmax: a masked key must not take part in the sum.
     scores = tf.where(attention_mask, scores, scores.dtype.min)
     weights = tf.nn.softmax(scores)
-    # A fully masked row is uniform by now. Nothing to see: nothing is read.
+    # A fully masked row is uniform by now; zero it: it reads nothing.
     return tf.where(attention_mask, weights, tf.zeros_like(weights))
 
 
 def scaled_dot_product_attention(
-    query, key, value, attention_mask=None, *, dropout=None
-):
+    query: tf.Tensor,
+    key: tf.Tensor,
+    value: tf.Tensor,
+    attention_mask: tf.Tensor | None = None,
+    *,
+    dropout: Callable[..., tf.Tensor] | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Read from the values where the keys match the query.
 
         Attention(Q, K, V) = softmax(Q Kᵀ / √head_dim) V

@@ -9,6 +9,9 @@ The paper of 2017 and BERT are post-norm; GPT-2 and most models since are
 pre-norm, which trains without warm-up (Xiong et al. 2020).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 from keras import layers
 
@@ -18,7 +21,7 @@ from minitransformer.normalization import LayerNorm
 
 
 class EncoderBlock(layers.Layer):
-    """Let every token look at all tokens, then think.
+    """Attend from every token to all tokens, then feed each forward.
 
     Args:
         d_model: Width of the residual stream.
@@ -47,48 +50,43 @@ class EncoderBlock(layers.Layer):
     def __init__(
         self,
         *,
-        d_model,
-        num_heads,
-        d_ff,
-        norm_first,
-        dropout_rate=0.0,
-        attention_dropout_rate=0.0,
-        activation=tf.nn.relu,
-        use_bias=True,
-        epsilon=1e-5,
-        **kwargs,
-    ):
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        norm_first: bool,
+        dropout_rate: float = 0.0,
+        attention_dropout_rate: float = 0.0,
+        activation: Callable[[tf.Tensor], tf.Tensor] = tf.nn.relu,
+        use_bias: bool = True,
+        epsilon: float = 1e-5,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        width: dict[str, Any] = {"d_model": d_model, "use_bias": use_bias}
+        norm: dict[str, Any] = {"epsilon": epsilon, "use_bias": use_bias}
         self.norm_first = norm_first
         self.self_attention = MultiHeadAttention(
-            d_model=d_model,
             num_heads=num_heads,
-            use_bias=use_bias,
             dropout_rate=attention_dropout_rate,
             name="self_attention",
+            **width,
         )
         self.feed_forward = FeedForward(
-            d_model=d_model,
-            d_ff=d_ff,
-            activation=activation,
-            use_bias=use_bias,
-            name="feed_forward",
+            d_ff=d_ff, activation=activation, name="feed_forward", **width
         )
-        self.attention_norm = LayerNorm(
-            epsilon=epsilon, use_bias=use_bias, name="attention_norm"
-        )
-        self.feed_forward_norm = LayerNorm(
-            epsilon=epsilon, use_bias=use_bias, name="feed_forward_norm"
-        )
+        self.attention_norm = LayerNorm(name="attention_norm", **norm)
+        self.feed_forward_norm = LayerNorm(name="feed_forward_norm", **norm)
         self.dropout = layers.Dropout(dropout_rate)
 
-    def build(self, x_shape):
+    def build(self, x_shape: tuple) -> None:
         self.attention_norm.build(x_shape)
         self.self_attention.build(x_shape, x_shape, x_shape)
         self.feed_forward_norm.build(x_shape)
         self.feed_forward.build(x_shape)
 
-    def call(self, x, attention_mask=None):
+    def call(
+        self, x: tf.Tensor, attention_mask: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         h = self.attention_norm(x) if self.norm_first else x
         h, weights = self.self_attention(
             query=h, key=h, value=h, attention_mask=attention_mask
@@ -103,14 +101,14 @@ class EncoderBlock(layers.Layer):
 
 
 class DecoderBlock(layers.Layer):
-    """Look back at what was written, look at the source, then think.
+    """Attend to earlier tokens, then to a source, then feed each forward.
 
     Args:
-        cross_attention: Whether there is a source to look at. A GPT has
+        cross_attention: Whether there is a source to attend to. A GPT has
             none.
-        d_model, num_heads, d_ff, norm_first: As for `EncoderBlock`.
-        dropout_rate, attention_dropout_rate: As for it, too.
-        activation, use_bias, epsilon: And these.
+        d_model, num_heads, d_ff, norm_first: Same as in `EncoderBlock`.
+        dropout_rate, attention_dropout_rate: Same as in `EncoderBlock`.
+        activation, use_bias, epsilon: Same as in `EncoderBlock`.
         rotary: Whether self-attention turns queries and keys by their
             positions.
 
@@ -119,19 +117,19 @@ class DecoderBlock(layers.Layer):
         attention_mask: Bool, broadcastable to
             `(batch, heads, target, key)`, where the keys are the target's,
             or the cache's slots.
-        memory: `(batch, source, d_model)`, what the encoder wrote. Not
+        memory: `(batch, source, d_model)`, the encoder's output. Not
             needed when the cache holds its keys and values.
         memory_mask: Bool, broadcastable to
             `(batch, heads, target, source)`. It is the source's mask, never
             the target's.
-        cache: What an earlier call returned, or None.
+        cache: The cache that an earlier call returned, or None.
         start: Position of `x[:, 0]`: the first slot to write.
 
     Returns:
         output: `(batch, target, d_model)`.
-        weights: Two tensors `(batch, heads, target, key)`: to itself, and
-            to the source (None without cross-attention).
-        cache: Keys and values of both attentions, to be passed on.
+        weights: Two tensors `(batch, heads, target, key)`, of
+            self-attention and of cross-attention (None without a source).
+        cache: Keys and values of both attentions, for the next call.
 
     References:
         Vaswani et al. 2017, §3.1; Radford et al. 2019, §2.3 for GPT-2.
@@ -140,28 +138,28 @@ class DecoderBlock(layers.Layer):
     def __init__(
         self,
         *,
-        d_model,
-        num_heads,
-        d_ff,
-        norm_first,
-        cross_attention,
-        dropout_rate=0.0,
-        attention_dropout_rate=0.0,
-        activation=tf.nn.relu,
-        use_bias=True,
-        epsilon=1e-5,
-        rotary=False,
-        **kwargs,
-    ):
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        norm_first: bool,
+        cross_attention: bool,
+        dropout_rate: float = 0.0,
+        attention_dropout_rate: float = 0.0,
+        activation: Callable[[tf.Tensor], tf.Tensor] = tf.nn.relu,
+        use_bias: bool = True,
+        epsilon: float = 1e-5,
+        rotary: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        width: dict[str, Any] = {"d_model": d_model, "use_bias": use_bias}
 
         def attention(name, **options):
             return MultiHeadAttention(
-                d_model=d_model,
                 num_heads=num_heads,
-                use_bias=use_bias,
                 dropout_rate=attention_dropout_rate,
                 name=name,
+                **width,
                 **options,
             )
 
@@ -176,16 +174,12 @@ class DecoderBlock(layers.Layer):
             self.cross_attention = attention("cross_attention")
             self.cross_attention_norm = norm("cross_attention_norm")
         self.feed_forward = FeedForward(
-            d_model=d_model,
-            d_ff=d_ff,
-            activation=activation,
-            use_bias=use_bias,
-            name="feed_forward",
+            d_ff=d_ff, activation=activation, name="feed_forward", **width
         )
         self.feed_forward_norm = norm("feed_forward_norm")
         self.dropout = layers.Dropout(dropout_rate)
 
-    def build(self, x_shape):
+    def build(self, x_shape: tuple) -> None:
         self.attention_norm.build(x_shape)
         self.self_attention.build(x_shape, x_shape, x_shape)
         if self.cross_attention is not None:
@@ -196,37 +190,34 @@ class DecoderBlock(layers.Layer):
 
     def call(
         self,
-        x,
-        attention_mask=None,
-        memory=None,
-        memory_mask=None,
-        cache=None,
-        start=0,
-    ):
+        x: tf.Tensor,
+        attention_mask: tf.Tensor | None = None,
+        memory: tf.Tensor | None = None,
+        memory_mask: tf.Tensor | None = None,
+        cache: dict[str, tuple] | None = None,
+        start: int = 0,
+    ) -> tuple[tf.Tensor, tuple, dict[str, tuple]]:
         h = self.attention_norm(x) if self.norm_first else x
-        own = self.self_attention.keys_and_values(h, h, start)
+        keys, values = self.self_attention.keys_and_values(h, h, start)
         if cache is not None:
-            own = tuple(
-                write_cache(old, new, start)
-                for old, new in zip(cache["self"], own, strict=True)
-            )
+            old_keys, old_values = cache["self"]
+            keys = write_cache(old_keys, keys, start)
+            values = write_cache(old_values, values, start)
         h, self_weights = self.self_attention.attend(
-            h, *own, attention_mask, start
+            h, keys, values, attention_mask, start
         )
         x = x + self.dropout(h)
         x = x if self.norm_first else self.attention_norm(x)
-        new_cache, cross_weights = {"self": own}, None
+        new_cache, cross_weights = {"self": (keys, values)}, None
 
-        if self.cross_attention is not None:
+        cross = self.cross_attention
+        if cross is not None:
             h = self.cross_attention_norm(x) if self.norm_first else x
-            source = (
-                self.cross_attention.keys_and_values(memory, memory)
-                if cache is None
-                else cache["cross"]  # the source does not change
-            )
-            h, cross_weights = self.cross_attention.attend(
-                h, *source, memory_mask
-            )
+            if cache is None:
+                source = cross.keys_and_values(memory, memory)
+            else:
+                source = cache["cross"]  # the source does not change
+            h, cross_weights = cross.attend(h, *source, memory_mask)
             x = x + self.dropout(h)
             x = x if self.norm_first else self.cross_attention_norm(x)
             new_cache["cross"] = source

@@ -1,13 +1,20 @@
 """Diagrams: boxes and arrows as SVG, such as the pages' block diagrams."""
 
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
-from minitransformer.figures import svg
+from minitransformer.figures import Svg, svg
 
 ROW, HEIGHT, GAP = 52, 32, 18  # pixels
 
 
-def diagram_svg(boxes, arrows, *, label, box_width=112):
+def diagram_svg(
+    boxes: Mapping[str, tuple],
+    arrows: Sequence[tuple],
+    *,
+    label: str,
+    box_width: int = 112,
+) -> Svg:
     """Draw boxes on a grid, and arrows between them.
 
     Args:
@@ -15,18 +22,18 @@ def diagram_svg(boxes, arrows, *, label, box_width=112):
             Columns count to the right and rows upwards, as data flows in
             the papers' figures; both may be fractions. The color is 0 to
             3, or None for text without a frame; the text "+" makes a small
-            circle, and "" a mere point, where an arrow can begin.
+            circle, and "" only a point, where an arrow can begin.
         arrows: A list of (from, to), or of (from, to, column) for an arrow
             that leaves sideways and goes along that column, as residual
             connections do.
-        label: What the diagram shows, for those who cannot see it.
+        label: A description of the diagram, for those who cannot see it.
         box_width: Width of a box in pixels; a column is a little wider.
 
     Returns:
         An `Svg`: a string that a notebook shows as a picture.
 
     Raises:
-        ValueError: if an arrow names a box that is not there.
+        ValueError: if an arrow names a box that does not exist.
     """
     columns = [box[0] for box in boxes.values()]
     columns += [arrow[2] for arrow in arrows if len(arrow) == 3]
@@ -67,15 +74,21 @@ def diagram_svg(boxes, arrows, *, label, box_width=112):
     )
 
 
-def size(box, box_width):
-    """Give a box's width and height; a "+" is small and round."""
+def size(box: tuple, box_width: int) -> tuple[int, int]:
+    """Compute a box's width and height; a "+" is small and round."""
     if box[3] is None:
         return (8 * len(box[2]) + 8, 24) if box[2] else (0, 0)
     return (24, 24) if box[2] == "+" else (box_width, HEIGHT)
 
 
-def route(start, end, along, place, box_width):
-    """List the corners of an arrow's way from one box to another."""
+def route(
+    start: tuple,
+    end: tuple,
+    along: Sequence,
+    place: Callable[..., tuple[float, float]],
+    box_width: int,
+) -> list[tuple[float, float]]:
+    """List the corners of an arrow from one box to another."""
     (x0, y0), (x1, y1) = place(*start[:2]), place(*end[:2])
     (w0, h0), (w1, h1) = size(start, box_width), size(end, box_width)
     if along:
@@ -97,7 +110,7 @@ def route(start, end, along, place, box_width):
     return [first, (x0, middle), (x1, middle), last]
 
 
-def head(before, tip):
+def head(before: tuple[float, float], tip: tuple[float, float]) -> str:
     """Draw an arrow's head: a triangle along its last part."""
     (x0, y0), (x, y) = before, tip
     length = abs(x - x0) + abs(y - y0) or 1  # the last part is straight

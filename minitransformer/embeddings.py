@@ -4,6 +4,8 @@ The same table serves both ways: a token's logit is the dot product of the
 hidden vector with the token's own embedding.
 """
 
+from typing import Any
+
 import tensorflow as tf
 from keras import layers
 
@@ -28,19 +30,21 @@ class TokenEmbedding(layers.Layer):
     BERT do not, so that is left to the model.
     """
 
-    def __init__(self, *, vocab_size, d_model, **kwargs):
+    def __init__(
+        self, *, vocab_size: int, d_model: int, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.shape = (vocab_size, d_model)
 
-    def build(self, token_ids_shape):
+    def build(self, token_ids_shape: tuple) -> None:
         self.table = self.add_weight(
             shape=self.shape, initializer="random_normal", name="table"
         )
 
-    def call(self, token_ids):
+    def call(self, token_ids: tf.Tensor) -> tf.Tensor:
         return tf.gather(tf.convert_to_tensor(self.table), token_ids)
 
-    def logits(self, hidden):
+    def logits(self, hidden: tf.Tensor) -> tf.Tensor:
         """Compare hidden vectors with every token's embedding.
 
             logits = hidden · tableᵀ

@@ -1,11 +1,14 @@
-"""Feed-forward: each token thinks for itself, between two looks around."""
+"""Feed-forward: between two attentions, each token is computed alone."""
+
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 from keras import layers
 
 
 class FeedForward(layers.Layer):
-    """Widen each token's vector, bend it, and narrow it again.
+    """Expand each vector, apply a nonlinearity, and project it back.
 
         FFN(x) = f(x W₁ + b₁) W₂ + b₂
 
@@ -14,7 +17,7 @@ class FeedForward(layers.Layer):
     Args:
         d_model: Width of the input and the output.
         d_ff: Width in between, usually 4 · d_model.
-        activation: f, a function of a tensor: ReLU in the paper, a gelu in
+        activation: f, a function of a tensor: ReLU in the paper, GELU in
             GPT and BERT.
         use_bias: Whether to add b₁ and b₂.
 
@@ -31,12 +34,12 @@ class FeedForward(layers.Layer):
     def __init__(
         self,
         *,
-        d_model,
-        d_ff,
-        activation=tf.nn.relu,
-        use_bias=True,
-        **kwargs,
-    ):
+        d_model: int,
+        d_ff: int,
+        activation: Callable[[tf.Tensor], tf.Tensor] = tf.nn.relu,
+        use_bias: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.activation = activation
         self.expand_dense = layers.Dense(
@@ -46,10 +49,10 @@ class FeedForward(layers.Layer):
             d_model, use_bias=use_bias, name="contract_dense"
         )
 
-    def build(self, x_shape):
+    def build(self, x_shape: tuple) -> None:
         self.expand_dense.build(x_shape)
         self.contract_dense.build((*x_shape[:-1], self.expand_dense.units))
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         hidden = self.activation(self.expand_dense(x))  # (batch, seq, d_ff)
         return self.contract_dense(hidden)

@@ -3,7 +3,9 @@
 They follow light and dark mode, on a page and as a file of their own.
 """
 
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 # In a page `currentColor` is the text's; alone it follows the system.
 STYLE = """<style>
@@ -28,11 +30,13 @@ svg.mt:root{color:#ddd;background:#1b1b1f}}
 class Svg(str):
     """An SVG's text, which a notebook shows as the picture."""
 
-    def _repr_svg_(self):
+    def _repr_svg_(self) -> str:
         return str(self)
 
 
-def svg(width, height, label, parts):
+def svg(
+    width: float, height: float, label: str, parts: Sequence[str]
+) -> Svg:
     """Wrap parts of a drawing into an accessible SVG."""
     return Svg(
         f'<svg xmlns="http://www.w3.org/2000/svg" class="mt" role="img" '
@@ -43,7 +47,7 @@ def svg(width, height, label, parts):
     )
 
 
-def ticks(low, high, count=5):
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Choose round numbers between two values."""
     step = 10.0 ** len(str(int((high - low) / count)))
     while (high - low) / step < count:
@@ -58,13 +62,19 @@ def ticks(low, high, count=5):
     ]
 
 
-def curve_svg(curves, *, x_label, y_label, label):
+def curve_svg(
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    x_label: str,
+    y_label: str,
+    label: str,
+) -> Svg:
     """Draw curves against each other.
 
     Args:
         curves: A dictionary from a name to a list of (x, y); at most four.
         x_label, y_label: What the axes show.
-        label: What the figure shows, for those who cannot see it.
+        label: A description of the figure, for those who cannot see it.
 
     Returns:
         An `Svg`: a string that a notebook shows as a picture.
@@ -78,12 +88,9 @@ def curve_svg(curves, *, x_label, y_label, label):
     width, height, left, right, top, bottom = 640, 360, 60, 20, 36, 50
 
     def place(x, y):
-        return (
-            left + (x - x0) / (x1 - x0) * (width - left - right),
-            height
-            - bottom
-            - (y - y0) / (y1 - y0) * (height - top - bottom),
-        )
+        across = (x - x0) / (x1 - x0) * (width - left - right)
+        up = (y - y0) / (y1 - y0) * (height - top - bottom)
+        return left + across, height - bottom - up
 
     parts = []
     for y in ticks(y0, y1):
@@ -101,14 +108,13 @@ def curve_svg(curves, *, x_label, y_label, label):
         )
     legend = left + 6
     for i, (name, curve) in enumerate(curves.items()):
-        path = " ".join(
-            f"{x:.1f},{y:.1f}" for x, y in map_all(place, curve)
-        )
+        placed = [place(x, y) for x, y in curve]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         parts.append(f'<polyline class="line{i}" points="{path}"/>')
         if len(curve) < 40:
             parts += [
                 f'<circle class="dot{i}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
-                for x, y in map_all(place, curve)
+                for x, y in placed
             ]
         parts.append(
             f'<circle class="dot{i}" cx="{legend}" cy="14" r="5"/>'
@@ -126,26 +132,29 @@ def curve_svg(curves, *, x_label, y_label, label):
     return svg(width, height, label, parts)
 
 
-def map_all(place, curve):
-    """Place all points of a curve."""
-    return [place(x, y) for x, y in curve]
-
-
-def heatmap_svg(weights, rows, columns, *, label, cell=22, digits=None):
-    """Draw a matrix of weights: the darker, the larger.
+def heatmap_svg(
+    weights: Any,
+    rows: Sequence,
+    columns: Sequence,
+    *,
+    label: str,
+    cell: int = 22,
+    digits: int | None = None,
+) -> Svg:
+    """Draw a matrix of weights; darker cells have larger weights.
 
     Args:
         weights: Numbers from 0 to 1, `(query, key)`.
         rows: A label for each query.
         columns: A label for each key.
-        label: What the figure shows, for those who cannot see it.
+        label: A description of the figure, for those who cannot see it.
         cell: Size of a cell in pixels.
         digits: Decimals of a number written into each cell; None for none.
 
     Returns:
         An `Svg`; each cell shows its weight when pointed at.
     """
-    # Seven pixels a letter, and an em more for Korean and its like.
+    # Eight pixels per letter, and one em for wide scripts such as Korean.
     left = 12 + 8 * max(len(str(name)) for name in rows)
     top = 12 + 8 * max(len(str(name)) for name in columns)
     width = left + cell * len(columns) + 8

@@ -7,8 +7,10 @@ Keras, Flax and Equinox. This is the only file that decides it.
 import tensorflow as tf
 
 
-def causal_mask(query_len, key_len=None, *, start=None):
-    """Let each position see itself and what came before it.
+def causal_mask(
+    query_len: int, key_len: int | None = None, *, start: int | None = None
+) -> tf.Tensor:
+    """Let each position see itself and the positions before it.
 
     The queries stand at positions start, start + 1, …; the keys at
     0, 1, …, key_len - 1:
@@ -24,6 +26,11 @@ def causal_mask(query_len, key_len=None, *, start=None):
     Returns:
         Bool `(query, key)`, True = may attend.
 
+    Examples:
+        >>> print(tf.cast(causal_mask(2, 4), tf.int32).numpy())
+        [[1 1 1 0]
+         [1 1 1 1]]
+
     References:
         Vaswani et al. 2017, §3.2.3: "masking out … all values in the input
         of the softmax which correspond to illegal connections".
@@ -35,8 +42,8 @@ def causal_mask(query_len, key_len=None, *, start=None):
     return key_position <= query_position
 
 
-def padding_mask(token_ids, *, pad_id):
-    """Tell real tokens from the filling behind shorter sequences.
+def padding_mask(token_ids: tf.Tensor, *, pad_id: int) -> tf.Tensor:
+    """Mark which positions hold real tokens rather than padding.
 
     Args:
         token_ids: Integers `(batch, seq)`.
@@ -44,18 +51,29 @@ def padding_mask(token_ids, *, pad_id):
 
     Returns:
         Bool `(batch, seq)`, True = a real token.
+
+    Examples:
+        >>> padding_mask([[5, 7, 0], [8, 0, 0]], pad_id=0).numpy().tolist()
+        [[True, True, False], [True, False, False]]
     """
     return tf.not_equal(token_ids, pad_id)
 
 
-def widen_padding_mask(padding_mask):
-    """Shape a padding mask so that it hides keys, in every head and query.
+def widen_padding_mask(
+    padding_mask: tf.Tensor | None, *, heads: bool = True
+) -> tf.Tensor | None:
+    """Shape a padding mask so that it hides keys from every query.
 
     Args:
-        padding_mask: Bool `(batch, key)`, True = a real token.
+        padding_mask: Bool `(batch, key)`, True = a real token. None hides
+            nothing and stays None.
+        heads: Whether the scores have an axis for heads.
 
     Returns:
         Bool `(batch, 1, 1, key)`, to broadcast over
-        `(batch, heads, query, key)`.
+        `(batch, heads, query, key)`; without heads `(batch, 1, key)`.
     """
-    return padding_mask[:, None, None, :]
+    if padding_mask is None:
+        return None
+    wide = padding_mask[:, None, :]  # one row for all queries
+    return wide[:, None] if heads else wide

@@ -1,8 +1,10 @@
 """Multi-head attention: several small attentions side by side.
 
-One attention can look in one place at a time. Heads split the width, attend
-each on its own, and are merged again.
+One attention has one set of weights for each query. Heads split the width,
+attend each with weights of its own, and are merged again.
 """
+
+from typing import Any
 
 import tensorflow as tf
 from keras import layers
@@ -11,8 +13,8 @@ from minitransformer.attention import scaled_dot_product_attention
 from minitransformer.positions import rotate
 
 
-def split_heads(x, num_heads):
-    """Cut the width into heads: (batch, seq, width) to heads.
+def split_heads(x: tf.Tensor, num_heads: int) -> tf.Tensor:
+    """Cut each token's vector into heads.
 
     Args:
         x: `(batch, seq, num_heads · head_dim)`.
@@ -20,13 +22,18 @@ def split_heads(x, num_heads):
 
     Returns:
         `(batch, num_heads, seq, head_dim)`.
+
+    Examples:
+        >>> x = tf.constant([[[1, 2, 3, 4], [5, 6, 7, 8]]])  # 2 tokens
+        >>> split_heads(x, 2).numpy().tolist()
+        [[[[1, 2], [5, 6]], [[3, 4], [7, 8]]]]
     """
     batch, seq = tf.shape(x)[0], tf.shape(x)[1]
     x = tf.reshape(x, (batch, seq, num_heads, x.shape[-1] // num_heads))
     return tf.transpose(x, (0, 2, 1, 3))
 
 
-def merge_heads(x):
+def merge_heads(x: tf.Tensor) -> tf.Tensor:
     """Put the heads side by side again: the inverse of `split_heads`.
 
     Args:
@@ -34,6 +41,11 @@ def merge_heads(x):
 
     Returns:
         `(batch, seq, heads · head_dim)`.
+
+    Examples:
+        >>> x = tf.constant([[[[1, 2], [5, 6]], [[3, 4], [7, 8]]]])
+        >>> merge_heads(x).numpy().tolist()
+        [[[1, 2, 3, 4], [5, 6, 7, 8]]]
     """
     batch, seq = tf.shape(x)[0], tf.shape(x)[2]
     width = x.shape[1] * x.shape[3]
@@ -41,7 +53,7 @@ def merge_heads(x):
     return tf.reshape(x, (batch, seq, width))
 
 
-def write_cache(cache, new, start):
+def write_cache(cache: tf.Tensor, new: tf.Tensor, start: int) -> tf.Tensor:
     """Put new keys or values into their slots of a cache.
 
     Args:
@@ -52,15 +64,16 @@ def write_cache(cache, new, start):
 
     Returns:
         A cache of the same shape; the one given is unchanged.
+
+    Examples:
+        >>> cache, new = tf.zeros((1, 1, 4, 1)), tf.ones((1, 1, 2, 1))
+        >>> tf.squeeze(write_cache(cache, new, 1)).numpy().tolist()
+        [0.0, 1.0, 1.0, 0.0]
     """
     batch, heads, seq = tf.unstack(tf.shape(new)[:3])
     # cache[b, h, start + i] = new[b, h, i]
-    slots = tf.meshgrid(
-        tf.range(batch),
-        tf.range(heads),
-        start + tf.range(seq),
-        indexing="ij",
-    )
+    places = tf.range(batch), tf.range(heads), start + tf.range(seq)
+    slots = tf.meshgrid(*places, indexing="ij")
     return tf.tensor_scatter_nd_update(cache, tf.stack(slots, -1), new)
 
 
@@ -103,14 +116,14 @@ class MultiHeadAttention(layers.Layer):
     def __init__(
         self,
         *,
-        d_model,
-        num_heads,
-        head_dim=None,
-        use_bias=True,
-        dropout_rate=0.0,
-        rotary=False,
-        **kwargs,
-    ):
+        d_model: int,
+        num_heads: int,
+        head_dim: int | None = None,
+        use_bias: bool = True,
+        dropout_rate: float = 0.0,
+        rotary: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if head_dim is None and d_model % num_heads:
             raise ValueError(
@@ -132,15 +145,19 @@ class MultiHeadAttention(layers.Layer):
         self.output_dense = dense(d_model, "output_dense")
         self.dropout = layers.Dropout(dropout_rate)
 
-    def build(self, query_shape, key_shape, value_shape):
+    def build(
+        self, query_shape: tuple, key_shape: tuple, value_shape: tuple
+    ) -> None:
         self.query_dense.build(query_shape)
         self.key_dense.build(key_shape)
         self.value_dense.build(value_shape)
         width = self.num_heads * self.head_dim
         self.output_dense.build((*query_shape[:-1], width))
 
-    def keys_and_values(self, key, value, start=0):
-        """Project what can be looked at; this pair is what a cache holds.
+    def keys_and_values(
+        self, key: tf.Tensor, value: tf.Tensor, start: int = 0
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Project keys and values; a cache holds this pair.
 
         Args:
             key, value: `(batch, key, d_model)`.
@@ -153,8 +170,15 @@ class MultiHeadAttention(layers.Layer):
         values = split_heads(self.value_dense(value), self.num_heads)
         return rotate(keys, start) if self.rotary else keys, values
 
-    def attend(self, query, keys, values, attention_mask=None, start=0):
-        """Look from `query` at keys and values that are already projected.
+    def attend(
+        self,
+        query: tf.Tensor,
+        keys: tf.Tensor,
+        values: tf.Tensor,
+        attention_mask: tf.Tensor | None = None,
+        start: int = 0,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Attend from `query` to keys and values projected earlier.
 
         Args:
             query: `(batch, query, d_model)`.
@@ -173,11 +197,19 @@ class MultiHeadAttention(layers.Layer):
         )
         return self.output_dense(merge_heads(heads)), weights
 
-    def call(self, query, key, value, attention_mask=None):
+    def call(
+        self,
+        query: tf.Tensor,
+        key: tf.Tensor,
+        value: tf.Tensor,
+        attention_mask: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         keys, values = self.keys_and_values(key, value)
         return self.attend(query, keys, values, attention_mask)
 
-    def empty_cache(self, batch_size, max_len):
+    def empty_cache(
+        self, batch_size: int, max_len: int
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Make room for the keys and values of `max_len` positions.
 
         Returns:

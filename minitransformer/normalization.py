@@ -1,5 +1,7 @@
 """Layer normalization: bring every vector to mean 0 and variance 1."""
 
+from typing import Any
+
 import tensorflow as tf
 from keras import layers
 
@@ -28,22 +30,19 @@ class LayerNorm(layers.Layer):
     Differs from the paper: it has no ε.
     """
 
-    def __init__(self, *, epsilon=1e-5, use_bias=True, **kwargs):
+    def __init__(
+        self, *, epsilon: float = 1e-5, use_bias: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.epsilon = epsilon
-        self.use_bias = use_bias
+        self.epsilon, self.use_bias = epsilon, use_bias
 
-    def build(self, input_shape):
-        shape = (input_shape[-1],)
-        self.gain = self.add_weight(
-            shape=shape, initializer="ones", name="gain"
-        )
+    def build(self, x_shape: tuple) -> None:
+        width = x_shape[-1:]
+        self.gain = self.add_weight(width, "ones", name="gain")
         if self.use_bias:
-            self.bias = self.add_weight(
-                shape=shape, initializer="zeros", name="bias"
-            )
+            self.bias = self.add_weight(width, "zeros", name="bias")
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         dtype = x.dtype
         x = tf.cast(x, tf.float32)  # half precision overflows at 256²
         mean = tf.reduce_mean(x, axis=-1, keepdims=True)

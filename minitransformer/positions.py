@@ -1,17 +1,19 @@
-"""Positions: attention sees a set, so the order must be written in.
+"""Positions: attention sees a set, so the order must be added.
 
 Both layers add one vector per position to the embeddings: the first from a
 formula, the second from a table that is learned. `rotate` turns queries and
-keys instead, so that their dot product knows how far apart they stand.
+keys instead, so that their dot product depends on how far apart they are.
 """
+
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
 
-def sinusoidal_positions(max_len, d_model):
-    """Give each position a vector of waves from fast to slow.
+def sinusoidal_positions(max_len: int, d_model: int) -> np.ndarray:
+    """Give each position a vector of waves, from fast to slow.
 
         PE[pos, 2i]     = sin(pos / 10000^(2i / d_model))
         PE[pos, 2i + 1] = cos(pos / 10000^(2i / d_model))
@@ -25,6 +27,12 @@ def sinusoidal_positions(max_len, d_model):
 
     Raises:
         ValueError: if `d_model` is odd.
+
+    Examples:
+        >>> print(sinusoidal_positions(3, 2).round(2))
+        [[ 0.    1.  ]
+         [ 0.84  0.54]
+         [ 0.91 -0.42]]
 
     References:
         Vaswani et al. 2017, §3.5. tensor2tensor puts all sines before all
@@ -43,7 +51,17 @@ def sinusoidal_positions(max_len, d_model):
     return pairs.reshape(max_len, d_model).astype("float32")
 
 
-def add_positions(x, table, start):
+def check_length(token_ids: tf.Tensor, max_len: int) -> None:
+    """Raise ValueError if sequences `(batch, seq, …)` are too long."""
+    seq_len = token_ids.shape[1]
+    if seq_len is not None and seq_len > max_len:
+        raise ValueError(
+            f"{seq_len} tokens, but max_len={max_len}: cut the sequence, "
+            "or make a model with a larger max_len."
+        )
+
+
+def add_positions(x: tf.Tensor, table: tf.Tensor, start: int) -> tf.Tensor:
     """Add rows start, start + 1, … of a table to the vectors of `x`."""
     size = (tf.shape(x)[1], table.shape[1])
     return x + tf.slice(tf.cast(table, x.dtype), (start, 0), size)
@@ -65,11 +83,13 @@ class SinusoidalPositions(layers.Layer):
         `(batch, seq, d_model)`.
     """
 
-    def __init__(self, *, max_len, d_model, **kwargs):
+    def __init__(
+        self, *, max_len: int, d_model: int, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.table = sinusoidal_positions(max_len, d_model)
 
-    def call(self, x, start=0):
+    def call(self, x: tf.Tensor, start: int = 0) -> tf.Tensor:
         return add_positions(x, self.table, start)
 
 
@@ -80,39 +100,35 @@ class LearnedPositions(layers.Layer):
         max_len: Number of positions; beyond it there is no vector.
         d_model: Width.
 
-    Call arguments:
-        x: `(batch, seq, d_model)`.
-        start: Position of the first vector; more than 0 only when
-            generating with a cache.
-
-    Returns:
-        `(batch, seq, d_model)`.
+    Call arguments and returns are those of `SinusoidalPositions`.
 
     References:
         Gehring et al. 2017, §3.1; Radford et al. 2018, §4.1.
     """
 
-    def __init__(self, *, max_len, d_model, **kwargs):
+    def __init__(
+        self, *, max_len: int, d_model: int, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.shape = (max_len, d_model)
 
-    def build(self, x_shape):
+    def build(self, x_shape: tuple) -> None:
         self.table = self.add_weight(
             shape=self.shape, initializer="random_normal", name="table"
         )
 
-    def call(self, x, start=0):
+    def call(self, x: tf.Tensor, start: int = 0) -> tf.Tensor:
         return add_positions(x, self.table, start)
 
 
-def rotate(x, start=0):
+def rotate(x: tf.Tensor, start: int = 0) -> tf.Tensor:
     """Turn queries or keys by an angle that grows with the position.
 
         (a, b) → (a cos θ − b sin θ, a sin θ + b cos θ)
         θ = position / 10000^(2i / head_dim)   for the pair number i
 
-    Two vectors that are turned by p and q have the dot product of one that
-    is turned by p − q and one that is not: only their distance counts.
+    Turn a query by p and a key by q: their dot product is the same as if
+    only the query were turned, by p − q. So only their distance counts.
 
     Args:
         x: `(batch, heads, seq, head_dim)`; head_dim is even.

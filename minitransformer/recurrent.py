@@ -1,10 +1,11 @@
 """Recurrent decoders: an LSTM that writes, and three ways to the source.
 
-All have the same form: `start` makes the state that they begin with, `read`
-prepares the source once, and a call writes some steps and returns the state
-to go on from. So one call does a whole sentence in training, and a token
-when translating.
+All have the same form: `start` makes the first state, `read` prepares the
+source once, and a call writes some steps and returns the state after them.
+So one call does a whole sentence in training, and a token when translating.
 """
+
+from typing import Any
 
 import tensorflow as tf
 from keras import layers
@@ -12,8 +13,19 @@ from keras import layers
 from minitransformer.scoring import attend
 
 
+def make_lstm(units: int, name: str) -> layers.Layer:
+    """Make an LSTM that returns all outputs and its last state (h, c)."""
+    return layers.LSTM(
+        units,
+        return_sequences=True,
+        return_state=True,
+        use_cudnn=False,  # it refuses rows that are padding only
+        name=name,
+    )
+
+
 class PlainDecoder(layers.Layer):
-    """Write with nothing but the encoder's last state.
+    """Write from the encoder's last state alone.
 
     Args:
         units: Width of the LSTM.
@@ -25,72 +37,70 @@ class PlainDecoder(layers.Layer):
 
     Returns:
         outputs: `(batch, target, units)`.
-        weights: None: it looks at nothing.
-        state: To go on from.
+        weights: None, for there is no attention.
+        state: For the next call.
 
     References:
         Sutskever et al. 2014, §2.
     """
 
-    def __init__(self, *, units, **kwargs):
+    def __init__(self, *, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.lstm = layers.LSTM(
-            units,
-            return_sequences=True,
-            return_state=True,
-            use_cudnn=False,
-            name="lstm",
-        )
+        self.lstm = make_lstm(units, "lstm")
 
-    def start(self, encoder_state):
+    def start(self, encoder_state: tuple) -> tuple:
         return encoder_state
 
-    def read(self, memory, padding_mask):
+    def read(self, memory: tf.Tensor, padding_mask: tf.Tensor) -> tuple:
         return ()
 
-    def call(self, inputs, state, source):
+    def call(
+        self, inputs: tf.Tensor, state: tuple, source: tuple
+    ) -> tuple[tf.Tensor, tf.Tensor | None, tuple]:
         outputs, *state = self.lstm(inputs, initial_state=list(state))
         return outputs, None, tuple(state)
 
 
 class TextbookDecoder(layers.Layer):
-    """Look first, then write: the queries are the decoder's inputs.
+    """Attend first, then write: the queries are the decoder's inputs.
 
         contextₜ = attention from inputₜ
         outputₜ = LSTM([inputₜ; contextₜ])
 
-    No query depends on a step before it, so all are asked at once.
+    No query depends on an earlier step, so all attend at once.
 
     Args:
         units: Width of the LSTM.
         score: A layer of `scoring`.
 
-    Call arguments and returns are those of `PlainDecoder`, but for
+    Call arguments:
+        inputs, state, source: Same as in `PlainDecoder`.
+
+    Returns:
+        outputs, state: Same as in `PlainDecoder`.
         weights: `(batch, target, source)`.
 
     References:
-        A textbook's form; no paper's.
+        This form is common in textbooks; no paper has it.
     """
 
-    def __init__(self, *, units, score, **kwargs):
+    def __init__(
+        self, *, units: int, score: layers.Layer, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.score = score
-        self.lstm = layers.LSTM(
-            units,
-            return_sequences=True,
-            return_state=True,
-            use_cudnn=False,
-            name="lstm",
-        )
+        self.lstm = make_lstm(units, "lstm")
 
-    def start(self, encoder_state):
+    def start(self, encoder_state: tuple) -> tuple:
         return encoder_state
 
-    def read(self, memory, padding_mask):
+    def read(self, memory: tf.Tensor, padding_mask: tf.Tensor) -> tuple:
         """Prepare the source: keys, values and padding mask."""
         return self.score.keys(memory), memory, padding_mask
 
-    def call(self, inputs, state, source):
+    def call(
+        self, inputs: tf.Tensor, state: tuple, source: tuple
+    ) -> tuple[tf.Tensor, tf.Tensor | None, tuple]:
         context, weights = attend(self.score, inputs, *source)
         joined = tf.concat([inputs, context], axis=-1)
         outputs, *state = self.lstm(joined, initial_state=list(state))
@@ -98,27 +108,33 @@ class TextbookDecoder(layers.Layer):
 
 
 class InputFeedingDecoder(layers.Layer):
-    """Write, look with what was written, and pass on what was seen.
+    """Write, attend from the output, and feed the result back.
 
         hₜ = LSTM([inputₜ; h̃ₜ₋₁])
         contextₜ = attention from hₜ
         h̃ₜ = tanh(W_c [contextₜ; hₜ])
 
-    The attentional vector h̃ is the output, and joins the next input: so
-    the decoder knows where it has looked.
+    The attentional vector h̃ is the output and joins the next input, so the
+    decoder knows what it has attended to.
 
     Args:
         units: Width of the LSTM and of h̃.
         score: A layer of `scoring`.
 
-    Call arguments and returns are those of `PlainDecoder`, but for
+    Call arguments:
+        inputs, state, source: Same as in `PlainDecoder`.
+
+    Returns:
+        outputs, state: Same as in `PlainDecoder`.
         weights: `(batch, target, source)`.
 
     References:
         Luong et al. 2015, §3, equation 5, and §3.3.
     """
 
-    def __init__(self, *, units, score, **kwargs):
+    def __init__(
+        self, *, units: int, score: layers.Layer, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.score = score
         self.cell = layers.LSTMCell(units, name="cell")
@@ -126,15 +142,17 @@ class InputFeedingDecoder(layers.Layer):
             units, activation="tanh", use_bias=False, name="attention_dense"
         )
 
-    def start(self, encoder_state):
+    def start(self, encoder_state: tuple) -> tuple:
         h, c = encoder_state
-        return h, c, tf.zeros_like(h)  # nothing has been seen yet
+        return h, c, tf.zeros_like(h)  # no attention yet
 
-    def read(self, memory, padding_mask):
+    def read(self, memory: tf.Tensor, padding_mask: tf.Tensor) -> tuple:
         """Prepare the source: keys, values and padding mask."""
         return self.score.keys(memory), memory, padding_mask
 
-    def call(self, inputs, state, source):
+    def call(
+        self, inputs: tf.Tensor, state: tuple, source: tuple
+    ) -> tuple[tf.Tensor, tf.Tensor | None, tuple]:
         def step(before, x):  # x: (batch, d_model)
             (h, c, attentional), _ = before
             joined = tf.concat([x, attentional], axis=-1)

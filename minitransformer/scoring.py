@@ -1,13 +1,16 @@
-"""Scoring: how well does a key answer a query?
+"""Scoring: how well does a key match a query?
 
-Four answers from before the Transformer, and its own. Each has the same two
-halves: `keys` prepares what can be looked at, once; a call compares.
+Three scores from before the Transformer, and its own. Each has the same two
+halves: `keys` prepares the encoder's output, once; a call compares.
 """
+
+from typing import Any
 
 import tensorflow as tf
 from keras import layers
 
 from minitransformer.attention import attention_weights
+from minitransformer.masks import widen_padding_mask
 
 
 class DotScore(layers.Layer):
@@ -26,20 +29,20 @@ class DotScore(layers.Layer):
         Luong et al. 2015, §3.1, "dot", below equation 7.
     """
 
-    def keys(self, memory):
+    def keys(self, memory: tf.Tensor) -> tf.Tensor:
         return memory
 
-    def call(self, query, keys):
+    def call(self, query: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
         return tf.matmul(query, keys, transpose_b=True)
 
 
-class ScaledDotScore(layers.Layer):
+class ScaledDotScore(DotScore):
     """Compare by the dot product, divided by the root of the width.
 
         score(q, k) = q · k / √units
 
     Call arguments:
-        query, keys: As for `DotScore`.
+        query, keys: Same as in `DotScore`.
 
     Returns:
         Scores `(batch, query, key)`.
@@ -48,10 +51,7 @@ class ScaledDotScore(layers.Layer):
         Vaswani et al. 2017, §3.2.1, equation 1.
     """
 
-    def keys(self, memory):
-        return memory
-
-    def call(self, query, keys):
+    def call(self, query: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
         width = query.shape[-1]
         return tf.matmul(query, keys, transpose_b=True) / width**0.5
 
@@ -75,17 +75,17 @@ class GeneralScore(layers.Layer):
         Luong et al. 2015, §3.1, "general", below equation 7.
     """
 
-    def __init__(self, *, units, **kwargs):
+    def __init__(self, *, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.key_dense = layers.Dense(
             units, use_bias=False, name="key_dense"
         )
 
-    def keys(self, memory):
-        """Project what the encoder wrote: `(batch, key, units)`."""
+    def keys(self, memory: tf.Tensor) -> tf.Tensor:
+        """Project the encoder's output: `(batch, key, units)`."""
         return self.key_dense(memory)
 
-    def call(self, query, keys):
+    def call(self, query: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
         return tf.matmul(query, keys, transpose_b=True)
 
 
@@ -108,23 +108,21 @@ class AdditiveScore(layers.Layer):
         Bahdanau et al. 2015, §3.1 and appendix A.1.2.
     """
 
-    def __init__(self, *, units, **kwargs):
+    def __init__(self, *, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.query_dense = layers.Dense(
-            units, use_bias=False, name="query_dense"
-        )
-        self.key_dense = layers.Dense(
-            units, use_bias=False, name="key_dense"
-        )
-        self.score_dense = layers.Dense(
-            1, use_bias=False, name="score_dense"
-        )
 
-    def keys(self, memory):
-        """Project what the encoder wrote: `(batch, key, units)`."""
+        def dense(units, name):
+            return layers.Dense(units, use_bias=False, name=name)
+
+        self.query_dense = dense(units, "query_dense")
+        self.key_dense = dense(units, "key_dense")
+        self.score_dense = dense(1, "score_dense")
+
+    def keys(self, memory: tf.Tensor) -> tf.Tensor:
+        """Project the encoder's output: `(batch, key, units)`."""
         return self.key_dense(memory)
 
-    def call(self, query, keys):
+    def call(self, query: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
         queries = self.query_dense(query)
         # (batch, query, 1, units) + (batch, 1, key, units)
         sums = queries[:, :, None] + keys[:, None]
@@ -139,7 +137,13 @@ SCORES = {
 }
 
 
-def attend(score, query, keys, values, padding_mask=None):
+def attend(
+    score: layers.Layer,
+    query: tf.Tensor,
+    keys: tf.Tensor,
+    values: tf.Tensor,
+    padding_mask: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Read from the values where the score is high.
 
         context = softmax(score(query, keys)) values
@@ -147,8 +151,8 @@ def attend(score, query, keys, values, padding_mask=None):
     Args:
         score: One of the layers above.
         query: `(batch, query, width)`.
-        keys: What `score.keys` made of the values.
-        values: `(batch, key, units)`, what the encoder wrote.
+        keys: From `score.keys(values)`.
+        values: `(batch, key, units)`, the encoder's output.
         padding_mask: Bool `(batch, key)`, True = a real token.
 
     Returns:
@@ -157,9 +161,8 @@ def attend(score, query, keys, values, padding_mask=None):
             exactly 0.
 
     References:
-        Luong et al. 2015, §3.1, equation 7 and what follows it.
+        Luong et al. 2015, §3.1, equation 7 and the text below it.
     """
-    scores = score(query, keys)
-    mask = None if padding_mask is None else padding_mask[:, None]
-    weights = attention_weights(scores, mask)
+    mask = widen_padding_mask(padding_mask, heads=False)
+    weights = attention_weights(score(query, keys), mask)
     return tf.matmul(weights, values), weights

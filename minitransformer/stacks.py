@@ -1,5 +1,7 @@
 """Stacks: the same block several times, each on the last one's output."""
 
+from typing import Any
+
 import tensorflow as tf
 from keras import layers
 
@@ -8,21 +10,37 @@ from minitransformer.masks import causal_mask, widen_padding_mask
 from minitransformer.normalization import LayerNorm
 
 
-def final_norm(block_options):
-    """Make the norm that ends a pre-norm stack, or None for post-norm.
+class Stack(layers.Layer):
+    """Hold blocks of one kind, and the norm that ends a pre-norm stack.
 
     In a pre-norm stack nothing has normalized the sum of all residuals.
+
+    Args:
+        block: `EncoderBlock` or `DecoderBlock`.
+        num_layers: Number of blocks.
+        options: The blocks' arguments.
+        name: The stack's name.
     """
-    if not block_options["norm_first"]:
-        return None
-    return LayerNorm(
-        epsilon=block_options.get("epsilon", 1e-5),
-        use_bias=block_options.get("use_bias", True),
-        name="final_norm",
-    )
+
+    def __init__(
+        self, block: type, num_layers: int, options: dict, name: str
+    ) -> None:
+        super().__init__(name=name)
+        self.blocks = [
+            block(name=f"block_{i}", **options) for i in range(num_layers)
+        ]
+        self.final_norm = None
+        if options["norm_first"]:
+            given = options.keys() & {"epsilon", "use_bias"}
+            norm = {key: options[key] for key in given}
+            self.final_norm = LayerNorm(name="final_norm", **norm)
+
+    def build(self, x_shape: tuple) -> None:
+        for layer in filter(None, [*self.blocks, self.final_norm]):
+            layer.build(x_shape)
 
 
-class Encoder(layers.Layer):
+class Encoder(Stack):
     """Read a whole sequence, in both directions.
 
     Args:
@@ -41,23 +59,19 @@ class Encoder(layers.Layer):
         Vaswani et al. 2017, §3.1.
     """
 
-    def __init__(self, *, num_layers, name="encoder", **block_options):
-        super().__init__(name=name)
-        self.blocks = [
-            EncoderBlock(name=f"block_{i}", **block_options)
-            for i in range(num_layers)
-        ]
-        self.final_norm = final_norm(block_options)
+    def __init__(
+        self,
+        *,
+        num_layers: int,
+        name: str = "encoder",
+        **block_options: Any,
+    ) -> None:
+        super().__init__(EncoderBlock, num_layers, block_options, name)
 
-    def build(self, x_shape):
-        for layer in filter(None, [*self.blocks, self.final_norm]):
-            layer.build(x_shape)
-
-    def call(self, x, padding_mask=None):
-        mask = None
-        if padding_mask is not None:
-            mask = widen_padding_mask(padding_mask)
-        all_weights = []
+    def call(
+        self, x: tf.Tensor, padding_mask: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, list]:
+        mask, all_weights = widen_padding_mask(padding_mask), []
         for block in self.blocks:
             x, weights = block(x, attention_mask=mask)
             all_weights.append(weights)
@@ -65,7 +79,7 @@ class Encoder(layers.Layer):
         return x, all_weights
 
 
-class Decoder(layers.Layer):
+class Decoder(Stack):
     """Write a sequence from left to right; no token sees a later one.
 
     Args:
@@ -92,27 +106,27 @@ class Decoder(layers.Layer):
         Vaswani et al. 2017, §3.1.
     """
 
-    def __init__(self, *, num_layers, name="decoder", **block_options):
-        super().__init__(name=name)
-        self.blocks = [
-            DecoderBlock(name=f"block_{i}", **block_options)
-            for i in range(num_layers)
-        ]
-        self.final_norm = final_norm(block_options)
-
-    def build(self, x_shape):
-        for layer in filter(None, [*self.blocks, self.final_norm]):
-            layer.build(x_shape)
+    def __init__(
+        self,
+        *,
+        num_layers: int,
+        name: str = "decoder",
+        **block_options: Any,
+    ) -> None:
+        super().__init__(DecoderBlock, num_layers, block_options, name)
 
     def call(
-        self, x, memory=None, memory_padding_mask=None, cache=None, start=0
-    ):
+        self,
+        x: tf.Tensor,
+        memory: tf.Tensor | None = None,
+        memory_padding_mask: tf.Tensor | None = None,
+        cache: list | None = None,
+        start: int = 0,
+    ) -> tuple[tf.Tensor, list, list]:
         seq = tf.shape(x)[1]
         key_len = seq if cache is None else tf.shape(cache[0]["self"][0])[2]
         mask = causal_mask(seq, key_len, start=start)
-        memory_mask = None
-        if memory_padding_mask is not None:
-            memory_mask = widen_padding_mask(memory_padding_mask)
+        memory_mask = widen_padding_mask(memory_padding_mask)
         all_weights, new_cache = [], []
         for i, block in enumerate(self.blocks):
             x, weights, block_cache = block(
@@ -128,7 +142,9 @@ class Decoder(layers.Layer):
         x = x if self.final_norm is None else self.final_norm(x)
         return x, all_weights, new_cache
 
-    def start_cache(self, batch_size, max_len, memory=None):
+    def start_cache(
+        self, batch_size: int, max_len: int, memory: tf.Tensor | None = None
+    ) -> list:
         """Make a cache for `max_len` positions, with the source's entries.
 
         Args:
@@ -143,14 +159,9 @@ class Decoder(layers.Layer):
         """
         cache = []
         for block in self.blocks:
-            entry = {
-                "self": block.self_attention.empty_cache(
-                    batch_size, max_len
-                )
-            }
-            if block.cross_attention is not None:
-                entry["cross"] = block.cross_attention.keys_and_values(
-                    memory, memory
-                )
+            slots = block.self_attention.empty_cache(batch_size, max_len)
+            entry, cross = {"self": slots}, block.cross_attention
+            if cross is not None:
+                entry["cross"] = cross.keys_and_values(memory, memory)
             cache.append(entry)
         return cache

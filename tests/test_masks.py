@@ -38,3 +38,10 @@ def test_widened_padding_mask_hides_keys_and_not_queries():
     over_weights = np.broadcast_to(wide, (1, 2, 4, 3))
     assert not over_weights[..., 2].any()
     assert over_weights[..., :2].all()
+
+
+def test_without_heads_and_without_a_mask():
+    mask = np.array([[True, True, False]])
+    wide = widen_padding_mask(mask, heads=False)
+    np.testing.assert_array_equal(wide, [[[True, True, False]]])
+    assert widen_padding_mask(None) is None

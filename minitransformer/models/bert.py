@@ -1,34 +1,43 @@
-"""BERT: an encoder that reads in both directions, and three heads for it.
+"""BERT: an encoder that reads in both directions.
 
-`Bert` turns tokens into vectors. What the vectors are good for is a matter
-of a head: `BertPretraining` guesses hidden words and whether two texts
-belong together, `BertClassifier` sorts sentences.
+`Bert` turns tokens into vectors; a head from `bert_heads` uses them.
 """
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
 from keras import layers
 
 from minitransformer.embeddings import TokenEmbedding
-from minitransformer.masks import padding_mask as real_tokens
+from minitransformer.masks import padding_mask
 from minitransformer.normalization import LayerNorm
-from minitransformer.positions import LearnedPositions
+from minitransformer.positions import LearnedPositions, check_length
 from minitransformer.runs.pretrained import bert_arrays, bert_sizes
 from minitransformer.runs.saving import (
+    SavedModel,
     assign_weights,
-    load_model,
-    save_model,
+    check_sizes,
 )
 from minitransformer.stacks import Encoder
 
 EPSILON = 1e-12  # of all norms
 
 
-def gelu(x):
-    """x · Φ(x), with the exact Φ: GPT-2 has an approximation."""
+def gelu(x: tf.Tensor) -> tf.Tensor:
+    """Compute x · Φ(x) with the exact Φ; GPT-2 approximates it."""
     return tf.nn.gelu(x, approximate=False)
+
+
+def initialize(layer: layers.Layer) -> None:
+    """Draw a layer's matrices from N(0, 0.02²), cut off at ±0.04."""
+    for weight in layer.trainable_variables:
+        if len(weight.shape) > 1:  # gains stay 1, biases 0
+            # A new initializer each time: the same draws the same again.
+            normal = keras.initializers.TruncatedNormal(stddev=0.02)
+            weight.assign(normal(weight.shape))
 
 
 @dataclass(frozen=True)
@@ -63,40 +72,18 @@ class BertConfig:
     dropout_rate: float = 0.1
     pad_id: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.d_ff is None:
             object.__setattr__(self, "d_ff", 4 * self.d_model)
-        for name in (
-            "vocab_size",
-            "max_len",
-            "d_model",
-            "num_heads",
-            "num_layers",
-            "d_ff",
-            "num_segments",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name}={getattr(self, name)}: give at least 1."
-                )
-        if self.d_model % self.num_heads:
-            raise ValueError(
-                f"d_model={self.d_model} is not divisible by num_heads="
-                f"{self.num_heads}: choose a multiple of {self.num_heads}."
-            )
+        check_sizes(self)
         if not 0 <= self.pad_id < self.vocab_size:
             raise ValueError(
                 f"pad_id={self.pad_id}: give an id of the vocabulary, 0 to "
                 f"{self.vocab_size - 1}."
             )
-        if not 0 <= self.dropout_rate < 1:
-            raise ValueError(
-                f"dropout_rate={self.dropout_rate}: give a share from 0 up "
-                "to, but not including, 1."
-            )
 
     @classmethod
-    def small(cls, tokenizer, max_len, **options):
+    def small(cls, tokenizer: Any, max_len: int, **options: Any) -> Self:
         """The size that `train_bert.py` trains."""
         return cls(
             vocab_size=tokenizer.vocab_size,
@@ -109,19 +96,13 @@ class BertConfig:
         )
 
     @classmethod
-    def base(cls):
+    def base(cls) -> Self:
         """The paper's BERT-base: 110 M parameters."""
-        return cls(
-            vocab_size=30522,
-            max_len=512,
-            d_model=768,
-            num_heads=12,
-            num_layers=12,
-        )
+        return cls(30522, 512, d_model=768, num_heads=12, num_layers=12)
 
 
-class Bert(keras.Model):
-    """Turn each token into a vector that knows its whole sentence.
+class Bert(SavedModel, keras.Model):
+    """Turn each token into a vector that depends on its whole sentence.
 
         ids → token + segment + position embeddings → norm
             → encoder blocks → hidden
@@ -135,8 +116,8 @@ class Bert(keras.Model):
             a text, [SEP], and perhaps another text and [SEP].
         segment_ids: Integers `(batch, seq)`: 0 for the first text, 1 for
             the second; all 0 if None.
-        padding_mask: Bool `(batch, seq)`, True = a real token; all but
-            `config.pad_id` if None.
+        padding_mask: Bool `(batch, seq)`, True = a real token; if None,
+            every token but `config.pad_id` is real.
 
     Returns:
         hidden: `(batch, seq, d_model)`.
@@ -150,21 +131,21 @@ class Bert(keras.Model):
         at two standard deviations, as in its code.
     """
 
-    def __init__(self, config):
+    config_class = BertConfig
+
+    def __init__(self, config: BertConfig) -> None:
         super().__init__(name="bert")
-        self.config = config
+        self.config, d_model = config, config.d_model
         self.embedding = TokenEmbedding(
-            vocab_size=config.vocab_size,
-            d_model=config.d_model,
-            name="embedding",
+            vocab_size=config.vocab_size, d_model=d_model, name="embedding"
         )
         self.segment_embedding = TokenEmbedding(
             vocab_size=config.num_segments,
-            d_model=config.d_model,
+            d_model=d_model,
             name="segment_embedding",
         )
         self.positions = LearnedPositions(
-            max_len=config.max_len, d_model=config.d_model, name="positions"
+            max_len=config.max_len, d_model=d_model, name="positions"
         )
         self.embedding_norm = LayerNorm(
             epsilon=EPSILON, name="embedding_norm"
@@ -172,7 +153,7 @@ class Bert(keras.Model):
         self.dropout = layers.Dropout(config.dropout_rate)
         self.encoder = Encoder(
             num_layers=config.num_layers,
-            d_model=config.d_model,
+            d_model=d_model,
             num_heads=config.num_heads,
             d_ff=config.d_ff,
             norm_first=False,
@@ -182,44 +163,52 @@ class Bert(keras.Model):
             epsilon=EPSILON,
         )
         self.pooler_dense = layers.Dense(
-            config.d_model, activation="tanh", name="pooler_dense"
+            d_model, activation="tanh", name="pooler_dense"
         )
         self(tf.zeros((1, 1), tf.int32))  # makes the weights
         initialize(self)
 
-    def call(self, token_ids, segment_ids=None, padding_mask=None):
-        hidden, pooled, _ = self.forward(
-            token_ids, segment_ids, padding_mask
-        )
-        return hidden, pooled
+    def call(
+        self,
+        token_ids: tf.Tensor,
+        segment_ids: tf.Tensor | None = None,
+        padding_mask: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        return self.forward(token_ids, segment_ids, padding_mask)[:2]
 
-    def forward(self, token_ids, segment_ids=None, padding_mask=None):
-        """Do what a call does, and return the attention, too.
+    def forward(
+        self,
+        token_ids: tf.Tensor,
+        segment_ids: tf.Tensor | None = None,
+        real: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor, list]:
+        """Compute what a call returns, and the attention weights.
+
+        Args:
+            token_ids, segment_ids: Same as in a call.
+            real: The padding mask of a call.
 
         Returns:
-            hidden, pooled: As a call.
+            hidden, pooled: Same as in a call.
             weights: A list with `(batch, heads, seq, seq)` for each block.
         """
-        seq_len = token_ids.shape[1]
-        if seq_len is not None and seq_len > self.config.max_len:
-            raise ValueError(
-                f"{seq_len} tokens, but max_len={self.config.max_len}: cut "
-                "the sequence, or make a model with a larger max_len."
-            )
-        if padding_mask is None:
-            padding_mask = real_tokens(token_ids, pad_id=self.config.pad_id)
+        check_length(token_ids, self.config.max_len)
+        if real is None:
+            real = padding_mask(token_ids, pad_id=self.config.pad_id)
         if segment_ids is None:
             segment_ids = tf.zeros_like(token_ids)
         x = self.embedding(token_ids) + self.segment_embedding(segment_ids)
         x = self.dropout(self.embedding_norm(self.positions(x)))
-        hidden, weights = self.encoder(x, padding_mask=padding_mask)
+        hidden, weights = self.encoder(x, padding_mask=real)
         return hidden, self.pooler_dense(hidden[:, 0]), weights
 
-    def attention_maps(self, token_ids, segment_ids=None):
-        """Show who looked at whom.
+    def attention_maps(
+        self, token_ids: tf.Tensor, segment_ids: tf.Tensor | None = None
+    ) -> list:
+        """Return the attention weights, for figures.
 
         Args:
-            token_ids, segment_ids: As in a call.
+            token_ids, segment_ids: Same as in a call.
 
         Returns:
             A list with the weights `(batch, heads, query, key)` of each
@@ -227,28 +216,15 @@ class Bert(keras.Model):
         """
         return self.forward(tf.convert_to_tensor(token_ids), segment_ids)[2]
 
-    def save(self, folder):
-        """Write `config.json` and `weights.safetensors` into a folder."""
-        save_model(self, asdict(self.config), folder)
-
     @classmethod
-    def load(cls, folder):
-        """Read a model that `save` wrote.
-
-        Raises:
-            ValueError: if the folder holds no model, or another one.
-        """
-        return load_model(lambda config: cls(BertConfig(**config)), folder)
-
-    @classmethod
-    def from_pretrained(cls, folder):
+    def from_pretrained(cls, folder: str | Path) -> Self:
         """Read a BERT that was published in Hugging Face's form.
+
+        The heads of pre-training are left out. A folder whose model has a
+        classifier of its own is refused.
 
         Args:
             folder: Holds `config.json`, `model.safetensors`, `vocab.txt`.
-
-        The heads of pre-training are left out; a folder with a classifier
-        of its own is another kind of model.
 
         Raises:
             ValueError: if a file is missing or damaged, the model is of
@@ -260,129 +236,3 @@ class Bert(keras.Model):
         model = cls(config)
         assign_weights(model, arrays)
         return model
-
-
-class BertPretraining(keras.Model):
-    """Guess the hidden words, and whether one text follows the other.
-
-        word logits = table · norm(gelu(W hidden + b)) + bias
-        next logits = W′ pooled + b′
-
-    Args:
-        bert: A `Bert`; it is trained, too.
-
-    Call arguments:
-        token_ids, segment_ids: As for `Bert`.
-        positions: Integers `(batch, predictions)`: whose words to guess.
-
-    Returns:
-        word_logits: `(batch, predictions, vocab_size)`.
-        next_logits: `(batch, 1, 2)`: the second text is another's, or
-            follows the first.
-
-    References:
-        Devlin et al. 2019, §3.1 and appendix A.2; the dense layer and norm
-        before the logits, and their bias, are in its code.
-    """
-
-    def __init__(self, bert):
-        super().__init__(name="bert_pretraining")
-        self.bert, self.config = bert, bert.config
-        self.word_dense = layers.Dense(
-            bert.config.d_model, activation=gelu, name="word_dense"
-        )
-        self.word_norm = LayerNorm(epsilon=EPSILON, name="word_norm")
-        self.word_bias = self.add_weight(
-            shape=(bert.config.vocab_size,),
-            initializer="zeros",
-            name="word_bias",
-        )
-        self.next_dense = layers.Dense(2, name="next_dense")
-        nothing = tf.zeros((1, 1), tf.int32)
-        self(nothing, nothing, nothing)
-        for layer in (self.word_dense, self.next_dense):
-            initialize(layer)
-
-    def call(self, token_ids, segment_ids, positions):
-        hidden, pooled = self.bert(token_ids, segment_ids)
-        # Logits are the dearest part: only those asked for are made.
-        chosen = tf.gather(hidden, positions, batch_dims=1)
-        chosen = self.word_norm(self.word_dense(chosen))
-        word_logits = self.bert.embedding.logits(chosen) + self.word_bias
-        return word_logits, self.next_dense(pooled)[:, None]
-
-    def save(self, folder):
-        """Write `config.json` and `weights.safetensors` into a folder."""
-        save_model(self, asdict(self.config), folder)
-
-    @classmethod
-    def load(cls, folder):
-        """Read a model that `save` wrote.
-
-        Raises:
-            ValueError: if the folder holds no model, or another one.
-        """
-        return load_model(
-            lambda config: cls(Bert(BertConfig(**config))), folder
-        )
-
-
-class BertClassifier(keras.Model):
-    """Sort texts into classes, by the pooled vector.
-
-        logits = W dropout(pooled) + b
-
-    Args:
-        bert: A `Bert`; it is trained, too, unless `bert.trainable` is
-            False.
-        num_classes: Number of classes.
-
-    Call arguments:
-        token_ids, segment_ids: As for `Bert`.
-
-    Returns:
-        Logits `(batch, 1, num_classes)`: one question a text.
-
-    References:
-        Devlin et al. 2019, §4.1.
-    """
-
-    def __init__(self, bert, num_classes):
-        super().__init__(name="bert_classifier")
-        self.bert, self.config = bert, bert.config
-        self.dropout = layers.Dropout(bert.config.dropout_rate)
-        self.class_dense = layers.Dense(num_classes, name="class_dense")
-        self(tf.zeros((1, 1), tf.int32))
-        initialize(self.class_dense)
-
-    def call(self, token_ids, segment_ids=None):
-        _, pooled = self.bert(token_ids, segment_ids)
-        return self.class_dense(self.dropout(pooled))[:, None]
-
-    def save(self, folder):
-        """Write `config.json` and `weights.safetensors` into a folder."""
-        classes = {"num_classes": self.class_dense.units}
-        save_model(self, asdict(self.config) | classes, folder)
-
-    @classmethod
-    def load(cls, folder):
-        """Read a model that `save` wrote.
-
-        Raises:
-            ValueError: if the folder holds no model, or another one.
-        """
-
-        def build(config):
-            num_classes = config.pop("num_classes", 1)
-            return cls(Bert(BertConfig(**config)), num_classes)
-
-        return load_model(build, folder)
-
-
-def initialize(layer):
-    """Draw a layer's matrices from N(0, 0.02²), without the far ends."""
-    for weight in layer.trainable_variables:
-        if len(weight.shape) > 1:  # gains stay 1, biases 0
-            # A new one each time: the same one draws the same again.
-            normal = keras.initializers.TruncatedNormal(stddev=0.02)
-            weight.assign(normal(weight.shape))

@@ -1,15 +1,16 @@
-"""GPT: a decoder that has read text and guesses the next token."""
+"""GPT: a decoder that predicts the next token of a text."""
 
 import functools
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Self
 
 import keras
 import tensorflow as tf
 from keras import layers
 
 from minitransformer.embeddings import TokenEmbedding
-from minitransformer.positions import LearnedPositions
-from minitransformer.runs.saving import load_model, save_model
+from minitransformer.positions import LearnedPositions, check_length
+from minitransformer.runs.saving import SavedModel, check_sizes
 from minitransformer.stacks import Decoder
 
 ACTIVATIONS = {
@@ -53,32 +54,23 @@ class GPTConfig:
     rotary: bool = False
     activation: str = "gelu"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.d_ff is None:
             object.__setattr__(self, "d_ff", 4 * self.d_model)
-        for name, value in asdict(self).items():
-            if type(value) is int and value < 1:
-                raise ValueError(f"{name}={value}: give at least 1.")
+        check_sizes(self)
         if self.max_len < 2:
-            raise ValueError("max_len=1: a token needs one to follow.")
-        if self.d_model % self.num_heads:
             raise ValueError(
-                f"d_model={self.d_model} is not divisible by num_heads="
-                f"{self.num_heads}: choose a multiple of {self.num_heads}."
+                "max_len=1: a token needs another to follow it, so give at "
+                "least 2."
             )
         if self.activation not in ACTIVATIONS:
             raise ValueError(
                 f"activation={self.activation!r}: choose one of "
                 f"{', '.join(ACTIVATIONS)}."
             )
-        if not 0 <= self.dropout_rate < 1:
-            raise ValueError(
-                f"dropout_rate={self.dropout_rate}: give a share from 0 up "
-                "to, but not including, 1."
-            )
 
     @classmethod
-    def nano(cls, vocab_size):
+    def nano(cls, vocab_size: int) -> Self:
         """The 0.8 M parameters of nanoGPT's recipe for a CPU."""
         return cls(
             vocab_size=vocab_size,
@@ -90,7 +82,7 @@ class GPTConfig:
         )
 
     @classmethod
-    def gpt2(cls):
+    def gpt2(cls) -> Self:
         """The smallest published GPT-2: 124 M parameters."""
         return cls(
             vocab_size=50257,
@@ -102,7 +94,7 @@ class GPTConfig:
         )
 
 
-class GPT(keras.Model):
+class GPT(SavedModel, keras.Model):
     """Predict each next token from all tokens before it.
 
         ids → embeddings + positions → decoder blocks → norm → logits
@@ -121,32 +113,30 @@ class GPT(keras.Model):
 
     References:
         Radford et al. 2019, §2.3: pre-norm blocks, a norm at the end, tied
-        logits, gelu (its tanh form), weights from N(0, 0.02), residual
+        logits, GELU (its tanh form), weights from N(0, 0.02), residual
         projections scaled down by the root of their number.
     Differs from the paper: initial biases are 0 and positions are drawn
         from N(0, 0.02), as in nanoGPT; GPT-2's code draws them from
         N(0, 0.01).
     """
 
-    def __init__(self, config):
+    config_class = GPTConfig
+
+    def __init__(self, config: GPTConfig) -> None:
         super().__init__(name="gpt")
-        self.config = config
+        self.config, d_model = config, config.d_model
         self.embedding = TokenEmbedding(
-            vocab_size=config.vocab_size,
-            d_model=config.d_model,
-            name="embedding",
+            vocab_size=config.vocab_size, d_model=d_model, name="embedding"
         )
         self.positions = None
         if not config.rotary:
             self.positions = LearnedPositions(
-                max_len=config.max_len,
-                d_model=config.d_model,
-                name="positions",
+                max_len=config.max_len, d_model=d_model, name="positions"
             )
         self.dropout = layers.Dropout(config.dropout_rate)
         self.decoder = Decoder(
             num_layers=config.num_layers,
-            d_model=config.d_model,
+            d_model=d_model,
             num_heads=config.num_heads,
             d_ff=config.d_ff,
             norm_first=True,
@@ -160,11 +150,12 @@ class GPT(keras.Model):
         self(tf.zeros((1, 1), tf.int32))  # makes the weights
         self.initialize()
 
-    def initialize(self):
+    def initialize(self) -> None:
         """Draw the first weights: small, so that all tokens are as likely.
 
-        W ~ N(0, 0.02²);  at the end of a residual branch
-        W ~ N(0, 0.02² / (2 · num_layers)),  one of 2 · num_layers sums
+        W ~ N(0, 0.02²)
+        W ~ N(0, 0.02² / (2 · num_layers))   where a residual branch ends:
+                                             2 · num_layers are added up
         """
         for weight in self.trainable_variables:
             if len(weight.shape) < 2:
@@ -177,11 +168,16 @@ class GPT(keras.Model):
             normal = keras.initializers.RandomNormal(stddev=stddev)
             weight.assign(normal(weight.shape))
 
-    def call(self, token_ids):
+    def call(self, token_ids: tf.Tensor) -> tf.Tensor:
         return self.forward(token_ids)[0]
 
-    def forward(self, token_ids, cache=None, start=0):
-        """Do what a call does, and return all that was made on the way.
+    def forward(
+        self,
+        token_ids: tf.Tensor,
+        cache: list | None = None,
+        start: int = 0,
+    ) -> tuple[tf.Tensor, list, list]:
+        """Compute the logits, and return weights and cache with them.
 
         Args:
             token_ids: Integers `(batch, seq)`.
@@ -193,25 +189,21 @@ class GPT(keras.Model):
             weights: A list with `(batch, heads, seq, key)` for each block.
             cache: Keys and values for the tokens to come.
         """
-        seq_len = token_ids.shape[1]
-        if seq_len is not None and seq_len > self.config.max_len:
-            raise ValueError(
-                f"{seq_len} tokens, but max_len={self.config.max_len}: cut "
-                "the sequence, or make a model with a larger max_len."
-            )
+        check_length(token_ids, self.config.max_len)
         x = self.embedding(token_ids)
         if self.positions is not None:
             x = self.positions(x, start=start)
         x = self.dropout(x)  # (batch, seq, d_model)
         x, weights, cache = self.decoder(x, cache=cache, start=start)
-        return self.embedding.logits(x), [own for own, _ in weights], cache
+        self_weights = [pair[0] for pair in weights]
+        return self.embedding.logits(x), self_weights, cache
 
-    def start_cache(self, batch_size):
+    def start_cache(self, batch_size: int) -> list:
         """Make an empty cache for `config.max_len` positions."""
         return self.decoder.start_cache(batch_size, self.config.max_len)
 
-    def attention_maps(self, token_ids):
-        """Show who looked at whom.
+    def attention_maps(self, token_ids: tf.Tensor) -> list:
+        """Return the attention weights, for figures.
 
         Args:
             token_ids: Integers `(batch, seq)`.
@@ -221,22 +213,3 @@ class GPT(keras.Model):
             layer.
         """
         return self.forward(tf.convert_to_tensor(token_ids))[1]
-
-    def save(self, folder):
-        """Write `config.json` and `weights.safetensors` into a folder.
-
-        Args:
-            folder: Made if it does not exist; a model saved there before is
-                replaced.
-        """
-        save_model(self, asdict(self.config), folder)
-
-    @classmethod
-    def load(cls, folder):
-        """Read a model that `save` wrote.
-
-        Raises:
-            ValueError: if the folder holds no model, or another one; the
-                message names what is wrong.
-        """
-        return load_model(lambda config: cls(GPTConfig(**config)), folder)

@@ -1,6 +1,7 @@
 """LSTM translator: read a sentence, then write it in another language."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
@@ -12,8 +13,9 @@ from minitransformer.recurrent import (
     InputFeedingDecoder,
     PlainDecoder,
     TextbookDecoder,
+    make_lstm,
 )
-from minitransformer.runs.saving import load_model, save_model
+from minitransformer.runs.saving import SavedModel, check_sizes
 from minitransformer.scoring import SCORES
 
 
@@ -51,26 +53,12 @@ class LSTMSeq2SeqConfig:
     input_feeding: bool = True
     dropout_rate: float = 0.0
 
-    def __post_init__(self):
-        for name in (
-            "source_vocab_size",
-            "target_vocab_size",
-            "d_model",
-            "units",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name}={getattr(self, name)}: give at least 1."
-                )
+    def __post_init__(self) -> None:
+        check_sizes(self)
         if self.attention not in (*SCORES, "none"):
             raise ValueError(
                 f"attention={self.attention!r}: choose one of "
                 f"{', '.join(SCORES)}, none."
-            )
-        if not 0 <= self.dropout_rate < 1:
-            raise ValueError(
-                f"dropout_rate={self.dropout_rate}: give a share from 0 up "
-                "to, but not including, 1."
             )
         dot = self.attention in ("dot", "scaled_dot")
         if dot and not self.input_feeding and self.d_model != self.units:
@@ -81,7 +69,9 @@ class LSTMSeq2SeqConfig:
             )
 
     @classmethod
-    def small(cls, tokenizers, attention="general", **options):
+    def small(
+        cls, tokenizers: Any, attention: str = "general", **options: Any
+    ) -> Self:
         """The size that `train_translation.py` trains."""
         source, target = tokenizers
         return cls(
@@ -97,7 +87,7 @@ class LSTMSeq2SeqConfig:
         )
 
 
-def make_decoder(config):
+def make_decoder(config: LSTMSeq2SeqConfig) -> layers.Layer:
     """Choose the decoder that the configuration names."""
     if config.attention == "none":
         return PlainDecoder(units=config.units, name="decoder")
@@ -108,8 +98,8 @@ def make_decoder(config):
     return kind(units=config.units, score=score, name="decoder")
 
 
-class LSTMSeq2Seq(keras.Model):
-    """Translate with two LSTMs, and attention between them or none.
+class LSTMSeq2Seq(SavedModel, keras.Model):
+    """Translate with two LSTMs, with or without attention between them.
 
         source → embeddings → LSTM → memory and last state
         target → embeddings → decoder, which reads the memory → logits
@@ -133,7 +123,9 @@ class LSTMSeq2Seq(keras.Model):
         begin so small that an LSTM learns slowly from them.
     """
 
-    def __init__(self, config):
+    config_class = LSTMSeq2SeqConfig
+
+    def __init__(self, config: LSTMSeq2SeqConfig) -> None:
         super().__init__(name="lstm_seq2seq")
         self.config = config
         self.source_embedding = TokenEmbedding(
@@ -146,13 +138,7 @@ class LSTMSeq2Seq(keras.Model):
             d_model=config.d_model,
             name="target_embedding",
         )
-        self.encoder = layers.LSTM(
-            config.units,
-            return_sequences=True,
-            return_state=True,
-            use_cudnn=False,  # it refuses rows that are padding only
-            name="encoder",
-        )
+        self.encoder = make_lstm(config.units, "encoder")
         self.decoder = make_decoder(config)
         self.output_dense = layers.Dense(
             config.target_vocab_size, name="output_dense"
@@ -160,12 +146,16 @@ class LSTMSeq2Seq(keras.Model):
         self.dropout = layers.Dropout(config.dropout_rate)
         self(tf.zeros((1, 1), tf.int32), tf.zeros((1, 1), tf.int32))
 
-    def embed(self, embedding, token_ids):
+    def embed(
+        self, embedding: TokenEmbedding, token_ids: tf.Tensor
+    ) -> tf.Tensor:
         """Look up the tokens, large enough to move an LSTM's gates."""
         x = embedding(token_ids) * self.config.d_model**0.5
         return self.dropout(x)  # (batch, seq, d_model)
 
-    def encode(self, source_ids):
+    def encode(
+        self, source_ids: tf.Tensor
+    ) -> tuple[tf.Tensor, tuple, tf.Tensor]:
         """Read the source.
 
         Args:
@@ -177,66 +167,74 @@ class LSTMSeq2Seq(keras.Model):
                 last real token.
             padding_mask: Bool `(batch, source)`, True = a real token.
         """
-        real = padding_mask(source_ids, pad_id=self.config.pad_id)
+        mask = padding_mask(source_ids, pad_id=self.config.pad_id)
         x = self.embed(self.source_embedding, source_ids)
-        memory, *state = self.encoder(x, mask=real)
-        return memory, tuple(state), real
+        memory, *state = self.encoder(x, mask=mask)
+        return memory, tuple(state), mask
 
-    def decode(self, target_ids, state, source):
-        """Write some tokens further.
+    def decode(
+        self, target_ids: tf.Tensor, state: tuple, source: tuple
+    ) -> tuple[tf.Tensor, tf.Tensor | None, tuple]:
+        """Read some target tokens, and predict the next of each.
 
         Args:
             target_ids: Integers `(batch, target)`.
             state: The decoder's, from `start` or an earlier call.
-            source: What `start` made of the source.
+            source: The decoder's view of the source, from `start`.
 
         Returns:
             logits: `(batch, target, target_vocab_size)`.
             weights: `(batch, target, source)`; None without attention.
-            state: To go on from.
+            state: For the next call.
         """
         x = self.embed(self.target_embedding, target_ids)
         outputs, weights, state = self.decoder(x, state, source)
         return self.output_dense(self.dropout(outputs)), weights, state
 
-    def call(self, source_ids, target_ids):
-        state, source = self.start(source_ids)
-        return self.decode(target_ids, state, source)[0]
+    def call(
+        self, source_ids: tf.Tensor, target_ids: tf.Tensor
+    ) -> tf.Tensor:
+        return self.decode(target_ids, *self.start(source_ids))[0]
 
-    def start(self, source_ids, max_len=None):
-        """Read the source, and make all that a translation begins with.
+    def start(
+        self, source_ids: tf.Tensor, max_len: int | None = None
+    ) -> tuple[tuple, tuple]:
+        """Read the source, and make the state before the first token.
 
-        Args:
-            source_ids: Integers `(batch, source)`.
-            max_len: Not needed: a recurrent state does not grow.
+        `max_len` is not needed: a recurrent state does not grow.
 
         Returns:
-            The decoder's state, and what it reads of the source.
+            The decoder's state, and its view of the source.
         """
-        memory, state, real = self.encode(source_ids)
-        return self.decoder.start(state), self.decoder.read(memory, real)
+        memory, state, mask = self.encode(source_ids)
+        return self.decoder.start(state), self.decoder.read(memory, mask)
 
-    def step(self, token_ids, state, position):
+    def step(
+        self, token_ids: tf.Tensor, state: tuple, position: int
+    ) -> tuple[tf.Tensor, tuple]:
         """Read one token of the translation.
 
         Args:
             token_ids: Integers `(batch,)`.
             state: From `start` or an earlier step.
-            position: Not needed: an LSTM knows no places.
+            position: Not needed, for an LSTM has no positions.
 
         Returns:
             Logits `(batch, target_vocab_size)` for the next token, and the
             state after this one.
         """
-        state, source = state
-        logits, _, state = self.decode(token_ids[:, None], state, source)
-        return logits[:, 0], (state, source)
+        before, source = state
+        logits, _, after = self.decode(token_ids[:, None], before, source)
+        return logits[:, 0], (after, source)
 
-    def attention_maps(self, source_ids, target_ids):
-        """Show where it looked for each token.
+    def attention_maps(
+        self, source_ids: tf.Tensor, target_ids: tf.Tensor
+    ) -> tf.Tensor:
+        """Return the attention weights, for figures.
 
         Returns:
-            `(batch, target, source)`: row t is the look before token t + 1.
+            `(batch, target, source)`: row t has the weights for predicting
+            token t + 1.
 
         Raises:
             ValueError: without attention.
@@ -246,18 +244,3 @@ class LSTMSeq2Seq(keras.Model):
         target_ids = tf.convert_to_tensor(target_ids)
         state, source = self.start(tf.convert_to_tensor(source_ids))
         return self.decode(target_ids, state, source)[1]
-
-    def save(self, folder):
-        """Write `config.json` and `weights.safetensors` into a folder."""
-        save_model(self, asdict(self.config), folder)
-
-    @classmethod
-    def load(cls, folder):
-        """Read a model that `save` wrote.
-
-        Raises:
-            ValueError: if the folder holds no model, or another one.
-        """
-        return load_model(
-            lambda config: cls(LSTMSeq2SeqConfig(**config)), folder
-        )

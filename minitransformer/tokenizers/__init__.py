@@ -1,10 +1,11 @@
 """Tokenizers: from text to token ids and back."""
 
 from pathlib import Path
+from typing import Any
 
 
-def load_tokenizer(folder):
-    """Load whichever tokenizer a run's folder holds.
+def load_tokenizer(folder: str | Path) -> Any:
+    """Load the tokenizer that a run's folder holds, of any kind.
 
     Args:
         folder: A run's folder.
@@ -23,12 +24,9 @@ def load_tokenizer(folder):
     )
     from minitransformer.tokenizers.wordpiece import WordPieceTokenizer
 
-    for kind in (
-        CharTokenizer,
-        SentencePieceTokenizer,
-        BytePairTokenizer,
-        WordPieceTokenizer,
-    ):
+    kinds: list[Any] = [CharTokenizer, SentencePieceTokenizer]
+    kinds += [BytePairTokenizer, WordPieceTokenizer]
+    for kind in kinds:
         path = Path(folder) / kind.file_name
         if path.is_file():
             return kind.load(path)

@@ -1,15 +1,18 @@
 """Byte-level byte-pair encoding, as GPT-2 spells.
 
 Pieces are joined bytes, so any text can be spelled, and survives a round
-trip exactly. Learned from a text of your own, or read from GPT-2's files.
+trip exactly. Pieces are learned from a text or read from GPT-2's files.
 """
 
 import contextlib
 import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 from minitransformer.runs.saving import write_atomically
 from minitransformer.tokenizers.merges import (
+    Pair,
     apply_merges,
     learn_merges,
     single_bytes,
@@ -21,12 +24,12 @@ UNKNOWN = "\N{REPLACEMENT CHARACTER}".encode()
 REMEMBERED = 100_000  # words whose ids are kept
 
 
-def byte_characters():
-    """List for each byte a character that can be seen, as GPT-2 does.
+def byte_characters() -> list[str]:
+    """List a visible character for each byte, as GPT-2 does.
 
     Returns:
-        256 characters: those of the same number where they can be seen; for
-        the others those from 256 on. A space is "Ġ", a line's end "Ċ".
+        256 characters: the one with the byte's number if it is visible,
+        otherwise the next from 256 on. A space is "Ġ", a newline "Ċ".
     """
     seen = {*range(33, 127), *range(161, 173), *range(174, 256)}
     others = iter(range(256, 512))
@@ -37,19 +40,23 @@ CHARACTERS = byte_characters()
 BYTES = {character: byte for byte, character in enumerate(CHARACTERS)}
 
 
-def to_characters(piece):
-    """Write bytes in characters that can be seen."""
+def to_characters(piece: bytes) -> str:
+    """Write bytes in visible characters: b" low" becomes "Ġlow"."""
     return "".join(CHARACTERS[byte] for byte in piece)
 
 
-def to_bytes(characters):
-    """Read what `to_characters` wrote; raises ValueError for others."""
+def to_bytes(characters: str) -> bytes:
+    """Undo `to_characters`; raise ValueError for other characters."""
     if not BYTES.keys() >= set(characters):
         raise ValueError(f"{characters!r} stands for no bytes.")
     return bytes(BYTES[character] for character in characters)
 
 
-def check(ids, merges, special):
+def check(
+    ids: Mapping[bytes, int],
+    merges: Iterable[Pair],
+    special: Mapping[str, int],
+) -> None:
     """Raise ValueError unless pieces, merges and ids fit together."""
     made = {bytes([byte]) for byte in range(256)}
     for pair in merges:
@@ -83,23 +90,35 @@ class BytePairTokenizer:
     Raises:
         ValueError: if these do not fit together.
 
+    Examples:
+        >>> tokenizer = BytePairTokenizer.train("low low", vocab_size=259)
+        >>> tokenizer.encode("low slow")  # 257 is "low", 32 is " "
+        [257, 32, 115, 257]
+
     References:
         Sennrich, Haddow & Birch 2016, §3.2; Radford et al. 2019, §2.2.
     """
 
     file_name = "bpe.json"
 
-    def __init__(self, ids, merges, special):
+    def __init__(
+        self,
+        ids: Mapping[bytes, int],
+        merges: Sequence[Pair],
+        special: Mapping[str, int],
+    ) -> None:
         check(ids, merges, special)
         self.ids, self.special_ids = dict(ids), dict(special)
         self.eos_id = self.special_ids.get(END)
         self.ranks = {pair: rank for rank, pair in enumerate(merges)}
         self.pieces = {i: piece for piece, i in self.ids.items()}
         self.pieces |= {i: s.encode() for s, i in self.special_ids.items()}
-        self.known = {}  # word → its ids
+        self.known: dict[str, list[int]] = {}  # word → its ids
 
     @classmethod
-    def train(cls, text, *, vocab_size, special=(END,)):
+    def train(
+        cls, text: str, *, vocab_size: int, special: Sequence[str] = (END,)
+    ) -> Self:
         """Learn the pieces of a text.
 
         Args:
@@ -128,18 +147,18 @@ class BytePairTokenizer:
         return cls(ids, merges, names)
 
     @property
-    def vocab_size(self):
+    def vocab_size(self) -> int:
         """Number of ids, special ones and bytes included."""
         return max(self.pieces) + 1
 
-    def encode(self, text):
+    def encode(self, text: str) -> list[int]:
         """Turn text into ids.
 
         Returns:
             A list of integers. Special ids are never among them: text that
             spells "<|endoftext|>" is text.
         """
-        ids = []
+        ids: list[int] = []
         for word in split(text):
             if word not in self.known:
                 if len(self.known) == REMEMBERED:
@@ -149,7 +168,7 @@ class BytePairTokenizer:
             ids += self.known[word]
         return ids
 
-    def decode(self, token_ids):
+    def decode(self, token_ids: Iterable[int]) -> str:
         """Turn ids into text; never raises.
 
         Args:
@@ -162,11 +181,11 @@ class BytePairTokenizer:
         data = [self.pieces.get(i, UNKNOWN) for i in map(int, token_ids)]
         return b"".join(data).decode("utf-8", "replace")
 
-    def unknown(self, text):
+    def unknown(self, text: str) -> list[str]:
         """List the characters without an id: none, thanks to the bytes."""
         return []
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write the pieces, the merges and the special tokens as JSON."""
         data = {
             "pieces": {to_characters(p): i for p, i in self.ids.items()},
@@ -178,23 +197,28 @@ class BytePairTokenizer:
         write_atomically(path, json.dumps(data) + "\n")
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote.
 
         Raises:
             ValueError: if the file is missing or damaged.
         """
-        with said_in_one_sentence(path):
+        with one_sentence_errors(path):
             return cls(*parse(**json.loads(Path(path).read_text("utf-8"))))
 
     @classmethod
-    def from_gpt2(cls, folder, pieces="encoder.json", merges="vocab.bpe"):
-        """Read the tokenizer of GPT-2, or another one in its two files.
+    def from_gpt2(
+        cls,
+        folder: str | Path,
+        pieces: str = "encoder.json",
+        merges: str = "vocab.bpe",
+    ) -> Self:
+        """Read the tokenizer of GPT-2, or another in the same two files.
 
         Args:
-            folder: Where they are.
-            pieces: Name of the first file; Hugging Face's is "vocab.json".
-            merges: Name of the second one, there "merges.txt".
+            folder: Holds both files.
+            pieces: Name of the first; Hugging Face's is "vocab.json".
+            merges: Name of the second; Hugging Face's is "merges.txt".
 
         Returns:
             A tokenizer with the published ids.
@@ -203,7 +227,7 @@ class BytePairTokenizer:
             ValueError: if a file is missing or damaged, or the two do not
                 fit together.
         """
-        with said_in_one_sentence(folder):
+        with one_sentence_errors(folder):
             ids = json.loads((Path(folder) / pieces).read_text("utf-8"))
             lines = (Path(folder) / merges).read_text("utf-8").split("\n")
             if lines[0].startswith("#version"):
@@ -213,8 +237,8 @@ class BytePairTokenizer:
 
 
 @contextlib.contextmanager
-def said_in_one_sentence(path):
-    """Turn whatever a damaged file causes into a ValueError."""
+def one_sentence_errors(path: str | Path) -> Iterator[None]:
+    """Turn every error of a damaged file into a ValueError."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -223,8 +247,10 @@ def said_in_one_sentence(path):
         raise ValueError(f"{path} holds no such vocabulary.") from error
 
 
-def parse(pieces, merges, special):
-    """Turn what the files hold into a tokenizer's arguments."""
+def parse(
+    pieces: Mapping[str, int], merges: Iterable[str], special: Any
+) -> tuple[dict, list, Any]:
+    """Turn the files' contents into a tokenizer's arguments."""
     ids = {to_bytes(characters): i for characters, i in pieces.items()}
     pairs = [tuple(map(to_bytes, line.split(" "))) for line in merges]
     return ids, pairs, special

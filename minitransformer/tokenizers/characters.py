@@ -1,7 +1,9 @@
 """The simplest tokenizer: every character is a token."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 from minitransformer.runs.saving import write_atomically
 
@@ -15,17 +17,22 @@ class CharTokenizer:
 
     Args:
         characters: The known characters, in the order of their ids.
+
+    Examples:
+        >>> tokenizer = CharTokenizer.train("cab")
+        >>> tokenizer.encode("abcd"), tokenizer.decode([3, 1, 2])
+        ([1, 2, 3, 0], 'cab')
     """
 
     file_name = "characters.json"
     unk_id = 0
 
-    def __init__(self, characters):
+    def __init__(self, characters: Iterable[str]) -> None:
         self.characters = [UNKNOWN, *characters]
         self.ids = {c: i for i, c in enumerate(self.characters) if i}
 
     @classmethod
-    def train(cls, text):
+    def train(cls, text: str) -> Self:
         """Make a tokenizer that knows each character of a text.
 
         Args:
@@ -34,11 +41,11 @@ class CharTokenizer:
         return cls(sorted(set(text) - {UNKNOWN}))
 
     @property
-    def vocab_size(self):
+    def vocab_size(self) -> int:
         """Number of ids, the unknown one included."""
         return len(self.characters)
 
-    def encode(self, text):
+    def encode(self, text: str) -> list[int]:
         """Turn text into ids.
 
         Returns:
@@ -47,7 +54,7 @@ class CharTokenizer:
         """
         return [self.ids.get(c, self.unk_id) for c in text]
 
-    def decode(self, token_ids):
+    def decode(self, token_ids: Iterable[int]) -> str:
         """Turn ids into text; never raises.
 
         Args:
@@ -63,16 +70,16 @@ class CharTokenizer:
             for i in map(int, token_ids)
         )
 
-    def unknown(self, text):
+    def unknown(self, text: str) -> list[str]:
         """List the characters of a text that have no id of their own."""
         return sorted(set(text) - self.ids.keys())
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write the characters as JSON."""
         write_atomically(path, json.dumps(self.characters[1:]) + "\n")
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote.
 
         Raises:

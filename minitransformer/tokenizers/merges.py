@@ -1,10 +1,11 @@
 """Byte-pair encoding, the idea: join the most frequent pair, and again.
 
-A text is cut into words, and these into bytes. What is learned from one
-text, the pairs in the order in which they were joined, spells any other.
+A text is cut into words, and these into bytes. The pairs that are learned
+from one text, in the order in which they were joined, spell any other text.
 """
 
 import collections
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import regex
@@ -16,7 +17,10 @@ WORD = regex.compile(
 )
 
 
-def split(text):
+Pair = tuple[bytes, bytes]
+
+
+def split(text: str) -> list[str]:
     """Cut a text into words, as GPT-2 does; a space begins a word.
 
     Args:
@@ -25,27 +29,35 @@ def split(text):
     Returns:
         A list of strings. Joined, they are the text again.
 
+    Examples:
+        >>> split("I don't know.")
+        ['I', ' don', "'t", ' know', '.']
+
     References:
         Radford et al. 2019, §2.2, and the code published with it.
     """
     return WORD.findall(text)
 
 
-def single_bytes(word):
+def single_bytes(word: str) -> list[bytes]:
     """List the bytes of a word.
 
     Args:
         word: A string.
 
     Returns:
-        A list of bytes objects, of UTF-8. Half a surrogate pair is no
+        A list of bytes objects, of UTF-8. Half a surrogate pair is not a
         character, and becomes "?".
+
+    Examples:
+        >>> single_bytes("low")
+        [b'l', b'o', b'w']
     """
     return [bytes([byte]) for byte in word.encode("utf-8", "replace")]
 
 
-def merge(parts, pair):
-    """Join a pair wherever it stands, from left to right.
+def merge(parts: Sequence[bytes], pair: Pair) -> list[bytes]:
+    """Join a pair wherever it occurs, from left to right.
 
     Args:
         parts: A list of bytes objects.
@@ -53,6 +65,10 @@ def merge(parts, pair):
 
     Returns:
         A new list.
+
+    Examples:
+        >>> merge([b"l", b"o", b"l", b"o", b"l"], (b"l", b"o"))
+        [b'lo', b'lo', b'l']
     """
     merged, place = [], 0
     while place < len(parts):
@@ -65,8 +81,8 @@ def merge(parts, pair):
     return merged
 
 
-def learn_merges(text, count):
-    """Find the pairs that are worth a piece of their own.
+def learn_merges(text: str, count: int) -> list[Pair]:
+    """Find the pairs that are frequent enough to become pieces.
 
     Args:
         text: A string.
@@ -77,13 +93,17 @@ def learn_merges(text, count):
         that are equally frequent, the first in the order of their bytes is
         taken. The list ends early where no pair occurs twice.
 
+    Examples:
+        >>> learn_merges("low lower lowest", 2)
+        [(b'l', b'o'), (b'lo', b'w')]
+
     References:
         Sennrich, Haddow & Birch 2016, §3.2, algorithm 1. Differs from the
         paper: bytes, not characters; no mark at the end of a word.
     """
     times = collections.Counter(split(text))
     words = {word: single_bytes(word) for word in times}
-    counts = collections.Counter()
+    counts: collections.Counter[Pair] = collections.Counter()
     holders = collections.defaultdict(set)  # pair → words that have it
 
     def add(word, sign):
@@ -93,7 +113,7 @@ def learn_merges(text, count):
 
     for word in words:
         add(word, 1)
-    merges = []
+    merges: list[Pair] = []
     while len(merges) < count:
         # best = argmax Σ times(word) · number of places of pair in word
         #        pair   word
@@ -109,7 +129,9 @@ def learn_merges(text, count):
     return merges
 
 
-def apply_merges(parts, ranks):
+def apply_merges(
+    parts: Sequence[bytes], ranks: Mapping[Pair, int]
+) -> Sequence[bytes]:
     """Join pairs in the order in which they were learned.
 
     Args:
@@ -118,6 +140,11 @@ def apply_merges(parts, ranks):
 
     Returns:
         A list of pieces, bytes objects.
+
+    Examples:
+        >>> ranks = {(b"l", b"o"): 0, (b"lo", b"w"): 1}
+        >>> apply_merges([b"s", b"l", b"o", b"w"], ranks)
+        [b's', b'low']
     """
     while len(parts) > 1:
         pair = min(pairwise(parts), key=lambda p: ranks.get(p, len(ranks)))

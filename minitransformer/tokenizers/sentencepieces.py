@@ -1,17 +1,19 @@
-"""Pieces of words, found by SentencePiece in a text of your own.
+"""Pieces of words, learned by SentencePiece from a text of your own.
 
-Frequent strings become one token; what is rare is spelled in smaller
-pieces, and what was never seen in bytes. So any text, in any language,
-survives a round trip exactly.
+Frequent strings become one token; rare words are spelled in smaller pieces,
+and new characters in bytes. So any text, in any language, survives a round
+trip exactly.
 """
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 from minitransformer.runs.saving import write_atomically
 
-# SentencePiece writes a space as this character, so a real one is spelled
-# in bytes: else it would come back as a space.
+# SentencePiece writes a space as this character. If a text contains it, it
+# is spelled in bytes; otherwise it would come back as a space.
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 SPACE_BYTES = [f"<0x{byte:02X}>" for byte in SPACE.encode()]
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
@@ -31,7 +33,7 @@ class SentencePieceTokenizer:
 
     file_name = "sentencepiece.model"
 
-    def __init__(self, model):
+    def __init__(self, model: bytes) -> None:
         import sentencepiece
 
         self.model = model
@@ -41,12 +43,10 @@ class SentencePieceTokenizer:
         self.unk_id = self.processor.unk_id()
         self.bos_id = self.processor.bos_id()
         self.eos_id = self.processor.eos_id()
-        self.space_ids = [
-            self.processor.PieceToId(piece) for piece in SPACE_BYTES
-        ]
+        self.space_ids = list(map(self.processor.PieceToId, SPACE_BYTES))
 
     @classmethod
-    def train(cls, text, *, vocab_size):
+    def train(cls, text: str, *, vocab_size: int) -> Self:
         """Learn the pieces of a text.
 
         Args:
@@ -100,26 +100,26 @@ class SentencePieceTokenizer:
         return cls(model.getvalue())
 
     @property
-    def vocab_size(self):
+    def vocab_size(self) -> int:
         """Number of ids, special ones and bytes included."""
         return self.processor.GetPieceSize()
 
-    def encode(self, text):
+    def encode(self, text: str) -> list[int]:
         """Turn text into ids.
 
         Returns:
             A list of integers. Special ids are never among them: text that
             spells `"</s>"` is text.
         """
-        # Half a surrogate pair is no character: UTF-8 cannot write it.
+        # UTF-8 cannot write half a surrogate pair: it becomes "?".
         text = text.encode("utf-8", "replace").decode("utf-8")
-        ids = []
+        ids: list[int] = []
         for i, part in enumerate(text.split(SPACE)):
             ids += self.space_ids if i else []
             ids += self.processor.EncodeAsIds(part)
         return ids
 
-    def decode(self, token_ids):
+    def decode(self, token_ids: Iterable[int]) -> str:
         """Turn ids into text; never raises.
 
         Args:
@@ -142,16 +142,16 @@ class SentencePieceTokenizer:
                 data += piece.encode()
         return data.decode("utf-8", "replace")
 
-    def unknown(self, text):
+    def unknown(self, text: str) -> list[str]:
         """List the characters without an id: none, thanks to the bytes."""
         return []
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write the SentencePiece model."""
         write_atomically(path, self.model)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote, or any SentencePiece model with bytes.
 
         Raises:

@@ -1,20 +1,23 @@
-"""Pieces of words, as BERT reads them: the longest that is known, first.
+"""Pieces of words, as BERT reads them: the longest known piece first.
 
 Text is cleaned, lower-cased and stripped of its accents; then each word is
-cut into the longest pieces of a fixed vocabulary. A piece that goes on with
-a word begins with "##".
+cut into the longest pieces of a fixed vocabulary. A piece that continues a
+word begins with "##".
 """
 
 import collections
 import io
+import string
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 from minitransformer.runs.saving import write_atomically
 
 PAD, UNKNOWN, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 GOES_ON = "##"
-LONGEST_WORD = 100  # characters; what has more is no word
+LONGEST_WORD = 100  # characters; longer words become [UNK]
 CHINESE = (  # blocks whose characters are words of their own
     (0x4E00, 0x9FFF),
     (0x3400, 0x4DBF),
@@ -27,7 +30,7 @@ CHINESE = (  # blocks whose characters are words of their own
 )
 
 
-def words(text):
+def words(text: str) -> list[str]:
     """Clean a text and cut it into words and punctuation marks.
 
     Args:
@@ -36,7 +39,11 @@ def words(text):
     Returns:
         A list of strings, lower-cased and without accents. Each mark and
         each Chinese character is a word of its own; control characters are
-        gone.
+        removed.
+
+    Examples:
+        >>> words("Ça va? 你好!")
+        ['ca', 'va', '?', '你', '好', '!']
     """
     spaced = []
     for character in text:
@@ -44,12 +51,12 @@ def words(text):
         if character in "\t\n\r" or kind == "Zs":
             spaced.append(" ")
         elif code == 0xFFFD or kind.startswith("C"):
-            continue  # no character, or one that nobody sees
+            continue  # not a character, or an invisible one
         elif any(first <= code <= last for first, last in CHINESE):
             spaced.append(f" {character} ")
         else:
             spaced.append(character.lower())
-    # NFD writes a letter and its accent as two; the accent's kind is Mn.
+    # NFD separates a letter from its accent; the accent's kind is Mn.
     plain = unicodedata.normalize("NFD", "".join(spaced))
     marked = []
     for character in plain:
@@ -60,12 +67,10 @@ def words(text):
     return "".join(marked).split()
 
 
-def is_punctuation(character):
+def is_punctuation(character: str) -> bool:
     """Tell whether a character is a mark: all ASCII signs count."""
     if character.isascii():
-        return character.isprintable() and not (
-            character.isalnum() or character == " "
-        )
+        return character in string.punctuation
     return unicodedata.category(character).startswith("P")
 
 
@@ -77,7 +82,13 @@ class WordPieceTokenizer:
             five special ones among them.
 
     Raises:
-        ValueError: if a special piece is missing or a piece stands twice.
+        ValueError: if a special piece is missing or a piece occurs twice.
+
+    Examples:
+        >>> special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        >>> tokenizer = WordPieceTokenizer([*special, "play", "##ing"])
+        >>> tokenizer.encode("Playing plays"), tokenizer.decode([5, 6])
+        ([5, 6, 1], 'playing')
 
     References:
         Devlin et al. 2019, §3, "Input/Output Representations"; Wu et al.
@@ -86,7 +97,7 @@ class WordPieceTokenizer:
 
     file_name = "vocab.txt"
 
-    def __init__(self, pieces):
+    def __init__(self, pieces: Iterable[str]) -> None:
         self.pieces = list(pieces)
         self.ids = {piece: i for i, piece in enumerate(self.pieces)}
         special = PAD, UNKNOWN, CLS, SEP, MASK
@@ -100,22 +111,17 @@ class WordPieceTokenizer:
             twice = collections.Counter(self.pieces).most_common(1)[0][0]
             raise ValueError(f"The vocabulary has {twice!r} twice.")
         self.special_ids = [self.ids[piece] for piece in special]
-        (
-            self.pad_id,
-            self.unk_id,
-            self.cls_id,
-            self.sep_id,
-            self.mask_id,
-        ) = self.special_ids
+        self.pad_id, self.unk_id, *others = self.special_ids
+        self.cls_id, self.sep_id, self.mask_id = others
 
     @classmethod
-    def train(cls, text, *, vocab_size):
+    def train(cls, text: str, *, vocab_size: int) -> Self:
         """Learn the pieces of a text, with SentencePiece.
 
         Args:
             text: A string.
             vocab_size: Number of ids wanted: the five special ones, each
-                character twice (it begins a word, it goes on with one), and
+                character twice (at a word's beginning and inside), and
                 pieces. A short text may yield fewer.
 
         Raises:
@@ -170,27 +176,27 @@ class WordPieceTokenizer:
         return cls(list(dict.fromkeys(known))[:vocab_size])
 
     @property
-    def vocab_size(self):
+    def vocab_size(self) -> int:
         """Number of ids, special ones included."""
         return len(self.pieces)
 
-    def encode(self, text):
+    def encode(self, text: str) -> list[int]:
         """Turn text into ids.
 
         Returns:
-            A list of integers, without [CLS] and [SEP]. Special ids but
-            that of [UNK] are never among them: text that spells "[MASK]"
-            is text.
+            A list of integers, without [CLS] and [SEP]. The only special
+            id among them is [UNK]'s: text that spells "[MASK]" is text.
         """
         return [i for word in words(text) for i in self.encode_word(word)]
 
-    def encode_word(self, word):
+    def encode_word(self, word: str) -> list[int]:
         """Cut one word, the longest known piece first.
 
         Returns:
-            A list of ids; that of [UNK] alone, if a part has no piece.
+            A list of ids; only [UNK]'s if a part of the word has no piece.
         """
-        ids, begin = [], 0
+        ids: list[int] = []
+        begin = 0
         while begin < len(word) <= LONGEST_WORD:
             prefix = GOES_ON if begin else ""
             for end in range(len(word), begin, -1):
@@ -203,7 +209,7 @@ class WordPieceTokenizer:
             begin = end
         return ids or [self.unk_id]
 
-    def decode(self, token_ids):
+    def decode(self, token_ids: Iterable[int]) -> str:
         """Turn ids into text; never raises.
 
         Args:
@@ -211,7 +217,7 @@ class WordPieceTokenizer:
 
         Returns:
             A string with a space between words; "[UNK]" for ids that do
-            not exist. What cleaning took away does not come back.
+            not exist. Capitals, accents and spacing are lost.
         """
         known = range(self.vocab_size)
         text = " ".join(
@@ -220,24 +226,24 @@ class WordPieceTokenizer:
         )
         return text.replace(" " + GOES_ON, "")
 
-    def unknown(self, text):
+    def unknown(self, text: str) -> list[str]:
         """List the words of a text that have no pieces."""
         return sorted(
             {w for w in words(text) if self.unk_id in self.encode_word(w)}
         )
 
-    def save(self, path):
-        """Write the vocabulary, a piece on each line."""
+    def save(self, path: str | Path) -> None:
+        """Write the vocabulary, one piece per line."""
         write_atomically(path, "\n".join(self.pieces) + "\n")
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote, or a published BERT's `vocab.txt`.
 
         Raises:
-            ValueError: if the file is missing, not UTF-8, no such
-                vocabulary, or a cased model's: text is lower-cased here,
-                and would not find its pieces.
+            ValueError: if the file is missing, not UTF-8, not a vocabulary
+                or a cased model's: text is lower-cased here, and would not
+                find its pieces.
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
