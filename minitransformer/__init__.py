@@ -1,7 +1,7 @@
 """minitransformer: the transformer, built from one dot product.
 
-The public names, in reading order. They are loaded when first used, so that
-`import minitransformer` and a script's `--help` need no TensorFlow.
+The public names, in reading order. A name is loaded when it is first used,
+so `import minitransformer` and a script's `--help` need no TensorFlow.
 """
 
 import importlib
@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 # The layers are written in TensorFlow, whatever keras.json says.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+# The one list of names: `python -m scripts.book.names` writes the rest.
 _MODULES = {
     "attention": ["attention_weights", "scaled_dot_product_attention"],
     "masks": ["causal_mask", "padding_mask", "widen_padding_mask"],
@@ -82,7 +83,7 @@ _MODULE_OF = {
 __all__ = list(_MODULE_OF)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name not in _MODULE_OF:
         raise AttributeError(
             f"module {__name__!r} has no attribute {name!r}"
@@ -92,5 +93,5 @@ def __getattr__(name):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])

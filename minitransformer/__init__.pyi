@@ -1,83 +1,181 @@
-"""The public names for type checkers and editors; a test compares them."""
+"""Public names. Made by `python -m scripts.book.names`."""
 
-from minitransformer.attention import attention_weights as attention_weights
-from minitransformer.attention import scaled_dot_product_attention as scaled_dot_product_attention
-from minitransformer.masks import causal_mask as causal_mask
-from minitransformer.masks import padding_mask as padding_mask
-from minitransformer.masks import widen_padding_mask as widen_padding_mask
-from minitransformer.positions import sinusoidal_positions as sinusoidal_positions
-from minitransformer.positions import SinusoidalPositions as SinusoidalPositions
-from minitransformer.positions import LearnedPositions as LearnedPositions
-from minitransformer.positions import rotate as rotate
-from minitransformer.multi_head import split_heads as split_heads
-from minitransformer.multi_head import merge_heads as merge_heads
-from minitransformer.multi_head import MultiHeadAttention as MultiHeadAttention
-from minitransformer.embeddings import TokenEmbedding as TokenEmbedding
-from minitransformer.normalization import LayerNorm as LayerNorm
-from minitransformer.feed_forward import FeedForward as FeedForward
-from minitransformer.blocks import EncoderBlock as EncoderBlock
-from minitransformer.blocks import DecoderBlock as DecoderBlock
-from minitransformer.stacks import Encoder as Encoder
-from minitransformer.stacks import Decoder as Decoder
-from minitransformer.models.gpt import GPT as GPT
-from minitransformer.models.gpt import GPTConfig as GPTConfig
-from minitransformer.scoring import DotScore as DotScore
-from minitransformer.scoring import ScaledDotScore as ScaledDotScore
-from minitransformer.scoring import GeneralScore as GeneralScore
-from minitransformer.scoring import AdditiveScore as AdditiveScore
-from minitransformer.scoring import attend as attend
-from minitransformer.recurrent import PlainDecoder as PlainDecoder
-from minitransformer.recurrent import TextbookDecoder as TextbookDecoder
-from minitransformer.recurrent import InputFeedingDecoder as InputFeedingDecoder
-from minitransformer.models.lstm_seq2seq import LSTMSeq2Seq as LSTMSeq2Seq
-from minitransformer.models.lstm_seq2seq import LSTMSeq2SeqConfig as LSTMSeq2SeqConfig
-from minitransformer.models.transformer import Transformer as Transformer
-from minitransformer.models.transformer import TransformerConfig as TransformerConfig
-from minitransformer.models.bert import Bert as Bert
-from minitransformer.models.bert import BertConfig as BertConfig
-from minitransformer.models.bert_heads import BertPretraining as BertPretraining
-from minitransformer.models.bert_heads import BertClassifier as BertClassifier
-from minitransformer.tokenizers import load_tokenizer as load_tokenizer
-from minitransformer.tokenizers.characters import CharTokenizer as CharTokenizer
-from minitransformer.tokenizers.sentencepieces import SentencePieceTokenizer as SentencePieceTokenizer
-from minitransformer.tokenizers.bpe import BytePairTokenizer as BytePairTokenizer
-from minitransformer.tokenizers.wordpiece import WordPieceTokenizer as WordPieceTokenizer
-from minitransformer.data.corpora import python_docs as python_docs
-from minitransformer.data.corpora import shakespeare as shakespeare
-from minitransformer.data.corpora import read_text as read_text
-from minitransformer.data.pairs import read_pairs as read_pairs
-from minitransformer.data.pairs import interface_pairs as interface_pairs
-from minitransformer.data.dates import date_pairs as date_pairs
-from minitransformer.data.labelled import read_labelled as read_labelled
-from minitransformer.data.objectives import next_token as next_token
-from minitransformer.data.objectives import translation as translation
-from minitransformer.data.objectives import masked_lm as masked_lm
-from minitransformer.data.objectives import classification as classification
-from minitransformer.data.datasets import random_windows as random_windows
-from minitransformer.data.datasets import consecutive_windows as consecutive_windows
-from minitransformer.data.buckets import random_pairs as random_pairs
-from minitransformer.data.buckets import all_pairs as all_pairs
-from minitransformer.data.sentences import encode_sentences as encode_sentences
-from minitransformer.data.sentences import embed_sentences as embed_sentences
-from minitransformer.data.next_sentence import pretraining_batches as pretraining_batches
-from minitransformer.learning.losses import masked_cross_entropy as masked_cross_entropy
-from minitransformer.learning.losses import masked_accuracy as masked_accuracy
-from minitransformer.learning.schedules import WarmupCosine as WarmupCosine
-from minitransformer.learning.schedules import WarmupInverseRoot as WarmupInverseRoot
-from minitransformer.learning.steps import make_optimizer as make_optimizer
-from minitransformer.learning.steps import compile_evaluation as compile_evaluation
-from minitransformer.learning.training import train as train
-from minitransformer.learning.strategies import make_strategy as make_strategy
-from minitransformer.learning.checkpoints import Checkpoints as Checkpoints
-from minitransformer.writing.sampling import choose as choose
-from minitransformer.writing.generation import generate as generate
-from minitransformer.writing.generation import stream as stream
-from minitransformer.writing.search import greedy_search as greedy_search
-from minitransformer.writing.search import beam_search as beam_search
-from minitransformer.writing.translating import translate as translate
-from minitransformer.writing.evaluation import exact_match as exact_match
-from minitransformer.writing.evaluation import corpus_bleu as corpus_bleu
-from minitransformer.runs.pretrained import minilm_folder as minilm_folder
-from minitransformer.figures import curve_svg as curve_svg
-from minitransformer.figures import heatmap_svg as heatmap_svg
-from minitransformer.diagrams import diagram_svg as diagram_svg
+__version__: str
+_MODULES: dict[str, list[str]]
+_MODULE_OF: dict[str, str]
+
+from minitransformer.attention import (
+    attention_weights as attention_weights,
+    scaled_dot_product_attention as scaled_dot_product_attention,
+)
+from minitransformer.masks import (
+    causal_mask as causal_mask,
+    padding_mask as padding_mask,
+    widen_padding_mask as widen_padding_mask,
+)
+from minitransformer.positions import (
+    sinusoidal_positions as sinusoidal_positions,
+    SinusoidalPositions as SinusoidalPositions,
+    LearnedPositions as LearnedPositions,
+    rotate as rotate,
+)
+from minitransformer.multi_head import (
+    split_heads as split_heads,
+    merge_heads as merge_heads,
+    MultiHeadAttention as MultiHeadAttention,
+)
+from minitransformer.embeddings import (
+    TokenEmbedding as TokenEmbedding,
+)
+from minitransformer.normalization import (
+    LayerNorm as LayerNorm,
+)
+from minitransformer.feed_forward import (
+    FeedForward as FeedForward,
+)
+from minitransformer.blocks import (
+    EncoderBlock as EncoderBlock,
+    DecoderBlock as DecoderBlock,
+)
+from minitransformer.stacks import (
+    Encoder as Encoder,
+    Decoder as Decoder,
+)
+from minitransformer.models.gpt import (
+    GPT as GPT,
+    GPTConfig as GPTConfig,
+)
+from minitransformer.scoring import (
+    DotScore as DotScore,
+    ScaledDotScore as ScaledDotScore,
+    GeneralScore as GeneralScore,
+    AdditiveScore as AdditiveScore,
+    attend as attend,
+)
+from minitransformer.recurrent import (
+    PlainDecoder as PlainDecoder,
+    TextbookDecoder as TextbookDecoder,
+    InputFeedingDecoder as InputFeedingDecoder,
+)
+from minitransformer.models.lstm_seq2seq import (
+    LSTMSeq2Seq as LSTMSeq2Seq,
+    LSTMSeq2SeqConfig as LSTMSeq2SeqConfig,
+)
+from minitransformer.models.transformer import (
+    Transformer as Transformer,
+    TransformerConfig as TransformerConfig,
+)
+from minitransformer.models.bert import (
+    Bert as Bert,
+    BertConfig as BertConfig,
+)
+from minitransformer.models.bert_heads import (
+    BertPretraining as BertPretraining,
+    BertClassifier as BertClassifier,
+)
+from minitransformer.tokenizers import (
+    load_tokenizer as load_tokenizer,
+)
+from minitransformer.tokenizers.characters import (
+    CharTokenizer as CharTokenizer,
+)
+from minitransformer.tokenizers.sentencepieces import (
+    SentencePieceTokenizer as SentencePieceTokenizer,
+)
+from minitransformer.tokenizers.bpe import (
+    BytePairTokenizer as BytePairTokenizer,
+)
+from minitransformer.tokenizers.wordpiece import (
+    WordPieceTokenizer as WordPieceTokenizer,
+)
+from minitransformer.data.corpora import (
+    python_docs as python_docs,
+    shakespeare as shakespeare,
+    read_text as read_text,
+)
+from minitransformer.data.pairs import (
+    read_pairs as read_pairs,
+    interface_pairs as interface_pairs,
+)
+from minitransformer.data.dates import (
+    date_pairs as date_pairs,
+)
+from minitransformer.data.labelled import (
+    read_labelled as read_labelled,
+)
+from minitransformer.data.objectives import (
+    next_token as next_token,
+    translation as translation,
+    masked_lm as masked_lm,
+    classification as classification,
+)
+from minitransformer.data.datasets import (
+    random_windows as random_windows,
+    consecutive_windows as consecutive_windows,
+)
+from minitransformer.data.buckets import (
+    random_pairs as random_pairs,
+    all_pairs as all_pairs,
+)
+from minitransformer.data.sentences import (
+    encode_sentences as encode_sentences,
+    embed_sentences as embed_sentences,
+)
+from minitransformer.data.next_sentence import (
+    pretraining_batches as pretraining_batches,
+)
+from minitransformer.learning.losses import (
+    masked_cross_entropy as masked_cross_entropy,
+    masked_accuracy as masked_accuracy,
+)
+from minitransformer.learning.schedules import (
+    WarmupCosine as WarmupCosine,
+    WarmupInverseRoot as WarmupInverseRoot,
+)
+from minitransformer.learning.plain_step import (
+    make_optimizer as make_optimizer,
+    plain_step as plain_step,
+)
+from minitransformer.learning.validation import (
+    compile_evaluation as compile_evaluation,
+)
+from minitransformer.learning.training import (
+    train as train,
+)
+from minitransformer.learning.strategies import (
+    make_strategy as make_strategy,
+)
+from minitransformer.learning.checkpoints import (
+    Checkpoints as Checkpoints,
+)
+from minitransformer.writing.sampling import (
+    choose as choose,
+)
+from minitransformer.writing.generation import (
+    generate as generate,
+    stream as stream,
+)
+from minitransformer.writing.search import (
+    greedy_search as greedy_search,
+    beam_search as beam_search,
+)
+from minitransformer.writing.translating import (
+    translate as translate,
+)
+from minitransformer.writing.evaluation import (
+    exact_match as exact_match,
+    corpus_bleu as corpus_bleu,
+)
+from minitransformer.runs.pretrained import (
+    minilm_folder as minilm_folder,
+)
+from minitransformer.runs.run import (
+    Run as Run,
+)
+from minitransformer.figures import (
+    curve_svg as curve_svg,
+    heatmap_svg as heatmap_svg,
+)
+from minitransformer.diagrams import (
+    diagram_svg as diagram_svg,
+)

@@ -16,18 +16,20 @@ class Stack(layers.Layer):
     In a pre-norm stack nothing has normalized the sum of all residuals.
 
     Args:
-        block: `EncoderBlock` or `DecoderBlock`.
         num_layers: Number of blocks.
-        options: The blocks' arguments.
-        name: The stack's name.
+        name: The stack's name, "encoder" or "decoder" by default.
+        **options: The arguments of a block.
     """
 
+    block: type[layers.Layer]
+
     def __init__(
-        self, block: type, num_layers: int, options: dict, name: str
+        self, *, num_layers: int, name: str | None = None, **options: Any
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name or type(self).__name__.lower())
         self.blocks = [
-            block(name=f"block_{i}", **options) for i in range(num_layers)
+            self.block(name=f"block_{i}", **options)
+            for i in range(num_layers)
         ]
         self.final_norm = None
         if options["norm_first"]:
@@ -45,7 +47,7 @@ class Encoder(Stack):
 
     Args:
         num_layers: Number of blocks.
-        **block_options: The arguments of `EncoderBlock`.
+        **options: The arguments of `EncoderBlock`.
 
     Call arguments:
         x: `(batch, seq, d_model)`.
@@ -59,14 +61,7 @@ class Encoder(Stack):
         Vaswani et al. 2017, §3.1.
     """
 
-    def __init__(
-        self,
-        *,
-        num_layers: int,
-        name: str = "encoder",
-        **block_options: Any,
-    ) -> None:
-        super().__init__(EncoderBlock, num_layers, block_options, name)
+    block = EncoderBlock
 
     def call(
         self, x: tf.Tensor, padding_mask: tf.Tensor | None = None
@@ -84,7 +79,7 @@ class Decoder(Stack):
 
     Args:
         num_layers: Number of blocks.
-        **block_options: The arguments of `DecoderBlock`.
+        **options: The arguments of `DecoderBlock`.
 
     Call arguments:
         x: `(batch, target, d_model)`.
@@ -106,14 +101,7 @@ class Decoder(Stack):
         Vaswani et al. 2017, §3.1.
     """
 
-    def __init__(
-        self,
-        *,
-        num_layers: int,
-        name: str = "decoder",
-        **block_options: Any,
-    ) -> None:
-        super().__init__(DecoderBlock, num_layers, block_options, name)
+    block = DecoderBlock
 
     def call(
         self,

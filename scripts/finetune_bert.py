@@ -286,14 +286,14 @@ def show(run, task, results):
     )
     curves = {}
     for way in WAYS:
-        runs = list(results[way].values())
-        accuracies = [run["accuracy"] for run in runs]
-        seconds = np.mean([run["seconds"] for run in runs])
+        trainings = list(results[way].values())
+        accuracies = [result["accuracy"] for result in trainings]
+        seconds = np.mean([result["seconds"] for result in trainings])
         print(
             f"{way:14}{np.mean(accuracies):8.1%}{min(accuracies):8.1%}"
             f"{max(accuracies):8.1%}{seconds:9.0f}"
         )
-        points = np.mean([run["curve"] for run in runs], axis=0)
+        points = np.mean([result["curve"] for result in trainings], axis=0)
         curves[way] = [(step, 100 * value) for step, value in points]
     svg = mt.curve_svg(
         curves,

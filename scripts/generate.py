@@ -69,7 +69,7 @@ def text(flags):
 
     with quiet_import():
         from minitransformer import GPT, load_tokenizer, stream
-    from minitransformer.runs.runs import newest_run
+    from minitransformer.runs.folders import newest_run
 
     folder = flags.run or newest_run(
         "runs", ["characters.json", "sentencepiece.model", "bpe.json"]

@@ -90,7 +90,7 @@ def read_corpus(run):
     else:
         name, text = Path(source).name, mt.read_text(source)
     train_text, valid_text = split(text)
-    vocabulary = (run.folder or Path()) / mt.WordPieceTokenizer.file_name
+    vocabulary = run.folder / mt.WordPieceTokenizer.file_name
     if run.resumes and vocabulary.is_file():
         tokenizer = mt.WordPieceTokenizer.load(vocabulary)
     else:

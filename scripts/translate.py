@@ -61,7 +61,7 @@ def run(flags):
             alignment_svg,
             spelled_in_bytes,
         )
-    from minitransformer.runs.runs import newest_run
+    from minitransformer.runs.folders import newest_run
     from minitransformer.runs.saving import write_atomically
 
     folder = flags.run or newest_run("runs", ["target.model"])
@@ -129,7 +129,7 @@ def load(folder):
         SentencePieceTokenizer,
         Transformer,
     )
-    from minitransformer.runs.runs import read_settings
+    from minitransformer.runs.folders import read_settings
     from minitransformer.writing.translating import SIDES, fingerprint
 
     folder = Path(folder)

@@ -101,32 +101,11 @@ def make_tiny_gpt(seed=0, **options):
     return model
 
 
-BERT_SIZES = {
-    "vocab_size": 23,
-    "max_len": 11,
-    "d_model": 12,
-    "num_heads": 3,
-    "num_layers": 2,
-    "d_ff": 20,
-    "dropout_rate": 0.0,
-}
-
-
-def make_bert(**options):
-    """Make a BERT with weights far from their initial values."""
-    from minitransformer import Bert, BertConfig
-
-    model = Bert(BertConfig(**{**BERT_SIZES, **options}))
-    rng = np.random.default_rng(0)
-    for weight in model.trainable_variables:
-        weight.assign_add(0.3 * rng.normal(size=weight.shape))
-    return model
-
-
 @pytest.fixture
 def published(tmp_path):
     """A small BERT as Hugging Face would have published it."""
     from safetensors.numpy import save_file
+    from small_bert import SIZES, make_bert
 
     from minitransformer.runs.pretrained import MUST_BE, bert_names
     from minitransformer.runs.saving import named_weights
@@ -134,7 +113,7 @@ def published(tmp_path):
     model = make_bert()
     weights = named_weights(model)
     tensors = {}
-    for ours, theirs in bert_names(BERT_SIZES["num_layers"]).items():
+    for ours, theirs in bert_names(SIZES["num_layers"]).items():
         array = weights[ours].numpy()
         tensors[theirs] = np.ascontiguousarray(
             array.T if ours.endswith("kernel") else array

@@ -11,21 +11,13 @@ import pytest
 from conftest import ROOT
 
 import minitransformer
+from scripts.book import names, sizes, source
 
 PACKAGE = ROOT / "minitransformer"
-LADDER = [
-    "attention",
-    "masks",
-    "positions",
-    "multi_head",
-    "embeddings",
-    "normalization",
-    "feed_forward",
-    "blocks",
-    "stacks",
-    "scoring",
-    "recurrent",
-]
+# The reading order: the ladder, then attention before it, and the models.
+ORDER = [*minitransformer._MODULES]
+ORDER = ORDER[: ORDER.index("tokenizers")]
+LADDER = [name for name in ORDER if "." not in name]
 # What a room may import besides itself; models never import each other.
 MAY_IMPORT = {
     "models": {*LADDER, "runs.saving", "runs.pretrained"},
@@ -44,6 +36,10 @@ def modules():
     return [
         p for p in sorted(PACKAGE.rglob("*.py")) if p.name != "__init__.py"
     ]
+
+
+def modules_outside_coursework():
+    return [p for p in modules() if "coursework" not in p.parts]
 
 
 def imports(path):
@@ -73,6 +69,70 @@ def test_imports_follow_the_reading_order(path):
         assert {target[0], ".".join(target[:2])} & allowed, target
 
 
+def readme_tree():
+    """List the files of the package that the README's tree names.
+
+    A folder with a line but no files below it stands for all of its files.
+    """
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = readme.split("```text\nminitransformer/\n")[1]
+    block, room = block.split("\nscripts/")[0], ""
+    for line in filter(None, block.splitlines()):
+        name, _ = line.split(maxsplit=1)  # fails without a description
+        indent = len(line) - len(line.lstrip())
+        room = room if indent > 2 else name if name.endswith("/") else ""
+        yield name if indent == 2 else room + name
+
+
+def test_the_readmes_tree_names_every_file():
+    files = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "__init__.py" or source.code_lines(path)
+    }
+    named = [*readme_tree()]
+    folders = tuple(name for name in named if name.count("/") > 1)
+    below = {file for file in files if file.startswith(folders)}
+    assert sorted(set(files - below)) == sorted(
+        name for name in named if not name.endswith("/")
+    )
+
+
+def test_the_modules_have_one_order_everywhere():
+    navigation = (ROOT / "mkdocs.yml").read_text("utf-8").split("\nnav:")[1]
+    path = (ROOT / "docs" / "learn.md").read_text("utf-8")
+    rows = "\n".join(re.findall(r"^\| \[.*\| \d+ \|$", path, re.M))
+    orders = [
+        [file.removesuffix(".py") for file in readme_tree()],
+        re.findall(r"modules/([\w/]+)\.md", navigation),
+        re.findall(r"\(modules/([\w/]+)\.md\)", rows),
+    ]
+    modules = {
+        path.relative_to(PACKAGE).with_suffix("").as_posix()
+        for path in modules_outside_coursework()
+    }
+    readme, in_navigation, in_path = (
+        [name for name in names if name in modules] for names in orders
+    )
+    assert set(readme) == modules
+    assert in_navigation == readme
+    assert in_path == readme
+    assert [name.replace("/", ".") for name in readme][
+        : len(ORDER)
+    ] == ORDER
+    for number, name in enumerate(ORDER):
+        file = PACKAGE / f"{name.replace('.', '/')}.py"
+        used = {".".join(target) for target in imports(file)} & {*ORDER}
+        assert used <= {*ORDER[:number]}, f"{name} imports what comes later"
+
+
+def test_the_files_from_token_ids_to_a_talking_gpt_are_counted():
+    counted = {path.stem for path in sizes.files_of_a_gpt()}
+    assert {"attention", "gpt", "training", "sampling"} <= counted
+    assert not counted & {*sizes.OTHER}
+    assert {*sizes.OTHER} <= {path.stem for path in modules()}
+
+
 def test_importing_the_package_loads_no_tensorflow():
     code = (
         "import sys, minitransformer\n"
@@ -97,20 +157,10 @@ def test_no_public_name_is_also_a_module():
     assert not taken & set(minitransformer.__all__)
 
 
-def test_the_type_stub_lists_the_same_names():
-    stub = ast.parse((PACKAGE / "__init__.pyi").read_text())
-    names = {}
-    for node in stub.body:
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                names[alias.asname] = node.module
-                assert alias.name == alias.asname
-    expected = {
-        name: f"minitransformer.{module}"
-        for module, group in minitransformer._MODULES.items()
-        for name in group
-    }
-    assert names == expected
+def test_the_type_stub_is_as_the_list_of_names_makes_it():
+    assert names.STUB.read_text("utf-8") == names.stub(), (
+        "run `python -m scripts.book.names`"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,19 @@
-"""Checkpoints: all that training needs to go on, and nothing lost."""
+"""Checkpoints: everything needed to resume training exactly."""
 
 import contextlib
 import hashlib
 import re
 import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from minitransformer.runs.saving import write_atomically
 
 
-def digest(arrays):
+def digest(arrays: dict[str, np.ndarray]) -> str:
     """Compute one checksum over arrays: names, types, shapes, bytes."""
     checksum = hashlib.sha256()
     for name in sorted(arrays):
@@ -24,8 +26,8 @@ def digest(arrays):
 class Checkpoints:
     """Keep the last states of a run, each in one safetensors file.
 
-    A file appears whole or not at all, and carries a checksum; when the
-    newest one is damaged all the same, the one before it serves.
+    A file appears whole or not at all, and carries a checksum; if the
+    newest is damaged anyway, the previous one is used.
 
     Args:
         folder: Made if it does not exist.
@@ -37,7 +39,13 @@ class Checkpoints:
             between them, when training was stopped, goes with the next.
     """
 
-    def __init__(self, folder, variables, keep=2, every: int = 1):
+    def __init__(
+        self,
+        folder: str | Path,
+        variables: Iterable[keras.Variable],
+        keep: int = 2,
+        every: int = 1,
+    ) -> None:
         self.folder = Path(folder)
         self.keep, self.every = keep, every
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +53,7 @@ class Checkpoints:
             path.unlink()  # a kill left it
         self.variables = {f"{i:04d}": v for i, v in enumerate(variables)}
 
-    def files(self):
+    def files(self) -> list[tuple[int, Path]]:
         """List the checkpoints' (step, path), the newest first."""
         found = []
         for path in self.folder.glob("step-*.safetensors"):
@@ -54,7 +62,7 @@ class Checkpoints:
                 found.append((int(match[1]), path))
         return sorted(found, reverse=True)
 
-    def save(self, step):
+    def save(self, step: int) -> None:
         """Write the state after `step` steps, then delete the oldest.
 
         Raises:
@@ -75,7 +83,7 @@ class Checkpoints:
                 with contextlib.suppress(OSError):
                     path.unlink()
 
-    def restore(self):
+    def restore(self) -> int:
         """Set the variables to the newest state that is whole.
 
         Returns:
@@ -88,7 +96,7 @@ class Checkpoints:
             return step
         return 0
 
-    def whole(self):
+    def whole(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """Read the states that are not damaged, the newest first.
 
         Yields:
@@ -105,7 +113,7 @@ class Checkpoints:
                 continue
             yield step, arrays
 
-    def average(self, variables):
+    def average(self, variables: Sequence[keras.Variable]) -> None:
         """Set variables to their mean over all states that are whole.
 
         Args:
@@ -126,7 +134,7 @@ class Checkpoints:
         for variable, *values in zip(variables, *states, strict=True):
             variable.assign(np.mean(values, axis=0))
 
-    def read(self, path):
+    def read(self, path: Path) -> dict[str, np.ndarray]:
         """Read one file, and compare its checksum and shapes."""
         from safetensors import SafetensorError, safe_open
 

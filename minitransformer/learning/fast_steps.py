@@ -7,6 +7,7 @@ but the seed, the step and the replica.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -132,12 +133,12 @@ def reset_dropout(
         state.assign(tf.stack([replica_seed, count]))
 
 
-def longest(stack) -> int:
+def longest(stack: Any) -> int:
     """Find the longest row of tokens in a stack `(steps, batch, seq)`."""
     return max(array.shape[2] for array in tf.nest.flatten(stack))
 
 
-def count_parts(stack, replicas: int) -> int:
+def count_parts(stack: Any, replicas: int) -> int:
     """Count the parts in which a replica reads its rows of a batch.
 
     Each part has the same number of rows, and at most `PART` tokens, or a

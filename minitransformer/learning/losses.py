@@ -1,6 +1,7 @@
 """The one loss: cross-entropy over the targets that count; and accuracy."""
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -67,7 +68,7 @@ def masked_accuracy(
 
 
 def total(
-    measure: Callable, logits, targets, weights
+    measure: Callable, logits: Any, targets: Any, weights: Any
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Measure the answers to one task, or to several tasks in tuples.
 

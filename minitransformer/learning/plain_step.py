@@ -5,6 +5,7 @@ makes the same steps faster.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -51,7 +52,7 @@ def make_optimizer(
     return optimizer
 
 
-def predict(model: Callable, inputs, **options):
+def predict(model: Callable, inputs: Any, **options: Any) -> Any:
     """Call a model with its inputs: one, or several in a tuple."""
     if isinstance(inputs, tuple):
         return model(*inputs, **options)

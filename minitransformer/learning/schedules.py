@@ -25,11 +25,13 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         are nanoGPT's.
     """
 
-    def __init__(self, *, peak, final, warmup_steps, steps):
+    def __init__(
+        self, *, peak: float, final: float, warmup_steps: int, steps: int
+    ) -> None:
         self.peak, self.final = peak, final
         self.warmup_steps, self.steps = warmup_steps, steps
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
         step = tf.cast(step, tf.float32)
         rise = self.peak * (step + 1) / (self.warmup_steps + 1)
         length = max(self.steps - self.warmup_steps, 1)
@@ -38,7 +40,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         fall = self.final + (self.peak - self.final) * cosine
         return tf.where(step < self.warmup_steps, rise, fall)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             "peak": self.peak,
             "final": self.final,
@@ -64,16 +66,18 @@ class WarmupInverseRoot(keras.optimizers.schedules.LearningRateSchedule):
         Vaswani et al. 2017, §5.3, equation 3.
     """
 
-    def __init__(self, *, d_model, warmup_steps, factor=1.0):
+    def __init__(
+        self, *, d_model: int, warmup_steps: int, factor: float = 1.0
+    ) -> None:
         self.d_model, self.warmup_steps = d_model, warmup_steps
         self.factor = factor
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
         n = tf.cast(step, tf.float32) + 1
         rate = tf.minimum(n**-0.5, n * self.warmup_steps**-1.5)
         return self.factor * self.d_model**-0.5 * rate
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             "d_model": self.d_model,
             "warmup_steps": self.warmup_steps,

@@ -6,7 +6,9 @@ program; here is what a program must know to do so.
 
 import json
 import os
+from collections.abc import Callable, Sequence
 
+import keras
 import tensorflow as tf
 
 EXAMPLE = (
@@ -15,7 +17,7 @@ EXAMPLE = (
 )
 
 
-def make_strategy(name):
+def make_strategy(name: str) -> tf.distribute.Strategy:
     """Make the strategy that a flag names.
 
     Args:
@@ -55,7 +57,7 @@ def make_strategy(name):
     return tf.distribute.get_strategy()
 
 
-def read_cluster(text):
+def read_cluster(text: str | None) -> tuple[int, list[str]]:
     """Check `TF_CONFIG`: who takes part, and who this process is.
 
     Args:
@@ -99,13 +101,15 @@ def read_cluster(text):
     return index, workers
 
 
-def is_chief(strategy):
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Tell whether this process is the one that writes and reports."""
     resolver = strategy.cluster_resolver
     return not getattr(resolver, "task_id", None)
 
 
-def sum_over_workers(strategy):
+def sum_over_workers(
+    strategy: tf.distribute.Strategy,
+) -> Callable[[list], list]:
     """Make a function that adds up values over all workers.
 
     Args:
@@ -134,7 +138,9 @@ def sum_over_workers(strategy):
     )
 
 
-def send_from_chief(strategy, variables):
+def send_from_chief(
+    strategy: tf.distribute.Strategy, variables: Sequence[keras.Variable]
+) -> None:
     """Give every worker the values that the chief's variables have.
 
     The others send zeros, so that the sum is what the chief sends.

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -147,7 +147,7 @@ def steps_per_call(evaluate_every: int, save_every: int) -> int:
     return max(n for n in range(1, MOST_STEPS + 1) if interval % n == 0)
 
 
-def tokens_per_step(stack, accumulate: int) -> float:
+def tokens_per_step(stack: Any, accumulate: int) -> float:
     """Count the tokens in a step: the longest rows of its batches."""
     rows = tf.nest.flatten(stack)[0].shape[1]
     return float(accumulate * rows * longest(stack))

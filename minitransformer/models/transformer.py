@@ -51,8 +51,8 @@ class TransformerConfig:
     def __post_init__(self) -> None:
         if self.d_model % 2:
             raise ValueError(
-                f"d_model={self.d_model} must be even, as sine and cosine "
-                f"come in pairs: use {self.d_model + 1}."
+                f"d_model={self.d_model} must be even and divisible by "
+                f"num_heads={self.num_heads}: choose a multiple of both."
             )
         check_sizes(self)
 

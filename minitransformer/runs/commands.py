@@ -99,13 +99,13 @@ def read_flags(
     for title in first_titles:
         group = parser.add_argument_group(title)
         for name, row in groups[title].items():
-            add_flag(group, name, *row)
+            add_flag(group, name, row, shown=True)
         if title == first_titles[0]:
             add_run_flags(parser.add_argument_group("the run"), prefix)
     everything = "--help-all" in argv
     group = parser.add_argument_group(rare_title if everything else None)
     for name, row in groups[rare_title].items():
-        add_flag(group, name, *row, shown=everything)
+        add_flag(group, name, row, shown=everything)
     given = vars(parser.parse_args(argv))
     for name, default in defaults_of(groups).items():
         if default is None and Path(given.get(name, "")).is_file():
@@ -113,15 +113,10 @@ def read_flags(
     return given
 
 
-def add_flag(
-    group: Any,
-    name: str,
-    default: Any,
-    text: str,
-    kind: Any = None,
-    shown: bool = True,
-) -> None:
+def add_flag(group: Any, name: str, row: tuple, shown: bool) -> None:
     """Add the flag of a setting to a parser's group."""
+    default, text, *kinds = row
+    kind = kinds[0] if kinds else None
     options: dict[str, Any] = {}
     if isinstance(default, bool):
         options["action"] = argparse.BooleanOptionalAction

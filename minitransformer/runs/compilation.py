@@ -2,12 +2,13 @@
 
 import functools
 import warnings
+from collections.abc import Callable
 
 import tensorflow as tf
 
 
 @functools.cache
-def xla_works():
+def xla_works() -> bool:
     """Tell whether XLA can compile here; says so once if it cannot."""
     try:
         add = tf.function(tf.add, jit_compile=True, autograph=False)
@@ -22,7 +23,7 @@ def xla_works():
 
 
 @functools.cache
-def compiled(function, use_xla):
+def compiled(function: Callable, use_xla: bool) -> Callable:
     """Compile a function of tensors, once for the whole program."""
     return tf.function(
         function, jit_compile=use_xla and xla_works(), autograph=False

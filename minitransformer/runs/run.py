@@ -57,8 +57,8 @@ class Run:
 
     Attributes:
         settings: A dictionary with a value for each setting.
-        folder: The run's folder; that of the run that is resumed is known
-            from the beginning, any other from `claim` on.
+        folder: The run's folder; without "out" it is known from `claim`
+            on.
         resumes: Whether there is a run to go on with.
         strategy, is_chief: What trains, and whether this process is the
             one that writes and reports.
@@ -85,7 +85,7 @@ class Run:
             print("This is a worker; the chief shows progress.", flush=True)
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         out = flags.pop("out", None)
-        self.folder = None if out is None else Path(out)
+        self.is_named, self.folder = out is not None, Path(out or "")
         resume, self.overwrite = flags.pop("resume"), flags.pop("overwrite")
         if resume and out is None:
             raise ValueError("Say which run to resume: --resume --out DIR.")
@@ -126,13 +126,11 @@ class Run:
                 "since it was started: start another run with another "
                 "--out."
             )
-        if not self.is_chief:
-            self.folder = self.folder or Path("DIR")
-        elif self.folder is None:
-            self.folder = fresh_folder("runs", prefix)
-        elif not self.resumes:
-            claim_folder(self.folder, overwrite=self.overwrite)
-        if self.is_chief:
+        if self.is_chief:  # the only one that writes
+            if not self.is_named:
+                self.folder = fresh_folder("runs", prefix)
+            elif not self.resumes:
+                claim_folder(self.folder, overwrite=self.overwrite)
             write_settings(self.folder, self.settings)
         refuse_other_workers(self.strategy, self.settings)
 

@@ -1,7 +1,8 @@
 """Build the site into the folder `site`: `python -m scripts.book.build_site`.
 
-Fonts are cut out of packages and notebooks made from the pages; what can be
-wrong with a page stops the build. Arguments are those of `mkdocs build`.
+Fonts are cut out of packages, the reference is made from the docstrings and
+the notebooks from the pages. Any error on a page stops the build. Arguments
+are those of `mkdocs build`.
 """
 
 import subprocess
@@ -10,7 +11,7 @@ from importlib.metadata import distribution
 
 from fontTools import subset
 
-from scripts.book import notebooks
+from scripts.book import names, notebooks
 from scripts.book.source import ROOT
 
 FONTS = ROOT / "docs" / "assets" / "fonts"
@@ -32,12 +33,12 @@ SOURCES = {
 def cut_fonts():
     """Cut the characters in use out of the packages' fonts."""
     FONTS.mkdir(parents=True, exist_ok=True)
-    # Their names stay behind, as their licence asks; the licence comes along.
+    # Drop the fonts' names, as their licence asks, and keep the licence.
     options = subset.Options(flavor="woff2", name_IDs=[0, 13, 14])
     notices = set()
     for name, (package, file, characters) in SOURCES.items():
         found = next(
-            p for p in distribution(package).files if p.name == file
+            p for p in distribution(package).files or [] if p.name == file
         )
         font = subset.load_font(str(found.locate()), options)
         cut = subset.Subsetter(options)
@@ -54,6 +55,7 @@ def cut_fonts():
 
 if __name__ == "__main__":
     cut_fonts()
+    names.write_reference()
     notebooks.write()
     command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
     sys.exit(subprocess.call([*command, *sys.argv[1:]], cwd=ROOT))

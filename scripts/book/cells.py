@@ -2,13 +2,14 @@
 
     python -m scripts.book.cells [PAGE …]   run the pages that have new cells
 
-Outputs are stored in `docs/outputs`, a file a page, and looked up when the
-site is built; `tests/book/test_pages.py` runs all again and compares. A cell's key
-covers the page's cells up to it, the modules that they import, and the evidence
-that they read. `python run recorded` is for cells that time, train or read the
-corpus: their versions are shown, and only the words of their output are
-compared. `python run folded` hides the code behind a click: for figures. To
-record a page anew, delete its file in `docs/outputs` first.
+Outputs are stored in `docs/outputs`, one file per page. The site's build looks
+them up; `tests/book/test_pages.py` runs all cells again and compares. A cell's
+key covers the page's cells up to it, the modules that they import, and the
+evidence that they read. `python run recorded` is for cells that measure time,
+train or read the corpus: the page shows their versions, and the test compares
+only the words of their output. `python run folded` hides the code behind a
+click, for figures. To run all cells of a page again, first delete its file in
+`docs/outputs`.
 """
 
 import argparse
@@ -36,13 +37,13 @@ FENCE = re.compile(
 
 
 def pages():
-    """List the files of all pages; decisions are for developers."""
+    """List all pages of the site; decisions are for developers."""
     found = sorted(DOCS.rglob("*.md"))
     return [path for path in found if path.parent.name != "decisions"]
 
 
 def modules(code):
-    """List the files of ours that code imports, and that these import."""
+    """List our files that code imports, directly or through others."""
     found, todo = set(), [code]
     while todo:
         for node in ast.walk(ast.parse(todo.pop())):
@@ -64,7 +65,7 @@ def modules(code):
 
 
 def next_key(previous, code):
-    """Make a cell's key: the one before it, its code, and what it reads."""
+    """Hash the previous key, a cell's code, and what the code reads."""
     text = [previous, code.strip()]
     for path in modules(code):
         lines = code_lines(path).values()
@@ -75,7 +76,7 @@ def next_key(previous, code):
 
 
 def cells(text):
-    """List a page's cells: key, code, whether recorded."""
+    """List each cell of a page: its key, its code, whether recorded."""
     key, found = "", []
     for match in FENCE.finditer(text):
         key = next_key(key, match["code"])
@@ -103,7 +104,7 @@ def run_cell(code, namespace):
             last = compile(ast.Expression(last.value), "<cell>", "eval")
             value = eval(last, namespace)
     outputs = [["text", printed.getvalue()]] if printed.getvalue() else []
-    if hasattr(value, "_repr_svg_"):
+    if value is not None and hasattr(value, "_repr_svg_"):
         outputs.append(["svg", value._repr_svg_()])
     elif value is not None:
         outputs.append(["text", f"{value!r}\n"])
@@ -115,8 +116,8 @@ def run_page(page):
     import keras
     import tensorflow as tf
 
-    keras.utils.clear_session()  # names begin anew, too
-    # Other numbers each time, so that the test finds a cell without a seed.
+    keras.utils.clear_session()  # numbers in names start at 0 again
+    # A new seed each time, so that the test finds a cell without a seed.
     keras.utils.set_random_seed(random.SystemRandom().randrange(2**31))
     versions = platform.python_version(), tf.__version__, keras.__version__
     made_with = dict(
@@ -134,7 +135,7 @@ def run_page(page):
 
 
 def run(page):
-    """Run a page if a cell is new; outputs that are stored are kept."""
+    """Run a page if a cell is new; keep the outputs already stored."""
     keys = [key for key, *_ in cells(page.read_text("utf-8"))]
     old, store = load(store_of(page)), store_of(page)
     if keys == list(old):
@@ -161,7 +162,7 @@ def formatter(source, options, md):
     found = [s[key] for s in map(load, STORE.rglob("*.json")) if key in s]
     if not found:
         raise LookupError(
-            "No output is stored for this cell: run `python -m scripts.book.cells`"
+            "No output is stored for this cell: run `python -m scripts.book.cells`."
         )
     code = Highlight(md, pygments_lang_class=True).highlight(
         source, "python"
@@ -183,7 +184,7 @@ def formatter(source, options, md):
 
 
 def validator(language, inputs, options, attrs, md):
-    """Take the fences that say `run`; others are plain Python."""
+    """Accept only fences that say `run`; others are plain Python."""
     options.update(inputs)
     return "run" in inputs
 

@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from minitransformer.runs import saving
+from minitransformer.runs.folders import read_settings
 from minitransformer.runs.logs import read_log
 from minitransformer.runs.progress import quiet_import
-from minitransformer.runs.runs import read_settings
 
 
 def main(argv=None):
@@ -103,7 +103,7 @@ def describe(run):
         "corpus": text or "Python's documentation",
         "corpus_sha256": settings["text_sha256"],
         "steps": settings["steps"],
-        "valid_loss": log[-1]["valid_loss"] if log else None,
+        "valid_loss": log[-1].valid_loss if log else None,
         # The versions that exported it; a run does not record its own.
         "python": sys.version.split()[0],
         **{name: version(name) for name in ("tensorflow", "keras")},

@@ -1,4 +1,4 @@
-"""Mathematics as MathML, and prose in rows beside the source it explains."""
+"""Mathematics as MathML, and prose in rows beside the code it explains."""
 
 import re
 from xml.etree.ElementTree import Element, SubElement
@@ -34,7 +34,8 @@ class Rows(Treeprocessor):
     """Set each source fence and each cell beside the prose before it."""
 
     def run(self, root):
-        prose, row = [], None
+        prose: list[Element] = []
+        row: Element | None = None
         for element in list(root):
             match = re.fullmatch(
                 "\x02wzxhzdk:(\\d+)\x03", element.text or ""
@@ -44,7 +45,9 @@ class Rows(Treeprocessor):
             if raw.startswith(
                 ('<section class="source"', '<section class="cell"')
             ):
-                if prose or row is None:  # else the last row's code goes on
+                if (
+                    prose or row is None
+                ):  # else this code belongs to the last row
                     row = Element("div", {"class": "row"})
                     root.insert(
                         list(root).index((prose or [element])[0]), row
@@ -60,7 +63,7 @@ class Rows(Treeprocessor):
                 not raw or raw.startswith('<div class="math"')
             ):
                 prose.append(element)
-            else:  # a heading, a table, a widget: rows begin anew
+            else:  # a heading, a table or a widget ends the row
                 prose, row = [], None
 
 

@@ -1,4 +1,4 @@
-"""Each page as a notebook, with the outputs that are on the page."""
+"""Each page as a notebook, with the outputs that the page shows."""
 
 import re
 import textwrap
@@ -18,7 +18,7 @@ INSTALL = (
 
 
 def prose(text):
-    """Turn our Markdown into a notebook's."""
+    """Turn the site's Markdown into a notebook's."""
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S)
     text = re.sub(r"^(</?(div|script)[^>]*>)+\n?", "", text, flags=re.M)
     text = re.sub(r"</?p[^>]*>", "", text)
@@ -85,7 +85,7 @@ def convert(page):
     parts.append(v4.new_markdown_cell(prose(text[at:])))
     notebook = v4.new_notebook(cells=[p for p in parts if p.source])
     for i, cell in enumerate(notebook.cells):
-        cell.id = f"cell-{i}"  # the same each time
+        cell.id = f"cell-{i}"  # the same in every build
     nbformat.validate(notebook)
     return notebook
 

@@ -6,8 +6,8 @@
     to: weights = tf.nn.softmax
     ```
 
-shows lines of `minitransformer/attention.py`; `from:` and `to:` are parts of
-the first and the last line, and either may be left out.
+shows lines of `minitransformer/attention.py`. `from:` and `to:` are parts of the
+first and the last line; either can be left out.
 """
 
 import ast
@@ -31,7 +31,7 @@ def is_text(node):
 
 
 def code_lines(path):
-    """Number and list a module's lines that are not blank or docstring."""
+    """Map line numbers to lines, without blank lines and docstrings."""
     text, hidden = path.read_text(encoding="utf-8"), set()
     for node in ast.walk(ast.parse(text)):
         body = getattr(node, "body", None)
@@ -45,7 +45,7 @@ def code_lines(path):
 
 
 def names(node):
-    """List the names that a statement gives to something."""
+    """List the names that a statement defines."""
     found = ast.walk(node) if isinstance(node, ast.Assign) else []
     return [getattr(node, "name", None)] + [
         name.id for name in found if isinstance(name, ast.Name)
@@ -65,10 +65,10 @@ def find(dotted):
 
 
 def lines_of(path, symbols):
-    """Number the first and the last line of a symbol in a file.
+    """Find the numbers of a symbol's first and last line in a file.
 
-    A class's first member brings the line of the class with it, and each
-    symbol the comments above it.
+    The first member of a class includes the line of the class, and every
+    symbol includes the comments directly above it.
     """
     text = path.read_text(encoding="utf-8")
     node, lines, first = ast.parse(text), text.splitlines(), None
@@ -86,7 +86,7 @@ def lines_of(path, symbols):
 
 
 def extract(fence):
-    """Cut out what a fence asks for: the path, and its numbered lines."""
+    """Find what a fence asks for: a path, and its numbered lines."""
     dotted, *limits = [line.strip() for line in fence.strip().split("\n")]
     path, first, last = find(dotted)
     shown = [
@@ -99,18 +99,18 @@ def extract(fence):
             raise LookupError(f"{dotted}: {len(at)} lines hold {part!r}")
         end = at[0] + 1
         while end < len(shown) and not shown[end][1].strip(" )]},"):
-            end += 1  # the brackets that close it
+            end += 1  # the closing brackets belong to the line
         shown = shown[at[0] :] if kind == "from" else shown[:end]
     return path, shown
 
 
 def fence(show):
-    """Make a fence of a function: what goes wrong in it stops the build."""
+    """Make a fence from a function; an error in it stops the build."""
 
     def formatter(source, language, css_class, options, md, **_):
         try:
             return show(source, options, md)
-        except Exception as error:  # SuperFences swallows any other kind
+        except Exception as error:  # SuperFences hides all other errors
             raise SuperFencesException(f"{error}, in\n{source}") from error
 
     return formatter

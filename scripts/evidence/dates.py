@@ -87,9 +87,9 @@ def main():
             last = read_log(run)[-1]
             runs[str(seed)] = {
                 "exact_match": exact_match(ours, theirs),
-                "valid_loss": last["valid_loss"],
-                "seconds": last["seconds"],
-                "steps": last["step"],
+                "valid_loss": last.valid_loss,
+                "seconds": last.seconds,
+                "steps": last.step,
                 "parameters": count_parameters(run),
             }
             RESULT.write_text(json.dumps(result, indent=1) + "\n")

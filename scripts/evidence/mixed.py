@@ -43,8 +43,8 @@ def train(*flags):
             stdout=subprocess.DEVNULL,
         )
         rows = read_log(run)
-    losses = [(r["step"], r["valid_loss"]) for r in rows if r["valid_loss"]]
-    return losses, statistics.median(row["tokens_per_s"] for row in rows)
+    losses = [(r.step, r.valid_loss) for r in rows if r.valid_loss]
+    return losses, statistics.median(row.tokens_per_s for row in rows)
 
 
 def main():

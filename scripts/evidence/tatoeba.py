@@ -74,8 +74,8 @@ def steps_in(minutes, options):
         rows = read_log(run)
     # The first calls compile; the last one validates.
     later = rows[10:-1]
-    pace = (later[-1]["seconds"] - later[0]["seconds"]) / (
-        later[-1]["step"] - later[0]["step"]
+    pace = (later[-1].seconds - later[0].seconds) / (
+        later[-1].step - later[0].step
     )
     return max(round(60 * minutes / pace / 100) * 100, 100)
 
@@ -125,9 +125,9 @@ def measure(run, valid, test):
         "exact_match_by_length": by_source_length(
             sources, ours, theirs, exact_match, LIMITS
         ),
-        "seconds": last["seconds"],
-        "steps": last["step"],
-        "valid_loss": last["valid_loss"],
+        "seconds": last.seconds,
+        "steps": last.step,
+        "valid_loss": last.valid_loss,
         "parameters": count_parameters(run),
         "examples": list(zip(sources, ours, theirs, strict=True))[:8],
     }

@@ -31,23 +31,13 @@ CHANGES = {
 
 def measure(settings, seed, text, folder):
     """Train as train_gpt.py does; return the whole validation loss."""
+    from minitransformer.runs.logs import read_log
     from scripts import train_gpt
 
-    task = train_gpt.prepare(
-        {
-            "text": text,
-            "steps": 800,
-            "seed": seed,
-            "out": str(folder),
-            "resume": True,
-            "overwrite": False,
-            "strategy": "one",
-            **settings,
-        }
-    )
-    if train_gpt.fit(task) < 800:
-        sys.exit("stopped; start this script again to go on")
-    return task["log"].rows[-1]["valid_loss"]
+    train_gpt.DEFAULTS.update(settings)
+    flags = ["--text", text, "--steps", "800", "--seed", str(seed)]
+    train_gpt.main([*flags, "--out", str(folder), "--resume"])
+    return read_log(folder)[-1].valid_loss
 
 
 def main():

@@ -151,7 +151,7 @@ def test_the_pages_numbers_are_those_of_the_run():
     provenance = json.loads((TOY / "provenance.json").read_text("utf-8"))
     page = (ROOT / "docs" / "index.md").read_text("utf-8")
     assert f"{provenance['steps']:,} steps" in page
-    assert f"{provenance['valid_loss']:.2f} nats a character" in " ".join(
+    assert f"{provenance['valid_loss']:.2f} nats per character" in " ".join(
         page.split()
     )
 

@@ -11,11 +11,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT
 
-from scripts.book import cells
+from scripts.book import cells, names
 
 pytestmark = pytest.mark.slow
 pytest_plugins = ["browser"]
 
+names.write_reference()  # git ignores it
 PAGES = [
     path.relative_to(cells.DOCS).with_suffix("").as_posix()
     for path in cells.pages()

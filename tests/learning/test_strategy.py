@@ -37,7 +37,7 @@ with strategy.scope():
         steps=8, evaluate=lambda: 0.0, evaluate_every=1, use_xla=True,
         report=rows.append,
     )
-print(json.dumps([[row["loss"], row["grad_norm"]] for row in rows]))
+print(json.dumps([[row.loss, row.grad_norm] for row in rows]))
 """
 
 

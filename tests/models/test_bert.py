@@ -5,8 +5,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import BERT_SIZES as SIZES, ROOT, make_bert
+from conftest import ROOT
 from safetensors import safe_open
+from small_bert import IDS, SEGMENTS, SIZES, make_bert
 
 from minitransformer import (
     Bert,
@@ -25,10 +26,6 @@ from minitransformer.data.sentences import sentence_vectors
 def bert():
     keras.utils.set_random_seed(0)
     return make_bert()
-
-
-IDS = np.array([[5, 7, 9, 4, 6, 0, 0], [8, 3, 2, 11, 22, 1, 13]])
-SEGMENTS = np.array([[0, 0, 0, 1, 1, 0, 0], [0, 0, 1, 1, 1, 1, 1]])
 
 
 @pytest.mark.minilm

@@ -81,7 +81,7 @@ def test_a_tiny_encoder_decoder_learns_to_copy_exactly():
         steps=600,
         evaluate=lambda: 0.0,
         evaluate_every=600,
-        report=lambda row: losses.append(row["loss"]),
+        report=lambda row: losses.append(row.loss),
     )
     assert losses[0] > 2 * losses[-1]
 

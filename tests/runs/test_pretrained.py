@@ -4,6 +4,7 @@ import struct
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from small_bert import IDS
 
 from minitransformer import Bert
 from minitransformer.runs.pretrained import (
@@ -11,7 +12,6 @@ from minitransformer.runs.pretrained import (
     minilm_folder,
 )
 
-IDS = np.array([[5, 7, 9, 4, 6, 0, 0], [8, 3, 2, 11, 22, 1, 13]])
 TABLE = "embeddings.word_embeddings.weight"
 
 

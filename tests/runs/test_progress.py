@@ -4,6 +4,7 @@ import sys
 
 from rich.console import Console
 
+from minitransformer.learning.training import Row
 from minitransformer.runs.progress import TrainingProgress
 
 
@@ -12,14 +13,8 @@ def report(terminal):
     console = Console(file=text, force_terminal=terminal, width=100)
     with TrainingProgress(2000, console=console) as progress:
         for step, valid in ((10, None), (20, 1.5), (2000, 1.25)):
-            progress.report(
-                {
-                    "step": step,
-                    "loss": 2.0,
-                    "valid_loss": valid,
-                    "tokens_per_s": 9999.0,
-                }
-            )
+            row = Row(step, 2.0, valid, 1e-3, 1.0, 9999.0, 5.0)
+            progress.report(row)
     return text.getvalue()
 
 

@@ -91,7 +91,7 @@ def test_two_workers_make_the_run_of_one_and_resume_it_exactly(
             rtol=1e-4,
         )
     # … and the clipping, by both workers' norm, had something to do.
-    assert max(row["grad_norm"] for row in both) > 1
+    assert max(row.grad_norm for row in both) > 1
 
     workers = two_workers(SCRIPT, flags(text, cut, 600))
     while not list(cut.glob("checkpoints/step-*")):

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from minitransformer import GPT, GPTConfig, generate, make_optimizer
-from minitransformer.learning.steps import compile_steps
+from minitransformer.learning.fast_steps import compile_steps
 from minitransformer.runs.logs import read_log
 from scripts.bench.peers.measure import CALL
 
@@ -20,9 +20,7 @@ def train(sizes, meter):
     keras.utils.set_random_seed(1)
     model = GPT(GPTConfig(**sizes.model, use_bias=False))
     optimizer = make_optimizer(model, learning_rate=1e-3)
-    run = compile_steps(
-        model, optimizer, clip_norm=1.0, accumulate=1, seed=1, use_xla=True
-    )
+    run = compile_steps(model, optimizer, seed=1, use_xla=True)
     inputs, targets = map(tf.constant, sizes.batches(CALL))
     stack = inputs, targets, tf.ones(inputs.shape)
     float(run(stack, tf.constant(0), tf.constant(1))[0])
@@ -59,10 +57,10 @@ def recipe(sizes, meter, text, seed):
         )
         rows = read_log(run)
     tokens = sizes.batch_size * sizes.max_len
-    made = np.diff([0, *(row["step"] for row in rows)])
-    rates = [row["tokens_per_s"] for row in rows]
+    made = np.diff([0, *(row.step for row in rows)])
+    rates = [row.tokens_per_s for row in rows]
     meter.notes["train_s"] = float(np.sum(made * tokens / rates))
-    meter.notes["valid_loss"] = rows[-1]["valid_loss"]
+    meter.notes["valid_loss"] = rows[-1].valid_loss
 
 
 def script(sizes, meter):

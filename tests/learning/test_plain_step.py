@@ -1,0 +1,80 @@
+"""The plain step and the fast one are the same steps."""
+
+import keras
+import numpy as np
+import pytest
+from test_training import fit, small_gpt, windows
+
+from minitransformer import make_optimizer, masked_cross_entropy, plain_step
+from minitransformer.learning import fast_steps
+
+
+def descent(model):
+    """Plain descent: Adam would forgive a gradient that is too large."""
+    optimizer = keras.optimizers.SGD(0.1)
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def train_plainly(model, steps, accumulate, loss=masked_cross_entropy):
+    optimizer = descent(model)
+    batches, results = iter(windows()(0)), []
+    for _ in range(steps):
+        group = [next(batches) for _ in range(accumulate)]
+        loss_and_norm = plain_step(model, optimizer, group, loss)
+        results.append([float(number) for number in loss_and_norm])
+    return results
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "use_xla"),
+    [(1, False), (2, False), pytest.param(2, True, marks=pytest.mark.slow)],
+)
+def test_fast_steps_find_the_losses_norms_and_weights_of_plain_ones(
+    monkeypatch, accumulate, use_xla
+):
+    # Three steps in one call, and a batch in parts: 4 rows of 7, 2 at once.
+    monkeypatch.setattr(fast_steps, "PART", 14)
+    plain, fast = small_gpt(), small_gpt()
+    expected = train_plainly(plain, steps=3, accumulate=accumulate)
+    _, rows = fit(
+        fast,
+        steps=3,
+        optimizer=descent(fast),
+        accumulate=accumulate,
+        evaluate_every=10,
+        use_xla=use_xla,
+    )
+    losses, norms = zip(*expected, strict=True)
+    assert len(rows) == 1
+    assert rows[0].loss == pytest.approx(np.mean(losses), rel=1e-5)
+    assert rows[0].grad_norm == pytest.approx(norms[-1], rel=1e-4)
+    for ours, theirs in zip(
+        fast.get_weights(), plain.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_plain_steps_alone_train_a_model(eagerly):
+    model = small_gpt()
+    optimizer = make_optimizer(model, learning_rate=1e-2)
+    batch = next(iter(windows()(0)))
+    losses = [
+        float(plain_step(model, optimizer, [batch])[0]) for _ in range(10)
+    ]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_another_loss_is_followed(eagerly):
+    def doubled(logits, targets, weights):
+        loss_sum, weight_sum = masked_cross_entropy(
+            logits, targets, weights
+        )
+        return 2 * loss_sum, weight_sum
+
+    (loss, norm), (other_loss, other_norm) = (
+        train_plainly(small_gpt(), 1, 1, loss)[0]
+        for loss in (masked_cross_entropy, doubled)
+    )
+    assert other_loss == pytest.approx(2 * loss)
+    assert other_norm == pytest.approx(2 * norm, rel=1e-4)
