@@ -398,6 +398,37 @@ def plain(name):
     return layer, outputs(CASES[name], layer)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "rounding"), [("bfloat16", 2**-8), ("float16", 2**-11)]
+)
+def test_sums_statistics_and_angles_are_float32(dtype, rounding):
+    def both(layer, x):
+        """Give a layer the same numbers in half precision and in float32."""
+        x = tf.cast(x, dtype)
+        exact = layer(tf.cast(x, tf.float32))
+        assert layer(x).dtype == dtype
+        return tf.cast(layer(x), tf.float32).numpy(), exact.numpy()
+
+    # Rounded once, at the end. Tiny weights have fewer digits in float16.
+    half, exact = both(mt.attention_weights, floats(3, 4000))
+    large = exact > 1e-4
+    np.testing.assert_allclose(
+        half[large], exact[large], rtol=1.01 * rounding
+    )
+    # Float16 cannot hold the square of 300.
+    policy = keras.DTypePolicy(f"mixed_{dtype}")
+    norms = {dtype: mt.LayerNorm(dtype=policy), "float32": mt.LayerNorm()}
+    half, exact = both(
+        lambda x: norms[x.dtype.name](x), 300 + floats(3, D_FF)
+    )
+    np.testing.assert_allclose(half, exact, rtol=2 * rounding, atol=1e-4)
+    # Nor can either hold an angle of 9,000, but it can hold its sine.
+    half, exact = both(
+        lambda x: mt.rotate(x, start=9001), floats(1, 1, 4, HEAD_DIM)
+    )
+    np.testing.assert_allclose(half, exact, atol=6 * rounding)
+
+
 @every_case
 def test_shapes_and_types_are_those_promised(name):
     _, parts = plain(name)
@@ -476,34 +507,3 @@ def test_saved_weights_give_the_same_outputs(name, tmp_path):
     parts = outputs(CASES[name], again)
     for part, same in zip(parts, expected, strict=True):
         np.testing.assert_array_equal(part, same)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "rounding"), [("bfloat16", 2**-8), ("float16", 2**-11)]
-)
-def test_sums_statistics_and_angles_are_float32(dtype, rounding):
-    def both(layer, x):
-        """Give a layer the same numbers in half precision and in float32."""
-        x = tf.cast(x, dtype)
-        exact = layer(tf.cast(x, tf.float32))
-        assert layer(x).dtype == dtype
-        return tf.cast(layer(x), tf.float32).numpy(), exact.numpy()
-
-    # Rounded once, at the end. Tiny weights have fewer digits in float16.
-    half, exact = both(mt.attention_weights, floats(3, 4000))
-    large = exact > 1e-4
-    np.testing.assert_allclose(
-        half[large], exact[large], rtol=1.01 * rounding
-    )
-    # Float16 cannot hold the square of 300.
-    policy = keras.DTypePolicy(f"mixed_{dtype}")
-    norms = {dtype: mt.LayerNorm(dtype=policy), "float32": mt.LayerNorm()}
-    half, exact = both(
-        lambda x: norms[x.dtype.name](x), 300 + floats(3, D_FF)
-    )
-    np.testing.assert_allclose(half, exact, rtol=2 * rounding, atol=1e-4)
-    # Nor can either hold an angle of 9,000, but it can hold its sine.
-    half, exact = both(
-        lambda x: mt.rotate(x, start=9001), floats(1, 1, 4, HEAD_DIM)
-    )
-    np.testing.assert_allclose(half, exact, atol=6 * rounding)
