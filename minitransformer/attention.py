@@ -28,14 +28,16 @@ def attention_weights(
     masked row NaN; the lowest finite number gives the same weights without
     the NaN.
     """
-    scores = tf.convert_to_tensor(scores)
+    dtype = tf.convert_to_tensor(scores).dtype
+    scores = tf.cast(scores, tf.float32)  # half precision would sum badly
     if attention_mask is None:
-        return tf.nn.softmax(scores)
+        return tf.cast(tf.nn.softmax(scores), dtype)
     # Before the softmax: a masked key must not take part in the sum.
     scores = tf.where(attention_mask, scores, scores.dtype.min)
     weights = tf.nn.softmax(scores)
     # A fully masked row is uniform by now; zero it: it reads nothing.
-    return tf.where(attention_mask, weights, tf.zeros_like(weights))
+    weights = tf.where(attention_mask, weights, tf.zeros_like(weights))
+    return tf.cast(weights, dtype)
 
 
 def scaled_dot_product_attention(

@@ -155,7 +155,8 @@ def rotate(x: tf.Tensor, start: int = 0) -> tf.Tensor:
     position = tf.cast(position, tf.float32)[:, None]  # (seq, 1)
     even = np.arange(0, head_dim, 2, dtype="float32")  # 2i
     angle = position / 10000 ** (even / head_dim)  # (seq, head_dim / 2)
-    angle = tf.cast(angle, x.dtype)
-    cos, sin = tf.cos(angle), tf.sin(angle)
+    # Half precision has too few digits for an angle, enough for its waves.
+    cos = tf.cast(tf.cos(angle), x.dtype)
+    sin = tf.cast(tf.sin(angle), x.dtype)
     a, b = tf.split(x, 2, axis=-1)
     return tf.concat([a * cos - b * sin, a * sin + b * cos], axis=-1)

@@ -1,7 +1,10 @@
 """What all tests share."""
 
+import contextlib
 import importlib.util
+import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +13,35 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure():
+    """Hear Ctrl-C, and let programs hear it, even under `nohup … &`.
+
+    A shell starts what is in the background with SIGINT ignored, and so
+    would everything be that is started here.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def processes():
+    """A list of processes that end with the test, whatever happens in it.
+
+    Start them with `start_new_session=True`: what they start ends as well.
+    """
+    started = []
+    yield started
+    for process in started:
+        with contextlib.suppress(OSError):
+            if os.name == "posix":
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+        process.wait()
+        for pipe in filter(None, (process.stdout, process.stderr)):
+            pipe.close()
 
 
 @pytest.fixture
@@ -67,6 +99,55 @@ def make_tiny_gpt(seed=0, **options):
     for weight in model.trainable_variables:
         weight.assign_add(0.3 * rng.normal(size=weight.shape))
     return model
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A small BERT as Hugging Face would have published it."""
+    from safetensors.numpy import save_file
+    from small_bert import SIZES, make_bert
+
+    from minitransformer.runs.pretrained import MUST_BE, bert_names
+    from minitransformer.runs.saving import named_weights
+
+    model = make_bert()
+    weights = named_weights(model)
+    tensors = {}
+    for ours, theirs in bert_names(SIZES["num_layers"]).items():
+        array = weights[ours].numpy()
+        tensors[theirs] = np.ascontiguousarray(
+            array.T if ours.endswith("kernel") else array
+        )
+    assert len(tensors) == len(weights)
+    tensors["embeddings.position_ids"] = np.arange(11)[None]
+    save_file(tensors, tmp_path / "model.safetensors")
+    config = {
+        **MUST_BE,
+        "vocab_size": 23,
+        "max_position_embeddings": 11,
+        "hidden_size": 12,
+        "num_attention_heads": 3,
+        "num_hidden_layers": 2,
+        "intermediate_size": 20,
+        "type_vocab_size": 2,
+        "pad_token_id": 0,
+        "hidden_dropout_prob": 0.1,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "vocab.txt").write_text(
+        "\n".join(map(str, range(23))) + "\n"
+    )
+    return tmp_path, model
+
+
+def refuse(main, argv, capfd, message):
+    """Check that a script ends with one sentence and exit code 2."""
+    assert main(argv) == 2
+    error = capfd.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert message in error
+    assert "Traceback" not in error
+    assert len(error.splitlines()) == 1
 
 
 def load_script(name):

@@ -49,9 +49,11 @@ def test_every_mutant_turns_its_tests_red(tmp_path):
             text = path.read_text(encoding="utf-8")
             path.write_text(text.replace(right, wrong), encoding="utf-8")
             kind = "slow" if tests == "test_strategy.py" else "not slow"
-            arguments = ["-x", "-q", "-p", "no:cacheprovider", "-m", kind]
+            arguments = ["-x", "-q", "-n0", "-p", "no:cacheprovider"]
             task = pool.submit(
-                elsewhere.run_tests, folder, [*arguments, f"tests/{tests}"]
+                elsewhere.run_tests,
+                folder,
+                [*arguments, "-m", kind, f"tests/{tests}"],
             )
             running[task] = name, folder
         for task in as_completed(running):

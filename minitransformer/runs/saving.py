@@ -137,6 +137,9 @@ class SavedModel:
     config: Any
     config_class: Callable[..., Any]
 
+    def build(self, x_shape: tuple) -> None:
+        """Leave it to the first call, which Keras would trace before."""
+
     def settings(self) -> dict[str, Any]:
         """List the numbers and names that `from_settings` needs."""
         return asdict(self.config)

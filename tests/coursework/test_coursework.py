@@ -505,11 +505,14 @@ def test_a_notebooks_answers_are_asked_with_copies(capsys):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_ctrl_c_ends_it_at_once(started):
+def test_ctrl_c_ends_it_at_once(started, tmp_path, processes):
     import signal
 
+    begun = tmp_path / "begun"
     (started / "e01_one_query.py").write_text(
-        "def one_query_attention(**_):\n    while True: pass\n"
+        "def one_query_attention(**_):\n"
+        f"    open({str(begun)!r}, 'w').close()\n"
+        "    while True: pass\n"
     )
     process = subprocess.Popen(
         [
@@ -524,8 +527,12 @@ def test_ctrl_c_ends_it_at_once(started):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
-    time.sleep(3)
+    processes.append(process)
+    while not begun.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=10)
     assert process.returncode == 130

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_bert import make_bert
+from small_bert import make_bert
 
 from minitransformer import (
     WordPieceTokenizer,

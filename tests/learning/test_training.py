@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT, make_tiny_gpt
 from safetensors.numpy import load_file
+from small_bert import make_bert
 
 from minitransformer import (
     GPT,
@@ -442,8 +443,6 @@ def test_several_questions_are_asked_in_one_step(
     monkeypatch, eagerly, part
 ):
     # As many parts as rows, or one: the loss and the gradient are the same.
-    from test_bert import make_bert
-
     from minitransformer import BertPretraining
 
     monkeypatch.setattr(fast_steps, "PART", part)

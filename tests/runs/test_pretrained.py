@@ -4,50 +4,15 @@ import struct
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from small_bert import IDS, SIZES, make_bert
+from small_bert import IDS
 
 from minitransformer import Bert
 from minitransformer.runs.pretrained import (
-    MUST_BE,
     bert_names,
     minilm_folder,
 )
-from minitransformer.runs.saving import named_weights
 
 TABLE = "embeddings.word_embeddings.weight"
-
-
-@pytest.fixture
-def published(tmp_path):
-    """A small BERT as Hugging Face would have published it."""
-    model = make_bert()
-    weights = named_weights(model)
-    tensors = {}
-    for ours, theirs in bert_names(SIZES["num_layers"]).items():
-        array = weights[ours].numpy()
-        tensors[theirs] = np.ascontiguousarray(
-            array.T if ours.endswith("kernel") else array
-        )
-    assert len(tensors) == len(weights)
-    tensors["embeddings.position_ids"] = np.arange(11)[None]
-    save_file(tensors, tmp_path / "model.safetensors")
-    config = {
-        **MUST_BE,
-        "vocab_size": 23,
-        "max_position_embeddings": 11,
-        "hidden_size": 12,
-        "num_attention_heads": 3,
-        "num_hidden_layers": 2,
-        "intermediate_size": 20,
-        "type_vocab_size": 2,
-        "pad_token_id": 0,
-        "hidden_dropout_prob": 0.1,
-    }
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    (tmp_path / "vocab.txt").write_text(
-        "\n".join(map(str, range(23))) + "\n"
-    )
-    return tmp_path, model
 
 
 def rewrite(folder, change):

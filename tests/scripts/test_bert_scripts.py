@@ -2,9 +2,7 @@ import json
 import re
 
 import pytest
-from conftest import load_script
-from test_pretrained import published  # noqa: F401
-from test_scripts import refuse
+from conftest import load_script, refuse
 
 from minitransformer import BertClassifier, BertPretraining
 
@@ -137,7 +135,7 @@ def task(tmp_path):
 
 
 @pytest.fixture
-def bert(published):  # noqa: F811
+def bert(published):
     """A folder with a published BERT that has a real vocabulary."""
     folder, _ = published
     pieces = (

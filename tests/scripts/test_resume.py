@@ -60,13 +60,18 @@ def rows(out):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
-def test_killed_at_any_moment_it_ends_with_the_same_weights(text, tmp_path):
+def test_killed_at_any_moment_it_ends_with_the_same_weights(
+    text, tmp_path, processes
+):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     subprocess.run(command(text, whole), check=True)
     kills = 0
     # While TensorFlow loads, before the first checkpoint, and after some.
     for step in (None, 20, 300, 900):
-        process = subprocess.Popen(command(text, parts, "--resume"))
+        process = subprocess.Popen(
+            command(text, parts, "--resume"), start_new_session=True
+        )
+        processes.append(process)
         deadline = time.monotonic() + 120
         if step is None:
             time.sleep(1.5)
@@ -92,14 +97,18 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(text, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows signals differently")
-def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(text, tmp_path):
+def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(
+    text, tmp_path, processes
+):
     out = tmp_path / "my run"
     process = subprocess.Popen(
         command(text, out, "--steps", "100000"),
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
+    processes.append(process)
     while not (out / "log.csv").exists() or len(rows(out)) < 3:
         assert process.poll() is None
         time.sleep(0.05)

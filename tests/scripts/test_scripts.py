@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, refuse
 
 SMALL = [
     "--num-layers",
@@ -49,15 +49,6 @@ def test_help_needs_no_tensorflow(name):
     )
     assert result.returncode == 0, result.stderr
     assert "--help" in result.stdout
-
-
-def refuse(main, argv, capfd, message):
-    assert main(argv) == 2
-    error = capfd.readouterr().err.strip()
-    assert error.startswith("error: ")
-    assert message in error
-    assert "Traceback" not in error
-    assert len(error.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,11 @@ from minitransformer.runs.logs import read_log
 from scripts.start_workers import environments, start
 
 pytestmark = pytest.mark.slow
+PIPES = {
+    "stdout": subprocess.PIPE,
+    "stderr": subprocess.PIPE,
+    "text": True,
+}
 SCRIPT = str(ROOT / "scripts" / "train_gpt.py")
 
 
@@ -43,26 +48,37 @@ def flags(text, out, steps):
     ]
 
 
-def end(processes):
+def end(workers):
     """Wait for the workers; return their exit codes and what they wrote."""
-    ends = [process.communicate(timeout=200) for process in processes]
-    return [p.returncode for p in processes], ["".join(e) for e in ends]
+    ends = [worker.communicate(timeout=200) for worker in workers]
+    return [w.returncode for w in workers], ["".join(e) for e in ends]
 
 
-def test_two_workers_make_the_run_of_one_and_resume_it_exactly(tmp_path):
+@pytest.fixture
+def two_workers(processes):
+    """Function that starts two workers, which end with the test."""
+
+    def start_two(script, arguments):
+        workers = start(
+            2, script, arguments, **PIPES, start_new_session=True
+        )
+        processes.extend(workers)
+        return workers
+
+    return start_two
+
+
+def test_two_workers_make_the_run_of_one_and_resume_it_exactly(
+    tmp_path, two_workers
+):
     text = tmp_path / "text.txt"
     text.write_text("a quick brown fox jumps over the lazy dog. " * 60)
-    pipes = {
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.PIPE,
-        "text": True,
-    }
     one, two, cut = tmp_path / "one", tmp_path / "two", tmp_path / "cut"
     code = subprocess.run(
-        [sys.executable, SCRIPT, *flags(text, one, 600)], **pipes
+        [sys.executable, SCRIPT, *flags(text, one, 600)], **PIPES
     )
     assert code.returncode == 0, code.stderr
-    codes, wrote = end(start(2, SCRIPT, flags(text, two, 600), **pipes))
+    codes, wrote = end(two_workers(SCRIPT, flags(text, two, 600)))
     assert codes == [0, 0], wrote
     assert "the chief reports" in wrote[1]
     assert "validation" not in wrote[1]  # only the chief reports …
@@ -77,7 +93,7 @@ def test_two_workers_make_the_run_of_one_and_resume_it_exactly(tmp_path):
     # … and the clipping, by both workers' norm, had something to do.
     assert max(row.grad_norm for row in both) > 1
 
-    workers = start(2, SCRIPT, flags(text, cut, 600), **pipes)
+    workers = two_workers(SCRIPT, flags(text, cut, 600))
     while not list(cut.glob("checkpoints/step-*")):
         assert workers[0].poll() is None, end(workers)
         time.sleep(0.02)
@@ -88,14 +104,14 @@ def test_two_workers_make_the_run_of_one_and_resume_it_exactly(tmp_path):
     assert "--resume" in wrote[0]
     assert "Traceback" not in wrote[0]
     resumed = [*flags(text, cut, 600), "--resume"]
-    codes, wrote = end(start(2, SCRIPT, resumed, **pipes))
+    codes, wrote = end(two_workers(SCRIPT, resumed))
     assert codes == [0, 0], wrote
     assert "resuming" in wrote[0]
     for name in ("weights.safetensors", "sample.txt"):
         assert (cut / name).read_bytes() == (two / name).read_bytes()
 
 
-def test_only_the_chief_writes_and_all_must_agree(tmp_path):
+def test_only_the_chief_writes_and_all_must_agree(tmp_path, processes):
     text = tmp_path / "text.txt"
     text.write_text("to be or not to be, that is the question. " * 40)
     chief, other = tmp_path / "chief", tmp_path / "other"
@@ -113,21 +129,21 @@ def test_only_the_chief_writes_and_all_must_agree(tmp_path):
                     "multiworker",
                 ],
                 env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
+                start_new_session=True,
+                **PIPES,
             )
             for out, seed, environment in zip(
                 (chief, other), seeds, environments(2), strict=True
             )
         ]
+        processes.extend(workers)
         codes, wrote = end(workers)
         assert codes == expected, wrote
         assert not other.exists()
     assert all("different settings" in part for part in wrote)
 
 
-def test_two_workers_translate_as_one(tmp_path):
+def test_two_workers_translate_as_one(tmp_path, two_workers):
     script = str(ROOT / "scripts" / "train_translation.py")
     words = ["red", "green", "blue", "grey", "pink", "white"]
     lines = [
@@ -161,15 +177,10 @@ def test_two_workers_translate_as_one(tmp_path):
             str(out),
         ]
 
-    pipes = {
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.PIPE,
-        "text": True,
-    }
     one, two = tmp_path / "one", tmp_path / "two"
-    code = subprocess.run([sys.executable, script, *flags(one)], **pipes)
+    code = subprocess.run([sys.executable, script, *flags(one)], **PIPES)
     assert code.returncode == 0, code.stderr
-    codes, wrote = end(start(2, script, flags(two), **pipes))
+    codes, wrote = end(two_workers(script, flags(two)))
     assert codes == [0, 0], wrote
     for column in ("loss", "valid_loss", "grad_norm"):
         np.testing.assert_allclose(

@@ -5,8 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import load_script
-from test_scripts import refuse
+from conftest import load_script, refuse
 
 from minitransformer import SentencePieceTokenizer, translate
 from minitransformer.writing.translating import SIDES, alignment
@@ -106,12 +105,12 @@ def test_a_sentence_of_another_language_is_spelled_in_bytes(
 
 TINY = [
     "--steps",
-    "10",
+    "4",
     "--batch-size",
     "4",
     "--no-xla",
     "--evaluate-every",
-    "10",
+    "4",
     "--vocab-size",
     "320",
     "--beam-size",
@@ -172,7 +171,7 @@ def test_a_run_is_trained_kept_and_translates(
     } <= files
     assert ("alignment.svg" in files) == ("none" not in model)
     settings = json.loads((out / "settings.json").read_text())
-    assert settings["steps"] == 10
+    assert settings["steps"] == 4
     rows = (out / "translations.tsv").read_text("utf-8").splitlines()
     assert len(rows) == 3
     assert all(row.count("\t") == 2 for row in rows)
