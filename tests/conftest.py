@@ -140,9 +140,17 @@ def published(tmp_path):
     return tmp_path, model
 
 
+def exit_code(main, argv):
+    """Call a script's main; return the code that a shell would see."""
+    try:
+        return main(argv) or 0
+    except SystemExit as stop:
+        return stop.code
+
+
 def refuse(main, argv, capfd, message):
     """Check that a script ends with one sentence and exit code 2."""
-    assert main(argv) == 2
+    assert exit_code(main, argv) == 2
     error = capfd.readouterr().err.strip()
     assert error.startswith("error: ")
     assert message in error

@@ -2,9 +2,9 @@ import json
 import re
 
 import pytest
-from conftest import load_script, refuse
+from conftest import exit_code, load_script, refuse
 
-from minitransformer import BertClassifier, BertPretraining
+from minitransformer import BertClassifier, BertPretraining, Run
 
 TOPICS = [
     ("animals", "the cat sleeps", "the dog barks", "a cow eats grass"),
@@ -74,7 +74,7 @@ def test_a_bert_is_pretrained_and_resumed(
 ):
     out = tmp_path / "run"
     argv = ["--text", str(text), "--out", str(out), *TINY]
-    assert train_bert.main(argv) == 0
+    assert exit_code(train_bert.main, argv) == 0
     said = capfd.readouterr().out
     assert re.search(r"words +\d+\.\d% of the hidden ones", said)
     assert re.search(r"sentences +\d+\.\d% are told apart", said)
@@ -89,7 +89,7 @@ def test_a_bert_is_pretrained_and_resumed(
     } <= files
     BertPretraining.load(out)
     refuse(train_bert.main, argv, capfd, "holds a run already")
-    assert train_bert.main(["--out", str(out), "--resume"]) == 0
+    assert exit_code(train_bert.main, ["--out", str(out), "--resume"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -167,14 +167,16 @@ def test_three_ways_are_compared_and_resumed(
     monkeypatch.setattr(
         finetune_bert, "train_once", stop_at(finetune_bert, 2)
     )
-    assert finetune_bert.main([*argv, "--resume"]) == 130
+    assert exit_code(finetune_bert.main, [*argv, "--resume"]) == 130
     said = capfd.readouterr()
     assert "nothing to resume" in said.out
     assert "--resume" in said.err
     first = json.loads((out / "results.json").read_text())
     assert list(first) == ["from scratch"]
     monkeypatch.undo()
-    assert finetune_bert.main(["--out", str(out), "--resume"]) == 0
+    assert (
+        exit_code(finetune_bert.main, ["--out", str(out), "--resume"]) == 0
+    )
     said = capfd.readouterr().out
     results = json.loads((out / "results.json").read_text())
     assert results.keys() == finetune_bert.WAYS.keys()
@@ -226,8 +228,11 @@ def test_frozen_weights_stay_and_fine_tuned_ones_move(
         "epochs": 1,
         "batch_size": 16,
     }
-    session = finetune_bert.prepare(flags)
-    before = session["bert"].get_weights()
+    settings = {"xla": False, "seed": 0, "max_len": 16, "valid": None}
+    run = Run(flags, finetune_bert.DEFAULTS | settings)
+    session = finetune_bert.read_task(run.settings)
+    finetune_bert.claim(run, session)
+    before = session.bert.get_weights()
     made = []
 
     class Spy(Bert):
@@ -238,7 +243,7 @@ def test_frozen_weights_stay_and_fine_tuned_ones_move(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("minitransformer.Bert", Spy)
         for way in finetune_bert.WAYS:
-            finetune_bert.train_once(session, way, 0)
+            finetune_bert.train_once(run, session, way, 0)
     scratch, frozen, tuned = (bert.get_weights() for bert in made[:3])
     table = 0
     assert abs(scratch[table] - before[table]).max() > 0.1
@@ -275,7 +280,9 @@ def test_a_vocabulary_of_another_size_is_refused(
 ):
     run = tmp_path / "run"
     assert (
-        train_bert.main(["--text", str(text), "--out", str(run), *TINY])
+        exit_code(
+            train_bert.main, ["--text", str(text), "--out", str(run), *TINY]
+        )
         == 0
     )
     vocabulary = run / "vocab.txt"
@@ -302,20 +309,20 @@ def test_the_documentation_is_searched_by_meaning(
         "--count",
         "2",
     ]
-    assert search_docs.main(argv) == 0
+    assert exit_code(search_docs.main, argv) == 0
     first = capfd.readouterr()
     assert first.out.split()[1] == "io.readline"
     assert len(first.out.splitlines()) == 4
     assert "reading 3 passages, this once" in first.err
     [index] = tmp_path.glob("docs-index-*.safetensors")
-    assert search_docs.main(argv) == 0
+    assert exit_code(search_docs.main, argv) == 0
     again = capfd.readouterr()
     assert again.out == first.out
     assert "this once" not in again.err
     index.write_bytes(b"cut short")
-    assert search_docs.main(argv) == 0
+    assert exit_code(search_docs.main, argv) == 0
     assert "is damaged: it is made again" in capfd.readouterr().err
-    assert search_docs.main([" "]) == 2
+    assert exit_code(search_docs.main, [" "]) == 2
     assert "is empty" in capfd.readouterr().err
 
 
@@ -330,5 +337,7 @@ def test_built_in_functions_are_among_the_passages(search_docs):
 
 
 def test_a_folder_without_a_bert_is_named(search_docs, tmp_path, capfd):
-    assert search_docs.main(["why", "--bert", str(tmp_path)]) == 2
+    assert (
+        exit_code(search_docs.main, ["why", "--bert", str(tmp_path)]) == 2
+    )
     assert "config.json is not there" in capfd.readouterr().err

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, refuse
+from conftest import ROOT, exit_code, refuse
 
 SMALL = [
     "--num-layers",
@@ -133,7 +133,7 @@ def test_a_run_from_text_to_sample(
         "--seed",
         "3",
     ]
-    assert train_gpt.main(argv) == 0
+    assert exit_code(train_gpt.main, argv) == 0
     told = capfd.readouterr().out
     for part in ("nats", "bits a character (zlib -9", "Next, try", "30/30"):
         assert part in told
@@ -162,7 +162,7 @@ def test_a_run_from_text_to_sample(
     run = ["--run", str(out), "--prompt", "abc", "--seed", "1"]
     outputs = []
     for more in (["--max-new-tokens", "20"],) * 2 + ([],):
-        assert generate_script.main([*run, *more]) == 0
+        assert exit_code(generate_script.main, [*run, *more]) == 0
         outputs.append(capfd.readouterr().out)
     assert outputs[0] == outputs[1]
     assert outputs[0].startswith("abc")
@@ -184,12 +184,12 @@ def test_a_run_from_text_to_sample(
     refuse(train_gpt.main, argv, capfd, "--resume")
     resume = ["--out", str(out), "--resume"]
     refuse(train_gpt.main, [*resume, "--seed", "4"], capfd, "--seed 3")
-    assert train_gpt.main(resume) == 0
+    assert exit_code(train_gpt.main, resume) == 0
     assert "resuming    at step 30" in capfd.readouterr().out
     moved = text_file.rename(tmp_path / "moved.txt")
-    assert train_gpt.main([*resume, "--text", str(moved)]) == 0
+    assert exit_code(train_gpt.main, [*resume, "--text", str(moved)]) == 0
     (out / "log.csv").unlink()  # lost: measured again
-    assert train_gpt.main([*resume, "--text", str(moved)]) == 0
+    assert exit_code(train_gpt.main, [*resume, "--text", str(moved)]) == 0
     text_file.write_text("another text " * 99)
     refuse(train_gpt.main, resume, capfd, "has changed")
 
@@ -217,7 +217,7 @@ def test_a_disk_that_fills_up_ends_with_1_and_keeps_the_checkpoint(
         "--steps",
         "600",
     ]
-    assert train_gpt.main(argv) == 1
+    assert exit_code(train_gpt.main, argv) == 1
     error = capfd.readouterr().err
     assert "No space left on device" in error
     assert "Traceback" not in error
@@ -248,8 +248,8 @@ def test_pieces_train_and_write(
         "--vocab-size",
         "400",
     ]
-    assert train_gpt.main(argv) == 0
+    assert exit_code(train_gpt.main, argv) == 0
     assert "learning the pieces" in capfd.readouterr().out
     run = ["--run", str(out), "--prompt", "세계 ☃", "--max-new-tokens", "9"]
-    assert generate_script.main(run) == 0
+    assert exit_code(generate_script.main, run) == 0
     assert "세계 ☃" in capfd.readouterr().out

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import load_script, refuse
+from conftest import exit_code, load_script, refuse
 
 from minitransformer import SentencePieceTokenizer, translate
 from minitransformer.writing.translating import SIDES, alignment
@@ -156,7 +156,7 @@ def test_a_run_is_trained_kept_and_translates(
 ):
     out = tmp_path / "run"
     argv = ["--pairs", str(pairs_file), "--out", str(out), *TINY, *model]
-    assert train_translation.main(argv) == 0
+    assert exit_code(train_translation.main, argv) == 0
     printed = capfd.readouterr().out
     assert "exact match: " in printed
     files = {path.name for path in out.iterdir()}
@@ -177,7 +177,9 @@ def test_a_run_is_trained_kept_and_translates(
     assert all(row.count("\t") == 2 for row in rows)
 
     monkeypatch.chdir(tmp_path)
-    assert translate_script.main(["--run", str(out), "red 3"]) == 0
+    assert (
+        exit_code(translate_script.main, ["--run", str(out), "red 3"]) == 0
+    )
     result = capfd.readouterr()
     assert len(result.out.splitlines()) == 1
     assert (tmp_path / "alignment.svg").exists() == ("none" not in model)
@@ -193,7 +195,7 @@ def test_a_run_is_trained_kept_and_translates(
         assert "translates into" in said  # it is no English
     # The same folder is not used twice, and a finished run is not trained on.
     refuse(train_translation.main, argv, capfd, "holds a run already")
-    assert train_translation.main([*argv, "--resume"]) == 0
+    assert exit_code(train_translation.main, [*argv, "--resume"]) == 0
 
 
 def test_another_vocabulary_is_refused(
@@ -208,7 +210,7 @@ def test_another_vocabulary_is_refused(
     monkeypatch.chdir(tmp_path)  # pictures are drawn there
     out = tmp_path / "run"
     argv = ["--pairs", str(pairs_file), "--out", str(out), *TINY]
-    assert train_translation.main(argv) == 0
+    assert exit_code(train_translation.main, argv) == 0
     capfd.readouterr()
     other = SentencePieceTokenizer.train(TEXT * 3, vocab_size=321)
     assert (
@@ -228,7 +230,7 @@ def test_another_vocabulary_is_refused(
     # The size may be the same, and the pieces others.
     model = (out / SIDES[1]).read_bytes()
     (out / SIDES[0]).write_bytes(model)
-    assert translate_script.main(["--run", str(out), "red"]) == 0
+    assert exit_code(translate_script.main, ["--run", str(out), "red"]) == 0
     settings = json.loads((out / "settings.json").read_text())
     settings["vocabulary_sha256"] = "0" * 64
     (out / "settings.json").write_text(json.dumps(settings))
@@ -311,7 +313,7 @@ def test_long_pairs_are_counted_and_said_once(
         str(tmp_path / "run"),
         *TINY,
     ]
-    assert train_translation.main(argv) == 0
+    assert exit_code(train_translation.main, argv) == 0
     lines = capfd.readouterr().out.splitlines()
     [said] = [line for line in lines if line.startswith("too long")]
     assert "more than 16 tokens" in said
