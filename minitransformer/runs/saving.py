@@ -138,7 +138,7 @@ class SavedModel:
     config_class: Callable[..., Any]
 
     def build(self, x_shape: tuple) -> None:
-        """Leave it to the first call, which Keras would trace before."""
+        """Make nothing yet: the first call makes the weights."""
 
     def settings(self) -> dict[str, Any]:
         """List the numbers and names that `from_settings` needs."""
