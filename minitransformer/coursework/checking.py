@@ -38,7 +38,7 @@ def check_exercise(folder, task, seed=SEED, used=None, running=None):
         A `Verdict`.
     """
     used = used_names(folder) if used is None else used
-    places = forbidden_names(used, task.exercise.forbidden)
+    places = forbidden_names(used)
     if places:
         return Verdict(
             False, "uses what is to be written here", "; ".join(places)

@@ -10,9 +10,33 @@ from pathlib import Path
 from minitransformer.coursework.judge import escaped
 
 ALWAYS = ("minitransformer",)
-ALLOWED = (
-    "minitransformer.coursework.checking"  # with which a file is tried
-)
+ALLOWED = "minitransformer.coursework.checking"  # tries a file
+NAMES = """
+    Attention AdditiveAttention LuongAttention AttentionWrapper
+    dot_product_attention scaled_dot_product_attention
+    scaled_dot_product_attention_math multi_head_attention_forward
+    MultiHeadAttention MultiheadAttention CachedMultiHeadAttention
+    GroupedQueryAttention GroupQueryAttention
+    compute_causal_mask merge_padding_and_attention_mask
+    generate_square_subsequent_mask make_causal_mask make_attention_mask
+    SinePositionEncoding get_timing_signal_1d
+    LayerNormalization layer_normalization LayerNorm native_layer_norm
+    batch_normalization
+    TransformerEncoder TransformerEncoderLayer TransformerEncoderBlock
+    TransformerDecoder GPT GPT2Model GPT2LMHeadModel GPT2Backbone
+    GPT2CausalLM
+    SparseCategoricalCrossentropy sparse_categorical_crossentropy
+    CategoricalCrossentropy categorical_crossentropy CrossEntropyLoss
+    sparse_softmax_cross_entropy_with_logits
+    softmax_cross_entropy_with_logits
+    TopKSampler TopPSampler TopKLogitsWarper TopPLogitsWarper
+    TemperatureLogitsWarper ctc_beam_search_decoder BeamSampler
+    BeamSearchScorer
+    BytePairTokenizer ByteLevelBPETokenizer BpeTrainer
+    SentencePieceTrainer tiktoken sentencepiece
+    MaskedLMMaskGenerator DataCollatorForLanguageModeling
+    DataCollatorForWholeWordMask
+""".split()
 LARGEST = 1 << 20  # bytes of a file that is read
 
 
@@ -49,12 +73,13 @@ def used_names(folder):
     return used
 
 
-def forbidden_names(used, names):
+def forbidden_names(used, names=NAMES):
     """Choose what may not be used.
 
     Args:
         used: From `used_names`.
-        names: The names, as they stand behind a dot or an import.
+        names: The names, as they stand behind a dot or an import; those of
+            the course if not given.
 
     Returns:
         Texts, one for each place; none where all is well.
