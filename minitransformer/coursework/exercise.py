@@ -90,7 +90,7 @@ class Exercise:
     rubric: list[str]
     mistakes: list[Mistake]
     properties: list[Property]
-    calls: Callable | None
+    calls: Callable
     slow: Callable | None
 
 
@@ -102,12 +102,13 @@ def read_exercise(name: str) -> Exercise:
         ValueError: if the file cannot be used, with what to change.
     """
     path = HERE / "exercises" / f"{name}.toml"
-    keys = {"title", "goal", "page", "functions", "hints"}
-    rest = {"like": [], "rubric": [], "mistakes": {}, "properties": {}}
-    row: dict[str, Any] = rest | read_toml(path)
-    if row.keys() != keys | rest.keys():
-        odd = ", ".join(sorted(row.keys() ^ (keys | rest.keys())))
-        raise ValueError(f"{path}: missing or unknown: {odd}.")
+    row: dict[str, Any] = {"like": [], "rubric": []}
+    row |= {"mistakes": {}, "properties": {}} | read_toml(path)
+    odd = row.keys() ^ set(Exercise.__dataclass_fields__)
+    if odd != {"calls", "slow"}:
+        raise ValueError(
+            f"{path}: missing or unknown: {', '.join(sorted(odd))}."
+        )
     module = None
     if path.with_suffix(".py").exists():
         module = importlib.import_module(
@@ -120,18 +121,20 @@ def read_exercise(name: str) -> Exercise:
                 f"{name}.py. Write it there, or delete the line."
             )
     shared = read_toml(HERE / "mistakes.toml")
+    default = {"page": row["page"]}
     row["mistakes"] = [
-        make_mistake(
-            path, key, {"page": row["page"]} | shared.get(key, {}) | value
-        )
+        make_mistake(path, key, default | shared.get(key, {}) | value)
         for key, value in row["mistakes"].items()
     ]
     row["properties"] = [
         Property(sentence, getattr(module, function))
         for function, sentence in row["properties"].items()
     ]
-    calls = getattr(module, "calls", None)
-    return Exercise(**row, calls=calls, slow=getattr(module, "slow", None))
+    return Exercise(
+        **row,
+        calls=getattr(module, "calls", lambda rng: ()),
+        slow=getattr(module, "slow", None),
+    )
 
 
 def make_mistake(path: Path, name: str, row: dict) -> Mistake:

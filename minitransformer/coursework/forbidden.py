@@ -5,42 +5,19 @@ done in good faith. What the check itself needs does not depend on it.
 """
 
 import ast
+from collections.abc import Container, Iterator
 from pathlib import Path
 
+from minitransformer.coursework.exercise import HERE, read_toml
 from minitransformer.coursework.judge import escaped
 
 ALWAYS = ("minitransformer",)
 ALLOWED = "minitransformer.coursework.checking"  # tries a file
-NAMES = """
-    Attention AdditiveAttention LuongAttention AttentionWrapper
-    dot_product_attention scaled_dot_product_attention
-    scaled_dot_product_attention_math multi_head_attention_forward
-    MultiHeadAttention MultiheadAttention CachedMultiHeadAttention
-    GroupedQueryAttention GroupQueryAttention
-    compute_causal_mask merge_padding_and_attention_mask
-    generate_square_subsequent_mask make_causal_mask make_attention_mask
-    SinePositionEncoding get_timing_signal_1d
-    LayerNormalization layer_normalization LayerNorm native_layer_norm
-    batch_normalization
-    TransformerEncoder TransformerEncoderLayer TransformerEncoderBlock
-    TransformerDecoder GPT GPT2Model GPT2LMHeadModel GPT2Backbone
-    GPT2CausalLM
-    SparseCategoricalCrossentropy sparse_categorical_crossentropy
-    CategoricalCrossentropy categorical_crossentropy CrossEntropyLoss
-    sparse_softmax_cross_entropy_with_logits
-    softmax_cross_entropy_with_logits
-    TopKSampler TopPSampler TopKLogitsWarper TopPLogitsWarper
-    TemperatureLogitsWarper ctc_beam_search_decoder BeamSampler
-    BeamSearchScorer
-    BytePairTokenizer ByteLevelBPETokenizer BpeTrainer
-    SentencePieceTrainer tiktoken sentencepiece
-    MaskedLMMaskGenerator DataCollatorForLanguageModeling
-    DataCollatorForWholeWordMask
-""".split()
+NAMES = read_toml(HERE / "forbidden.toml")["names"]
 LARGEST = 1 << 20  # bytes of a file that is read
 
 
-def used_names(folder):
+def used_names(folder: Path) -> list[tuple[str, str]]:
     """List the names that the Python files of a folder bring in or use.
 
     Args:
@@ -66,14 +43,16 @@ def used_names(folder):
             continue
         where = escaped(path.relative_to(folder).as_posix())
         used += [
-            (f"{where}, line {node.lineno}", name)
+            (f"{where}, line {getattr(node, 'lineno', 0)}", name)
             for node in ast.walk(tree)
             for name in names_of(node, own)
         ]
     return used
 
 
-def forbidden_names(used, names=NAMES):
+def forbidden_names(
+    used: list[tuple[str, str]], names: Container[str] = NAMES
+) -> list[str]:
     """Choose what may not be used.
 
     Args:
@@ -92,7 +71,7 @@ def forbidden_names(used, names=NAMES):
     ]
 
 
-def own_files(folder):
+def own_files(folder: Path) -> Iterator[Path]:
     """List the Python files of a folder, but for environments in it."""
     try:
         paths = sorted(folder.iterdir())
@@ -114,7 +93,7 @@ def own_files(folder):
             yield path
 
 
-def names_of(node, own):
+def names_of(node: ast.AST, own: Container[str]) -> list[str]:
     """List the names that a node of a syntax tree brings in or uses.
 
     Args:

@@ -91,11 +91,22 @@ def edited(tree: ast.AST, mistake: Mistake) -> ast.AST:
 
 
 def wrong_text(task: Task, *mistakes: Mistake) -> str:
-    """Write the answer with mistakes made in it, one after the other."""
-    tree: ast.AST = ast.parse(task.answer_path.read_text("utf-8"))
-    for mistake in mistakes:
-        tree = edited(tree, mistake)
-    return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+    """Write the answer with mistakes made in it.
+
+    Raises:
+        ValueError: if they cannot be made, in any order: an edit of a part
+            may keep one of the whole from fitting, but not the reverse.
+    """
+    problem = None
+    for order in itertools.permutations(mistakes):
+        tree: ast.AST = ast.parse(task.answer_path.read_text("utf-8"))
+        try:
+            for mistake in order:
+                tree = edited(tree, mistake)
+            return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+        except ValueError as error:
+            problem = error
+    raise ValueError(f"{task.name}: {problem}")
 
 
 @functools.cache
@@ -115,19 +126,12 @@ def wrong_functions(
     Raises:
         ValueError: if a single mistake does not fit the answer.
     """
-    problem = None
-    # An edit of a part may keep one of the whole from fitting, not the
-    # other way round.
-    for order in itertools.permutations(mistakes):
-        try:
-            text = wrong_text(task, *order)
-            break
-        except ValueError as error:
-            problem = error
-    else:
+    try:
+        text = wrong_text(task, *mistakes)
+    except ValueError:
         if len(mistakes) > 1:
             return None
-        raise ValueError(f"{task.name}: {problem}") from problem
+        raise
     space: dict[str, Any] = {"__name__": f"wrong {task.name}"}
     exec(compile(text, f"{task.name}: wrong", "exec"), space)
     return {name: space[name] for name in task.exercise.functions}

@@ -53,8 +53,7 @@ def test_the_course_is_as_large_as_promised():
     assert not [task.name for task in CHECKED if not task.points]
     assert not [task.name for task in OPEN if task.points]
     names = {
-        path.stem
-        for path in (COURSE.parent / "exercises").glob("*.toml")
+        path.stem for path in (COURSE.parent / "exercises").glob("*.toml")
     }
     assert {task.name for task in TASKS} == names
 

@@ -19,7 +19,7 @@ def train_byte_pairs(text, num_merges):
         A list of pairs `(left, right)` of ids, in the order in which they
         were learned; the pair number i, from 0, is joined to the id
         256 + i. Fewer than `num_merges` only where less than two ids are
-        left to join: a pair that occurs once counts, too.
+        left to join: a pair that occurs once counts as well.
 
     Every two neighbours are a pair, so "aaa" has the pair (a, a) twice.
     Joined are pairs from left to right, and without overlap: "aaa" becomes

@@ -7,63 +7,43 @@ from minitransformer.coursework.questions import changed, question
 
 NAME = "beam_search"
 
-# For each step the probabilities of tokens behind others: "<" begins, "."
+# Each step gives the probabilities of tokens behind others: "<" begins, "."
 # ends. What is left over is spread evenly over all other tokens.
-ONE = ({"<a": 0.7, "<.": 0.2},)
+ONE = "<a 0.7 <. 0.2"
 # The likeliest first token is a, and the likeliest sentence is "bd.".
-BETTER_BEGINNING = (
-    {"<a": 0.5, "<b": 0.45},
-    {"ac": 0.4, "bd": 0.95},
-    {"d.": 0.95},
-)
+BETTER_BEGINNING = "<a 0.5 <b 0.45, ac 0.4 bd 0.95, d. 0.95"
 # The best one begins with a, as the second best of its continuations.
-TWO_OF_ONE = (
-    {"<a": 0.6, "<b": 0.3},
-    {"ac": 0.5, "ad": 0.45, "be": 0.5},
-    {"d.": 0.95, "e.": 0.3},
-)
+TWO_OF_ONE = "<a 0.6 <b 0.3, ac 0.5 ad 0.45 be 0.5, d. 0.95 e. 0.3"
 # "." is likelier than "ac", but a long sentence is better than both.
-SHORT_OR_LONG = (
-    {"<.": 0.3, "<a": 0.65},
-    {"ab": 0.5, "ac": 0.45},
-    {"cd": 0.97},
-    {"d.": 0.97},
-)
+SHORT_OR_LONG = "<. 0.3 <a 0.65, ab 0.5 ac 0.45, cd 0.97, d. 0.97"
 # Whoever gives the place of "." to "ad" finds something better there.
 KEEPS_ITS_PLACE = (
-    {"<a": 0.5, "<.": 0.3},
-    {"ac": 0.4, "ad": 0.35},
-    {"de": 0.98},
-    {"ed": 0.98},
-    {"de": 0.98},
-    {"e.": 0.98},
+    "<a 0.5 <. 0.3, ac 0.4 ad 0.35, de 0.98, ed 0.98, de 0.98, e. 0.98"
 )
 # "." has the best score for a while, and then it has not.
-LATER_BETTER = (
-    {"<a": 0.5, "<.": 0.3},
-    {"ac": 0.4},
-    {"cd": 0.97},
-    {"dc": 0.97},
-    {"cd": 0.97},
-    {"d.": 0.97},
-)
+LATER_BETTER = "<a 0.5 <. 0.3, ac 0.4, cd 0.97, dc 0.97, cd 0.97, d. 0.97"
 # What has not ended is better than what has.
-NOT_ENDED = ({"<a": 0.8, "<.": 0.15}, {"ab": 0.8}, {"bc": 0.8})
+NOT_ENDED = "<a 0.8 <. 0.15, ab 0.8, bc 0.8"
 # All have ended long before the last step.
-ALL_ENDED = ({"<a": 0.6, "<b": 0.3}, {"a.": 0.7, "b.": 0.9}, {}, {}, {})
+ALL_ENDED = "<a 0.6 <b 0.3, a. 0.7 b. 0.9, , , "
 
 
 def story(rng, steps, beam_size, length_penalty):
     """Make a question of such steps, with a few more tokens."""
-    names = sorted({c for step in steps for pair in step for c in pair})
+    words = [step.split() for step in steps.split(",")]
+    names = sorted(
+        {c for step in words for pair in step[::2] for c in pair}
+    )
     vocab_size = len(names) + int(rng.integers(6, 9))
     ids = dict(zip(names, rng.permutation(vocab_size), strict=False))
-    table = rng.uniform(0.9, 1.1, (len(steps), vocab_size, vocab_size))
+    table = rng.uniform(0.9, 1.1, (len(words), vocab_size, vocab_size))
     named = np.zeros_like(table)
-    for t, step in enumerate(steps):
-        for (previous, following), share in step.items():
-            table[t, ids[previous], ids[following]] = 0
-            named[t, ids[previous], ids[following]] = share
+    for t, step in enumerate(words):
+        for (before, after), share in zip(
+            step[::2], step[1::2], strict=True
+        ):
+            table[t, ids[before], ids[after]] = 0
+            named[t, ids[before], ids[after]] = float(share)
     left = 1 - named.sum(axis=-1, keepdims=True)
     table = named + left * table / table.sum(axis=-1, keepdims=True)
     return make(table, beam_size, ids["<"], ids["."], length_penalty)

@@ -36,7 +36,7 @@ def draw(rng, batch, seq, vocab_size, special_ids, cells):
     steps = 1 + (np.arange(size) + rng.integers(9)) % (len(ordinary) - 1)
     where = np.searchsorted(ordinary, ids) + steps
     random_ids = ordinary[where % len(ordinary)]
-    lots = rng.uniform(*np.where(low, [[0], [0.14]], [[0.16], [0.99]]))
+    lots = rng.uniform(np.where(low, 0, 0.16), np.where(low, 0.14, 0.99))
     # Well inside of 0 to 0.8 (masked), to 0.9 (random), and to 1 (kept).
     fates = rng.uniform(
         np.choose(fate, [0, 0.81, 0.91]),
@@ -54,7 +54,8 @@ def draw(rng, batch, seq, vocab_size, special_ids, cells):
 
 
 def calls(rng):
-    batch, special, seq = np.cumsum(rng.integers(1, 3, 3)) + [2, 2, 9]
+    batch, special, seq = 2 + np.cumsum(rng.integers(1, 3, 3))
+    seq += 7
     vocab_size = int(seq + 20)
     yield draw(rng, 1, 1, 13, [3], [(True, MASKED, None)])
     yield draw(rng, 1, 2, 13, [3], [(True, MASKED, 3)] * 2)

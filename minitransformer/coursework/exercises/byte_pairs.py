@@ -97,7 +97,7 @@ def round_trip(ask, rng):
 
 def more_merges_go_on(ask, rng):
     for text in ("ab", "aab", "abcab", "aaaa", "to be or not to be"):
-        before = []
+        before: list = []
         for count in range(1, 6):
             merges = train(ask, text, count)
             if merges[: len(before)] != before or len(merges) > count:

@@ -59,8 +59,8 @@ def slow(rng):
 
 def a_split_can_be_undone(ask, rng):
     for seq, d_model in ((1, 2), (2, 2), (2, 4), (3, 6)):
-        x = np.arange(seq * d_model, dtype="float32")
-        x = x.reshape(1, seq, d_model)
+        shape = 1, seq, d_model
+        x = np.arange(np.prod(shape), dtype="float32").reshape(shape)
         heads = np.asarray(ask("split_heads", x=x, num_heads=2))
         back = np.asarray(ask("merge_heads", x=heads))
         for _, i, j in np.argwhere(back != x):
