@@ -63,11 +63,8 @@ class Editor(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def edited(tree: ast.AST, mistake: Mistake) -> ast.AST:
+def edit(tree: ast.Module, mistake: Mistake) -> None:
     """Make a mistake in a syntax tree.
-
-    Returns:
-        A new tree.
 
     Raises:
         ValueError: if an edit is not Python, or fits another number of
@@ -77,21 +74,22 @@ def edited(tree: ast.AST, mistake: Mistake) -> ast.AST:
         editor = Editor(mistake.edits)
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"“{mistake.name}”: {error}.") from error
-    tree = editor.visit(copy.deepcopy(tree))
-    for edit, found in zip(mistake.edits, editor.places, strict=True):
-        expected = edit[2] if len(edit) > 2 else 1
+    editor.visit(tree)
+    for (right, _, *more), found in zip(
+        mistake.edits, editor.places, strict=True
+    ):
+        [expected] = more or [1]
         if found != expected:
             raise ValueError(
-                f"“{mistake.name}” changes {edit[0]!r}, which the answer "
+                f"“{mistake.name}” changes {right!r}, which the answer "
                 f"has {found} times, expected {expected}. Give a larger "
                 "part of the answer, or the number of places as a third "
                 "entry of the edit."
             )
-    return tree
 
 
-def wrong_text(task: Task, *mistakes: Mistake) -> str:
-    """Write the answer with mistakes made in it.
+def wrong_tree(task: Task, *mistakes: Mistake) -> ast.Module:
+    """Parse the answer, and make mistakes in it.
 
     Raises:
         ValueError: if they cannot be made, in any order: an edit of a part
@@ -99,11 +97,11 @@ def wrong_text(task: Task, *mistakes: Mistake) -> str:
     """
     problem = None
     for order in itertools.permutations(mistakes):
-        tree: ast.AST = ast.parse(task.answer_path.read_text("utf-8"))
+        tree = ast.parse(task.answer_path.read_text("utf-8"))
         try:
             for mistake in order:
-                tree = edited(tree, mistake)
-            return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+                edit(tree, mistake)
+            return ast.fix_missing_locations(tree)
         except ValueError as error:
             problem = error
     raise ValueError(f"{task.name}: {problem}")
@@ -127,13 +125,13 @@ def wrong_functions(
         ValueError: if a single mistake does not fit the answer.
     """
     try:
-        text = wrong_text(task, *mistakes)
+        tree = wrong_tree(task, *mistakes)
     except ValueError:
         if len(mistakes) > 1:
             return None
         raise
     space: dict[str, Any] = {"__name__": f"wrong {task.name}"}
-    exec(compile(text, f"{task.name}: wrong", "exec"), space)
+    exec(compile(tree, f"{task.name}: wrong", "exec"), space)
     return {name: space[name] for name in task.exercise.functions}
 
 

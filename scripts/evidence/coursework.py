@@ -8,6 +8,7 @@ real command; and follows one folder from three mistakes to all points.
 Interrupted, it goes on with the class where it stopped.
 """
 
+import ast
 import contextlib
 import io
 import json
@@ -30,7 +31,7 @@ from minitransformer.coursework.variants import (  # noqa: E402
     combinations,
     outcome,
     wrong_functions,
-    wrong_text,
+    wrong_tree,
 )
 from minitransformer.runs.saving import write_atomically  # noqa: E402
 
@@ -89,7 +90,9 @@ def make_class(tasks, folder):
                 options = [p for p in options if len(p) == size] or options
                 made = rng.choice(options)
             if fresh:
-                text = solution(task, tasks, wrong_text(task, *made))
+                text = solution(
+                    task, tasks, ast.unparse(wrong_tree(task, *made))
+                )
                 (student / f"{task.module}.py").write_text(text, "utf-8")
 
 
@@ -133,7 +136,7 @@ def transcript(tasks):
             made = wrong[task.name] = (
                 task.exercise.mistakes[wanted[task.name]],
             )
-        text = solution(task, tasks, wrong_text(task, *made))
+        text = solution(task, tasks, ast.unparse(wrong_tree(task, *made)))
         (folder / f"{task.module}.py").write_text(text, "utf-8")
     said = [check(folder)]
     for task in tasks:

@@ -14,7 +14,7 @@ from minitransformer.coursework.exercise import (
 )
 from minitransformer.coursework.judge import Ended, Verdict, judge
 from minitransformer.coursework.variants import (
-    edited,
+    edit,
     outcome,
     right_functions,
     wrong_functions,
@@ -307,9 +307,8 @@ def test_a_mistake_that_does_not_fit_the_answer_is_refused(edit, problem):
 def test_an_edit_fits_however_the_answer_is_written():
     tree = ast.parse("def f(x):\n  return (g( x,[ 'a' ], ) # why\n  + 1)\n")
     _, mistake = first_mistake("one_query", ['g(x, ["a"])', "h(x)"])
-    assert ast.unparse(edited(tree, mistake)) == (
-        "def f(x):\n    return h(x) + 1"
-    )
+    edit(tree, mistake)
+    assert ast.unparse(tree) == "def f(x):\n    return h(x) + 1"
 
 
 def test_edits_of_a_mistake_are_made_at_once():
@@ -317,9 +316,8 @@ def test_edits_of_a_mistake_are_made_at_once():
     _, mistake = first_mistake(
         "one_query", ["w(a)", "w(b)"], ["w(b)", "w(a)"]
     )
-    assert ast.unparse(edited(tree, mistake)) == (
-        "keys = w(b)\nvalues = w(a)"
-    )
+    edit(tree, mistake)
+    assert ast.unparse(tree) == "keys = w(b)\nvalues = w(a)"
 
 
 def test_a_mistake_without_a_reason_must_be_a_shared_one():
