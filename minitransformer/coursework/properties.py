@@ -123,8 +123,8 @@ def rows_sum_to_one(draw: Draw) -> Callable:
             for i in np.argwhere(abs(sums - 1) > 1e-3).tolist():
                 where = f" at {tuple(i)}" if i else ""
                 yield (
-                    f"of {weights.shape[-1]} weights, the row{where} adds "
-                    f"up to {sums[tuple(i)]:.3g}, not 1"
+                    f"a row of length {weights.shape[-1]}{where} adds up "
+                    f"to {sums[tuple(i)]:.3g}, not 1"
                 )
 
     return broken

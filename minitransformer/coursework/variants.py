@@ -42,22 +42,22 @@ class Editor(ast.NodeTransformer):
 
     def __init__(self, edits: list):
         self.edits = []
+        self.places = [0] * len(edits)
         for right, wrong, *_ in edits:
             old, new = ast.parse(right).body, ast.parse(wrong).body
             if len(old) != 1:
                 raise ValueError(f"{right!r} is not one statement")
-            if isinstance(old[0], ast.Expr):  # an expression, anywhere
-                if len(new) != 1 or not isinstance(new[0], ast.Expr):
-                    raise ValueError(f"{wrong!r} is not an expression")
-                self.edits.append((old[0].value, new[0].value))
+            if not isinstance(old[0], ast.Expr):
+                self.edits.append((ast.dump(old[0]), old[0], new))
+            elif len(new) == 1 and isinstance(new[0], ast.Expr):
+                part = old[0].value  # an expression may stand anywhere
+                self.edits.append((ast.dump(part), part, new[0].value))
             else:
-                self.edits.append((old[0], new))
-        self.dumps = [ast.dump(old) for old, _ in self.edits]
-        self.places = [0] * len(edits)
+                raise ValueError(f"{wrong!r} is not an expression")
 
     def visit(self, node: ast.AST) -> Any:
-        for i, (old, new) in enumerate(self.edits):
-            if type(node) is type(old) and ast.dump(node) == self.dumps[i]:
+        for i, (dump, old, new) in enumerate(self.edits):
+            if type(node) is type(old) and ast.dump(node) == dump:
                 self.places[i] += 1
                 return copy.deepcopy(new)
         return self.generic_visit(node)
@@ -72,7 +72,11 @@ def edit(tree: ast.Module, mistake: Mistake) -> None:
     """
     try:
         editor = Editor(mistake.edits)
-    except (SyntaxError, ValueError) as error:
+    except SyntaxError as error:
+        raise ValueError(
+            f"“{mistake.name}”: {error.text!r} is not Python: {error.msg}."
+        ) from error
+    except ValueError as error:
         raise ValueError(f"“{mistake.name}”: {error}.") from error
     editor.visit(tree)
     for (right, _, *more), found in zip(
