@@ -85,10 +85,6 @@ class Ended(Exception):  # noqa: N818 (not an error of ours)
     """A submission that cannot answer any more; says why."""
 
 
-class Wrong(Exception):  # noqa: N818
-    """An answer that a property cannot use, because it is an error."""
-
-
 def judge(task: Task, ask: Callable[[Call], dict], seed: int) -> Verdict:
     """Try a submission, and name what is wrong with it.
 
@@ -235,10 +231,7 @@ def try_property(rule: Property, ask: Callable, seed: int) -> str | None:
     """Find a counter-example; None if there is none, or none can be had."""
 
     def value(function: str, **args: Any) -> Any:
-        answer = ask(Call(function, args))
-        if "error" in answer:
-            raise Wrong
-        return answer["value"]
+        return ask(Call(function, args))["value"]  # KeyError for an error
 
     try:
         return next(rule.broken(value, np.random.default_rng(seed)), None)

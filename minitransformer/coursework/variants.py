@@ -41,19 +41,16 @@ class Editor(ast.NodeTransformer):
     """
 
     def __init__(self, edits: list):
-        self.edits = []
+        self.edits: list[tuple[str, ast.AST, Any]] = []
         self.places = [0] * len(edits)
         for right, wrong, *_ in edits:
             old, new = ast.parse(right).body, ast.parse(wrong).body
             if len(old) != 1:
                 raise ValueError(f"{right!r} is not one statement")
-            if not isinstance(old[0], ast.Expr):
-                self.edits.append((ast.dump(old[0]), old[0], new))
-            elif len(new) == 1 and isinstance(new[0], ast.Expr):
-                part = old[0].value  # an expression may stand anywhere
-                self.edits.append((ast.dump(part), part, new[0].value))
-            else:
-                raise ValueError(f"{wrong!r} is not an expression")
+            pair: Any = old[0], new
+            if [type(node) for node in old + new] == [ast.Expr, ast.Expr]:
+                pair = old[0].value, new[0].value  # wherever it stands
+            self.edits.append((ast.dump(pair[0]), *pair))
 
     def visit(self, node: ast.AST) -> Any:
         for i, (dump, old, new) in enumerate(self.edits):
@@ -86,9 +83,9 @@ def edit(tree: ast.Module, mistake: Mistake) -> None:
         if found != expected:
             raise ValueError(
                 f"“{mistake.name}” changes {right!r}, which the answer "
-                f"has {found} times, expected {expected}. Give a larger "
-                "part of the answer, or the number of places as a third "
-                "entry of the edit."
+                f"has {found} times, expected {expected}. Copy it from the "
+                "answer; or give a larger part of it, or the number of "
+                "places as a third entry of the edit."
             )
 
 

@@ -295,7 +295,7 @@ def first_mistake(name, *edits):
         (["scores", "1", 99], "times, expected 99"),
         (["1 +", "1"], "invalid syntax"),
         (["a = 1; b = 2", "1"], "is not one statement"),
-        (["scores", "a = 1"], "is not an expression"),
+        (["scores", "a = 1"], "has 0 times"),
     ],
 )
 def test_a_mistake_that_does_not_fit_the_answer_is_refused(edit, problem):

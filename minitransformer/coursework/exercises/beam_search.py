@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from minitransformer.coursework import questions as q
 from minitransformer.coursework.answers import beam_search as answer
-from minitransformer.coursework.questions import changed, question
 
 NAME = "beam_search"
 
@@ -61,7 +61,7 @@ def chance(rng, time, vocab_size, beam_size, length_penalty):
         noise = 1e-4 * rng.normal(size=(3, *exact.shape))
         tries = [
             answer.beam_search(
-                **changed(call, log_probabilities=table).args
+                **q.changed(call, log_probabilities=table).args
             )
             for table in (exact, *(exact + noise))
         ]
@@ -70,7 +70,7 @@ def chance(rng, time, vocab_size, beam_size, length_penalty):
 
 
 def make(table, beam_size, bos_id, eos_id, length_penalty):
-    return question(
+    return q.question(
         NAME,
         log_probabilities=np.log(table).astype("float32"),
         beam_size=beam_size,

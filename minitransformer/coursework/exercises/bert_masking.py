@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from minitransformer.coursework.questions import question
+from minitransformer.coursework import questions as q
 
 NAME = "mask_tokens"
 MASKED, RANDOM, KEPT = FATES = 0, 1, 2
@@ -42,7 +42,7 @@ def draw(rng, batch, seq, vocab_size, special_ids, cells):
         np.choose(fate, [0, 0.81, 0.91]),
         np.choose(fate, [0.79, 0.89, 0.99]),
     )
-    return question(
+    return q.question(
         NAME,
         token_ids=ids.reshape(shape),
         special_ids=np.array(special_ids),

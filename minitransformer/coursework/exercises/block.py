@@ -2,42 +2,30 @@
 
 import numpy as np
 
-from minitransformer.coursework.properties import causal, independent
-from minitransformer.coursework.questions import (
-    changed,
-    feed_weights,
-    lower_triangle,
-    matrices,
-    normal,
-    norms,
-    question,
-    sizes,
-    some_keys,
-    with_zeros,
-)
+from minitransformer.coursework import properties, questions as q
 
 
 def feed(rng, batch, seq, d_model, d_ff):
-    return question(
+    return q.question(
         "feed_forward",
-        x=normal(rng, batch, seq, d_model),
-        weights=feed_weights(rng, d_model, d_ff),
+        x=q.normal(rng, batch, seq, d_model),
+        weights=q.feed_weights(rng, d_model, d_ff),
     )
 
 
 def block(rng, batch, seq, d_model, d_ff, size=2.0):
-    return question(
+    return q.question(
         "pre_norm_block",
-        x=normal(rng, batch, seq, d_model, size=size, mean=size),
-        mask=some_keys(rng, batch, seq, seq),
-        weights=matrices(rng, d_model)
-        | norms(rng, d_model, gain=0.5, bias=1)
-        | feed_weights(rng, d_model, d_ff),
+        x=q.normal(rng, batch, seq, d_model, size=size, mean=size),
+        mask=q.some_keys(rng, batch, seq, seq),
+        weights=q.matrices(rng, d_model)
+        | q.norms(rng, d_model, gain=0.5, bias=1)
+        | q.feed_weights(rng, d_model, d_ff),
     )
 
 
 def calls(rng):
-    batch, seq, d_model, d_ff = sizes(rng, 4, 3, 9)
+    batch, seq, d_model, d_ff = q.sizes(rng, 4, 3, 9)
     yield feed(rng, 1, 1, 2, 3)
     yield feed(rng, batch, seq, d_model, d_ff)
     yield feed(rng, seq, d_ff, batch, d_model)
@@ -53,7 +41,7 @@ def slow(rng):
 
 
 def carries(ask, rng):
-    args = with_zeros(block(rng, 1, 2, 3, 4), "w_o", "w2", "b2").args
+    args = q.with_zeros(block(rng, 1, 2, 3, 4), "w_o", "w2", "b2").args
     if not np.allclose(ask("pre_norm_block", **args), args["x"], atol=1e-4):
         yield (
             "with w_o, w2 and b2 all zero, both parts add nothing, so x "
@@ -67,7 +55,7 @@ def from_the_norm(ask, rng):
         ("attention", ("w2", "b2")),
         ("feed-forward", ("w_o",)),
     ):
-        args = with_zeros(call, *silent).args
+        args = q.with_zeros(call, *silent).args
         x = args["x"]
         added = ask(call.function, **args) - x
         other = ask(call.function, **args | {"x": 10 * x}) - 10 * x
@@ -78,17 +66,17 @@ def from_the_norm(ask, rng):
             )
 
 
-not_ahead = causal(
+not_ahead = properties.causal(
     lambda rng: [
-        changed(block(rng, 1, 3, 4, 5), mask=lower_triangle(3)[0])
+        q.changed(block(rng, 1, 3, 4, 5), mask=q.lower_triangle(3)[0])
     ],
     "x",
     "output, though the mask is causal,",
 )
-alone = independent(
+alone = properties.independent(
     lambda rng: [
         feed(rng, 1, 2, 3, 4),
-        with_zeros(block(rng, 1, 3, 4, 5), "w_o"),
+        q.with_zeros(block(rng, 1, 3, 4, 5), "w_o"),
     ],
     "x",
     np.s_[:, 1, 0],
@@ -99,7 +87,7 @@ alone = independent(
 
 
 def nothing_negative(ask, rng):
-    args = with_zeros(feed(rng, 1, 1, 2, 3), "w1").args
+    args = q.with_zeros(feed(rng, 1, 1, 2, 3), "w1").args
     args["weights"]["b1"] = np.full(3, -1, "float32")
     output = ask("feed_forward", **args)
     if not np.allclose(output, args["weights"]["b2"], atol=1e-4):

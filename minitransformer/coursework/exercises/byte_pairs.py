@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from minitransformer.coursework.questions import question
+from minitransformer.coursework import questions as q
 
 TEXTS = ("a", "ab", "aaa", "é", "owl", "하늘", "🦉🦉", "to be or not to be")
 
@@ -37,7 +37,9 @@ def calls(rng):
         (a, n),
         (ab, 0),
     ):
-        yield question("train_byte_pairs", text=text, num_merges=num_merges)
+        yield q.question(
+            "train_byte_pairs", text=text, num_merges=num_merges
+        )
 
     # b and c were joined first: a stays alone, though ab is known, too.
     overlap = learned((b, c), (a, b), (ab, c), (c, d))
@@ -61,7 +63,7 @@ def calls(rng):
         ("", whole),
         (a + "하" + b, []),
     ):
-        yield question("encode", text=text, merges=merges)
+        yield q.question("encode", text=text, merges=merges)
 
     nested = learned((a, b), (c, d), (ab, cd), (ab + cd, a))
     broken = [(hangul[1], hangul[2])]
@@ -75,7 +77,7 @@ def calls(rng):
         ([256, ord(a), 255, hangul[0]], broken),
         ([], broken),
     ):
-        yield question("decode", ids=ids, merges=merges)
+        yield q.question("decode", ids=ids, merges=merges)
 
 
 def train(ask, text, num_merges):

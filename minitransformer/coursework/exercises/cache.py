@@ -2,31 +2,25 @@
 
 import numpy as np
 
-from minitransformer.coursework.properties import causal
-from minitransformer.coursework.questions import (
-    matrices,
-    normal,
-    question,
-    sizes,
-)
+from minitransformer.coursework import properties, questions as q
 
 NAME = "attend_with_cache"
 
 
 def draw(rng, batch, new, past, heads, head_dim):
     d_model = heads * head_dim
-    return question(
+    return q.question(
         NAME,
-        x=normal(rng, batch, new, d_model),
-        keys=normal(rng, batch, heads, past, head_dim),
-        values=normal(rng, batch, heads, past, head_dim),
-        weights=matrices(rng, d_model),
+        x=q.normal(rng, batch, new, d_model),
+        keys=q.normal(rng, batch, heads, past, head_dim),
+        values=q.normal(rng, batch, heads, past, head_dim),
+        weights=q.matrices(rng, d_model),
         num_heads=heads,
     )
 
 
 def calls(rng):
-    batch, heads, head_dim = sizes(rng, 3, 2, 5)
+    batch, heads, head_dim = q.sizes(rng, 3, 2, 5)
     others = [n for n in range(5, 10) if n != heads * head_dim]
     few, many = sorted(rng.choice(others, 2, replace=False).tolist())
     yield draw(rng, 1, 1, 0, 1, 2)
@@ -40,7 +34,7 @@ def slow(rng):
     return draw(rng, 3, 64, 128, 4, 16)
 
 
-no_later_token_counts = causal(
+no_later_token_counts = properties.causal(
     lambda rng: [draw(rng, 1, 3, past, 1, 2) for past in (0, 1)],
     "x",
     "output of the new tokens",

@@ -2,17 +2,7 @@
 
 import numpy as np
 
-from minitransformer.coursework.properties import (
-    moved,
-    padding_does_not_count,
-    uniform_guess,
-)
-from minitransformer.coursework.questions import (
-    changed,
-    normal,
-    question,
-    sizes,
-)
+from minitransformer.coursework import properties, questions as q
 
 NAME = "masked_cross_entropy"
 
@@ -26,9 +16,9 @@ def draw(rng, batch, seq, vocab_size, weights=None):
         lengths = 1 + rng.permutation(batch) % (seq - 1)
         weights = np.arange(seq) < lengths[:, None]
         weights = rng.permuted(weights, axis=1)
-    return question(
+    return q.question(
         NAME,
-        logits=normal(rng, batch, seq, vocab_size, size=2),
+        logits=q.normal(rng, batch, seq, vocab_size, size=2),
         targets=rng.integers(0, vocab_size, size=(batch, seq)),
         weights=weights.astype("float32"),
     )
@@ -36,11 +26,11 @@ def draw(rng, batch, seq, vocab_size, weights=None):
 
 def high(call):
     """Add 1000: exp(1000) is infinite, though no logit is far off."""
-    return changed(call, logits=call.args["logits"] + 1000)
+    return q.changed(call, logits=call.args["logits"] + 1000)
 
 
 def calls(rng):
-    batch, seq, vocab_size = sizes(rng, 3, 4, 9)
+    batch, seq, vocab_size = q.sizes(rng, 3, 4, 9)
     yield draw(rng, 1, 1, 2, np.ones((1, 1)))
     yield draw(rng, 1, 2, 3)
     yield draw(rng, 2, 3, 4)
@@ -54,24 +44,24 @@ def calls(rng):
     other = (wide.args["targets"] + 1) % vocab_size
     np.put_along_axis(logits, other[..., None], 0, axis=-1)
     logits[0] += 1e4
-    yield changed(wide, logits=logits.astype("float32"))
+    yield q.changed(wide, logits=logits.astype("float32"))
 
 
 def slow(rng):
     return draw(rng, 16, 64, 500)
 
 
-knows_nothing = uniform_guess(
+knows_nothing = properties.uniform_guess(
     lambda rng: [draw(rng, 1, 2, v) for v in (2, 5)]
 )
-only_what_counts = padding_does_not_count(
+only_what_counts = properties.padding_does_not_count(
     lambda rng: [draw(rng, 1, 2, 4), draw(rng, 2, 3, 4)]
 )
 
 
 def differences_matter(ask, rng):
     call = draw(rng, 1, 2, 3)
-    if moved(ask, call, logits=call.args["logits"] + 1):
+    if properties.moved(ask, call, logits=call.args["logits"] + 1):
         yield (
             "adding 1 to every logit changes no probability, but it "
             "changed the loss"

@@ -2,19 +2,7 @@
 
 import numpy as np
 
-from minitransformer.coursework.properties import (
-    causal,
-    rows_are_independent,
-)
-from minitransformer.coursework.questions import (
-    changed,
-    feed_weights,
-    matrices,
-    normal,
-    norms,
-    question,
-    sizes,
-)
+from minitransformer.coursework import properties, questions as q
 
 NAME = "gpt_logits"
 SMALL = {"layers": 1, "d_model": 4, "d_ff": 5, "vocab": 6, "max_len": 4}
@@ -25,22 +13,22 @@ def make_weights(
 ):
     """Draw all weights of a model; matrices grow with `size`."""
     return {
-        "token_table": normal(rng, vocab, d_model, size=table_size),
-        "position_table": normal(rng, max_len, d_model, size=table_size),
+        "token_table": q.normal(rng, vocab, d_model, size=table_size),
+        "position_table": q.normal(rng, max_len, d_model, size=table_size),
         "blocks": [
-            matrices(rng, d_model, size)
-            | norms(rng, d_model, gain=0.3, bias=0.3)
-            | feed_weights(rng, d_model, d_ff, size, bias=0.3)
+            q.matrices(rng, d_model, size)
+            | q.norms(rng, d_model, gain=0.3, bias=0.3)
+            | q.feed_weights(rng, d_model, d_ff, size, bias=0.3)
             for _ in range(layers)
         ],
-        "final_gain": normal(rng, d_model, size=0.3, mean=1),
-        "final_bias": normal(rng, d_model, size=0.3),
+        "final_gain": q.normal(rng, d_model, size=0.3, mean=1),
+        "final_bias": q.normal(rng, d_model, size=0.3),
     }
 
 
 def draw(rng, batch, seq, heads, weights):
     vocab = len(weights["token_table"])
-    return question(
+    return q.question(
         NAME,
         token_ids=rng.integers(0, vocab, (batch, seq)),
         weights=weights,
@@ -53,7 +41,7 @@ def small(rng, seq=2, **more):
 
 
 def calls(rng):
-    layers, heads, head_dim = sizes(rng, 3, 2, 5)
+    layers, heads, head_dim = q.sizes(rng, 3, 2, 5)
     d_model = heads * head_dim
     others = [n for n in range(7, 17) if n != d_model]
     seq, *more = sorted(rng.choice(others, 4, replace=False).tolist())
@@ -80,23 +68,25 @@ def slow(rng):
     return draw(rng, 3, 96, 4, make_weights(rng, 2, 32, 128, 50, 96))
 
 
-no_later_token_counts = causal(
+no_later_token_counts = properties.causal(
     lambda rng: [
-        changed(small(rng, layers=2), token_ids=np.array([[0, 3, 1, 4]]))
+        q.changed(small(rng, layers=2), token_ids=np.array([[0, 3, 1, 4]]))
     ],
     "token_ids",
     "logits",
 )
-alone_as_in_a_batch = rows_are_independent(
+alone_as_in_a_batch = properties.rows_are_independent(
     lambda rng: [
-        changed(small(rng, layers=2), token_ids=np.array([[0, 1], [2, 3]]))
+        q.changed(
+            small(rng, layers=2), token_ids=np.array([[0, 1], [2, 3]])
+        )
     ],
     "token_ids",
 )
 
 
 def places_count(ask, rng):
-    call = changed(small(rng), token_ids=np.array([[1, 1]]))
+    call = q.changed(small(rng), token_ids=np.array([[1, 1]]))
     logits = np.asarray(ask(NAME, **call.args))
     if np.allclose(logits[0, 0], logits[0, 1], atol=1e-4):
         yield (

@@ -2,23 +2,19 @@
 
 import numpy as np
 
+from minitransformer.coursework import properties, questions as q
 from minitransformer.coursework.exercises import cross_entropy
-from minitransformer.coursework.properties import (
-    padding_does_not_count,
-    uniform_guess,
-)
-from minitransformer.coursework.questions import changed, question, sizes
 
 NAME = "smoothed_cross_entropy"
 
 
 def draw(rng, batch, seq, vocab_size, smoothing, weights=None):
     args = cross_entropy.draw(rng, batch, seq, vocab_size, weights).args
-    return question(NAME, **args, label_smoothing=float(smoothing))
+    return q.question(NAME, **args, label_smoothing=float(smoothing))
 
 
 def calls(rng):
-    batch, seq, vocab_size = sizes(rng, 3, 4, 9)
+    batch, seq, vocab_size = q.sizes(rng, 3, 4, 9)
     some = np.round(rng.uniform(0.05, 0.4, size=3), 2)
     yield draw(rng, 1, 1, 2, 0.2, np.ones((1, 1)))
     yield draw(rng, 1, 2, 3, 0.1)
@@ -31,17 +27,17 @@ def calls(rng):
     wide = draw(rng, 2, seq, vocab_size, some[2], ones)
     logits = rng.uniform(-1e4, 1e4, size=wide.args["logits"].shape)
     logits[..., 0] = 1e4
-    yield changed(wide, logits=logits.astype("float32"))
+    yield q.changed(wide, logits=logits.astype("float32"))
 
 
 def slow(rng):
     return draw(rng, 16, 64, 300, 0.1)
 
 
-adds_up_to_one = uniform_guess(
+adds_up_to_one = properties.uniform_guess(
     lambda rng: [draw(rng, 1, 2, 2, 0.5), draw(rng, 1, 2, 4, 0.1)]
 )
-only_what_counts = padding_does_not_count(
+only_what_counts = properties.padding_does_not_count(
     lambda rng: [draw(rng, 1, 2, 4, 0.2), draw(rng, 2, 3, 4, 0.2)]
 )
 

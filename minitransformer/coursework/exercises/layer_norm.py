@@ -2,29 +2,23 @@
 
 import numpy as np
 
-from minitransformer.coursework.properties import independent
-from minitransformer.coursework.questions import (
-    changed,
-    normal,
-    question,
-    sizes,
-)
+from minitransformer.coursework import properties, questions as q
 
 NAME = "layer_norm"
 
 
 def draw(rng, batch, seq, d_model, epsilon, size=1.0):
-    return question(
+    return q.question(
         NAME,
-        x=normal(rng, batch, seq, d_model, size=size, mean=size),
-        gain=normal(rng, d_model, size=0.5, mean=1),
-        bias=normal(rng, d_model),
+        x=q.normal(rng, batch, seq, d_model, size=size, mean=size),
+        gain=q.normal(rng, d_model, size=0.5, mean=1),
+        bias=q.normal(rng, d_model),
         epsilon=epsilon,
     )
 
 
 def calls(rng):
-    batch, seq, d_model = sizes(rng, 3, 3, 9)
+    batch, seq, d_model = q.sizes(rng, 3, 3, 9)
     yield draw(rng, 2, 2, 3, 1e-5)
     yield draw(rng, 2, 3, 4, 1e-3)
     yield draw(rng, batch, seq, d_model, 1e-5)
@@ -41,14 +35,14 @@ def slow(rng):
 
 def plain(rng, batch, seq, d_model):
     """Ask with gain 1, bias 0 and a small epsilon."""
-    return changed(
+    return q.changed(
         draw(rng, batch, seq, d_model, 1e-6),
         gain=np.ones(d_model, "float32"),
         bias=np.zeros(d_model, "float32"),
     )
 
 
-a_token_is_alone = independent(
+a_token_is_alone = properties.independent(
     lambda rng: [plain(rng, 2, 2, 3)],
     "x",
     (0, 1),
@@ -81,7 +75,7 @@ def variance_is_one(ask, rng):
 
 
 def no_gain_leaves_the_bias(ask, rng):
-    call = changed(draw(rng, 1, 1, 2, 1e-5), gain=np.zeros(2, "float32"))
+    call = q.changed(draw(rng, 1, 1, 2, 1e-5), gain=np.zeros(2, "float32"))
     y = ask(NAME, **call.args)
     if not np.allclose(y, call.args["bias"], atol=1e-4):
         yield (

@@ -2,17 +2,7 @@
 
 import numpy as np
 
-from minitransformer.coursework.properties import (
-    independent,
-    masked_is_zero,
-    rows_sum_to_one,
-)
-from minitransformer.coursework.questions import (
-    changed,
-    normal,
-    question,
-    sizes,
-)
+from minitransformer.coursework import properties, questions as q
 
 NAME = "luong_step"
 
@@ -20,13 +10,13 @@ NAME = "luong_step"
 def draw(rng, batch, source, units, memory_units, attention_units):
     rows = memory_units + units
     lengths = rng.integers(1, source, size=(batch, 1))  # padding behind
-    return question(
+    return q.question(
         NAME,
-        state=normal(rng, batch, units),
-        memory=normal(rng, batch, source, memory_units),
+        state=q.normal(rng, batch, units),
+        memory=q.normal(rng, batch, source, memory_units),
         padding_mask=np.arange(source) < lengths,
-        w_a=normal(rng, memory_units, units, size=units**-0.5),
-        w_c=normal(rng, rows, attention_units, size=rows**-0.5),
+        w_a=q.normal(rng, memory_units, units, size=units**-0.5),
+        w_c=q.normal(rng, rows, attention_units, size=rows**-0.5),
     )
 
 
@@ -50,11 +40,11 @@ def with_large_scores(call, padding):
     # The last one is padding: its score is so many times the highest.
     highest = args["memory"][np.arange(len(best)), best]
     args["memory"][:, -1] = padding * highest
-    return question(NAME, **args)
+    return q.question(NAME, **args)
 
 
 def calls(rng):
-    batch, source, units, memory_units, attention_units = sizes(
+    batch, source, units, memory_units, attention_units = q.sizes(
         rng, 5, 3, 9
     )
     yield draw(rng, 1, 2, 3, 4, 1)
@@ -78,13 +68,13 @@ def small(rng):
     ]
 
 
-sums_to_one = rows_sum_to_one(small)
-padding_is_zero = masked_is_zero(small, "padding_mask")
+sums_to_one = properties.rows_sum_to_one(small)
+padding_is_zero = properties.masked_is_zero(small, "padding_mask")
 
 
 def sequences_are_apart(ask, rng):
     for name in ("state", "memory"):
-        yield from independent(
+        yield from properties.independent(
             lambda rng: [draw(rng, 2, 3, 4, 5, 2)],
             name,
             1,
@@ -113,7 +103,7 @@ def is_softmax(ask, rng):
 
 def reads_one_token(ask, rng):
     call = draw(rng, 1, 2, 3, 4, 1)
-    call = changed(call, padding_mask=np.array([[True, False]]))
+    call = q.changed(call, padding_mask=np.array([[True, False]]))
     output, _ = ask(NAME, **call.args)
     memory, state = call.args["memory"], call.args["state"]
     joined = np.concatenate([memory[:, 0], state], axis=-1)

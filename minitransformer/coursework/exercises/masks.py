@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minitransformer.coursework.questions import question, sizes
+from minitransformer.coursework import questions as q
 
 SIZES = ((1, 1), (1, 2), (2, 2), (2, 3), (3, 3), (2, 5), (4, 6))
 
@@ -19,17 +19,17 @@ def tokens(rng, batch, seq, pad_id):
 
 def with_padding(function, token_ids, pad_id):
     ids = np.array(token_ids, "int64")
-    return question(function, token_ids=ids, pad_id=pad_id)
+    return q.question(function, token_ids=ids, pad_id=pad_id)
 
 
 def calls(rng):
-    batch, short, seq, longer = sorted(sizes(rng, 4, 3, 9))
-    some, other = sizes(rng, 2, 51, 99)
+    batch, short, seq, longer = sorted(q.sizes(rng, 4, 3, 9))
+    some, other = q.sizes(rng, 2, 51, 99)
     for i, j in (
         *((1, 1), (2, 2), (1, 3), (2, 3)),
         *((short, longer), (seq, seq)),
     ):
-        yield question("causal_mask", query_len=i, key_len=j)
+        yield q.question("causal_mask", query_len=i, key_len=j)
     for function in "padding_mask", "decoder_mask":
         yield with_padding(function, [[5, 9]], 9)
         yield with_padding(function, [[5, 3, 0], [4, 0, 0]], 0)

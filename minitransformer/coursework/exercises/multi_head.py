@@ -2,59 +2,53 @@
 
 import numpy as np
 
-from minitransformer.coursework.properties import independent, moved
-from minitransformer.coursework.questions import (
-    lower_triangle,
-    matrices,
-    normal,
-    question,
-    sizes,
-    some_keys,
-)
+from minitransformer.coursework import properties, questions as q
 
 EVERYTHING = np.ones((1, 1, 1, 1), bool)
 
 
 def attend(rng, batch, queries, keys, heads, d_model, mask=EVERYTHING):
-    return question(
+    return q.question(
         "multi_head_attention",
-        query=normal(rng, batch, queries, d_model),
-        memory=normal(rng, batch, keys, d_model),
+        query=q.normal(rng, batch, queries, d_model),
+        memory=q.normal(rng, batch, keys, d_model),
         mask=mask,
-        weights=matrices(rng, d_model, size=1.5),
+        weights=q.matrices(rng, d_model, size=1.5),
         num_heads=heads,
     )
 
 
 def split(rng, batch, seq, heads, d_model):
-    x = normal(rng, batch, seq, d_model)
-    return question("split_heads", x=x, num_heads=heads)
+    x = q.normal(rng, batch, seq, d_model)
+    return q.question("split_heads", x=x, num_heads=heads)
 
 
 def calls(rng):
-    heads, seq, other, head_dim = sizes(rng, 4, 3, 8)
+    heads, seq, other, head_dim = q.sizes(rng, 4, 3, 8)
     d_model = heads * head_dim
     yield split(rng, 1, 3, 2, 4)
     yield split(rng, 1, 2, 1, 3)
     yield split(rng, 2, seq, heads, d_model)
     yield split(rng, 1, 2, 2, 3)  # six numbers, which 2 would divide
     yield split(rng, 2, other, heads, d_model + 1)
-    yield question("merge_heads", x=normal(rng, 1, 2, 3, 2))
-    yield question("merge_heads", x=normal(rng, 2, heads, seq, head_dim))
+    yield q.question("merge_heads", x=q.normal(rng, 1, 2, 3, 2))
+    yield q.question(
+        "merge_heads", x=q.normal(rng, 2, heads, seq, head_dim)
+    )
     yield attend(rng, 1, 2, 2, 1, 3)
     yield attend(rng, 1, 2, 2, 2, 4)
     yield attend(rng, 2, seq, other, heads, d_model)
     for mask in (
-        lower_triangle(seq),
-        some_keys(rng, 2, 1, 1, seq),  # padding
-        some_keys(rng, 2, heads, seq, seq),
+        q.lower_triangle(seq),
+        q.some_keys(rng, 2, 1, 1, seq),  # padding
+        q.some_keys(rng, 2, heads, seq, seq),
     ):
         yield attend(rng, 2, seq, seq, heads, d_model, mask)
     yield attend(rng, 2, seq, other, heads, d_model + 1)
 
 
 def slow(rng):
-    return attend(rng, 2, 128, 128, 4, 64, lower_triangle(128))
+    return attend(rng, 2, 128, 128, 4, 64, q.lower_triangle(128))
 
 
 def a_split_can_be_undone(ask, rng):
@@ -84,14 +78,14 @@ def a_token_stays_in_its_place(ask, rng):
                 )
 
 
-a_query_is_alone = independent(
+a_query_is_alone = properties.independent(
     lambda rng: [attend(rng, 1, 2, 2, 2, 4)],
     "query",
     np.s_[:, 1],
     np.s_[:, 0],
     "changing query 1 changed the output of query 0",
 )
-masked_is_not_read = independent(
+masked_is_not_read = properties.independent(
     lambda rng: [
         attend(rng, 1, 1, 3, 2, 4, EVERYTHING & (np.arange(3) < 2))
     ],
@@ -104,5 +98,7 @@ masked_is_not_read = independent(
 
 def memory_is_read(ask, rng):
     call = attend(rng, 1, 1, 2, 2, 4)
-    if not moved(ask, call, memory=call.args["memory"] + 1).any():
+    if not properties.moved(
+        ask, call, memory=call.args["memory"] + 1
+    ).any():
         yield "changing the memory did not change the output"

@@ -1,20 +1,19 @@
 """One-query attention by hand."""
 
-from minitransformer.coursework.properties import moved, rows_sum_to_one
-from minitransformer.coursework.questions import normal, question, sizes
+from minitransformer.coursework import properties, questions as q
 
 
 def draw(rng, keys, width, value_width, size=1.0):
-    return question(
+    return q.question(
         "one_query_attention",
-        query=normal(rng, width, size=size),
-        keys=normal(rng, keys, width),
-        values=normal(rng, keys, value_width),
+        query=q.normal(rng, width, size=size),
+        keys=q.normal(rng, keys, width),
+        values=q.normal(rng, keys, value_width),
     )
 
 
 def calls(rng):
-    keys, width, value_width = sizes(rng, 3, 2, 8)
+    keys, width, value_width = q.sizes(rng, 3, 2, 8)
     yield draw(rng, 1, 2, 3)
     yield draw(rng, 2, 3, 1)
     yield draw(rng, keys, width, value_width)
@@ -22,7 +21,7 @@ def calls(rng):
     yield draw(rng, keys, width, value_width, size=1e4)
 
 
-sums_to_one = rows_sum_to_one(
+sums_to_one = properties.rows_sum_to_one(
     lambda rng: [draw(rng, keys, 3, 2) for keys in (1, 2, 5)]
 )
 
@@ -32,7 +31,7 @@ def order_does_not_matter(ask, rng):
     turned = {
         name: call.args[name][::-1].copy() for name in ("keys", "values")
     }
-    if moved(ask, call, **turned).any():
+    if properties.moved(ask, call, **turned).any():
         yield (
             "exchanging the two keys, each with its value, changed the "
             "output"

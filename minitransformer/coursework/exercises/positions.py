@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from minitransformer.coursework.questions import question, sizes
+from minitransformer.coursework import questions as q
 
 NAME = "sinusoidal_positions"
 
 
 def draw(max_len, d_model):
-    return question(NAME, max_len=max_len, d_model=d_model)
+    return q.question(NAME, max_len=max_len, d_model=d_model)
 
 
 def calls(rng):
-    half, width = sizes(rng, 2, 3, 9)
+    half, width = q.sizes(rng, 2, 3, 9)
     yield draw(1, 2)
     yield draw(2, 4)
     yield draw(rng.integers(5, 9), 2 * width + 4)

@@ -2,11 +2,7 @@
 
 import numpy as np
 
-from minitransformer.coursework.properties import (
-    rows_are_independent,
-    rows_sum_to_one,
-)
-from minitransformer.coursework.questions import question
+from minitransformer.coursework import properties, questions as q
 
 NAME = "next_token_probabilities"
 
@@ -37,7 +33,7 @@ def alike(rng, row, batch):
 def cut(rows, temperature=1.0, top_k=None, top_p=None, shift=0.0):
     """Ask for logits whose softmax at this temperature is `rows`."""
     logits = (temperature or 1) * np.log(rows) + shift
-    return question(
+    return q.question(
         NAME,
         logits=logits.astype("float32"),
         temperature=temperature,
@@ -135,7 +131,7 @@ def draw(rng, batch, vocab):
 
 
 def sampled(rows, uniform):
-    return question(
+    return q.question(
         "sample",
         probabilities=np.asarray(rows, "float32"),
         uniform=np.asarray(uniform, "float32"),
@@ -185,8 +181,8 @@ def small(rng):
     return [cut(rows), cut(rows, top_k=2), cut(rows, top_p=0.6)]
 
 
-sums_to_one = rows_sum_to_one(small)
-alone_as_in_a_batch = rows_are_independent(small, "logits")
+sums_to_one = properties.rows_sum_to_one(small)
+alone_as_in_a_batch = properties.rows_are_independent(small, "logits")
 
 
 def order_is_kept(ask, rng):
