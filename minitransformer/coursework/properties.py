@@ -5,7 +5,7 @@ of `(ask, rng)` that yields a sentence for each counter-example. `draw` is a
 function of an rng that gives the questions to try, the smallest first.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def independent(
         step: What is added to the argument.
     """
 
-    def broken(ask: Callable, rng: np.random.Generator) -> Iterator[str]:
+    def broken(ask, rng):
         for call in draw(rng):
             new = stepped(call, argument, at, step)
             if moved(ask, call, **new)[output].any():
@@ -69,7 +69,7 @@ def independent(
 def causal(draw: Draw, argument: str, what: str) -> Callable:
     """Changing a token changes no result before it."""
 
-    def broken(ask: Callable, rng: np.random.Generator) -> Iterator[str]:
+    def broken(ask, rng):
         for call in draw(rng):
             array = call.args[argument]
             for j in range(1, array.shape[1]):
@@ -89,7 +89,7 @@ def causal(draw: Draw, argument: str, what: str) -> Callable:
 def rows_are_independent(draw: Draw, argument: str) -> Callable:
     """Each row of a batch has the same result when it is alone."""
 
-    def broken(ask: Callable, rng: np.random.Generator) -> Iterator[str]:
+    def broken(ask, rng):
         for call in draw(rng):
             batch = call.args[argument]
             together = first(ask(call.function, **call.args))
@@ -113,7 +113,7 @@ def rows_are_independent(draw: Draw, argument: str) -> Callable:
 def rows_sum_to_one(draw: Draw) -> Callable:
     """Each row of the last result sums to one."""
 
-    def broken(ask: Callable, rng: np.random.Generator) -> Iterator[str]:
+    def broken(ask, rng):
         for call in draw(rng):
             answer = ask(call.function, **call.args)
             weights = np.asarray(
@@ -133,7 +133,7 @@ def rows_sum_to_one(draw: Draw) -> Callable:
 def masked_is_zero(draw: Draw, mask: str) -> Callable:
     """Weights are exactly zero where an argument, the mask, is False."""
 
-    def broken(ask: Callable, rng: np.random.Generator) -> Iterator[str]:
+    def broken(ask, rng):
         for call in draw(rng):
             _, weights = ask(call.function, **call.args)
             leaks = (np.asarray(weights) != 0) & ~call.args[mask]
@@ -146,7 +146,7 @@ def masked_is_zero(draw: Draw, mask: str) -> Callable:
 def uniform_guess(draw: Draw) -> Callable:
     """Where all logits are 0, the loss is ln V."""
 
-    def broken(ask: Callable, rng: np.random.Generator) -> Iterator[str]:
+    def broken(ask, rng):
         for call in draw(rng):
             logits = np.zeros_like(call.args["logits"])
             got = float(
@@ -166,7 +166,7 @@ def uniform_guess(draw: Draw) -> Callable:
 def padding_does_not_count(draw: Draw) -> Callable:
     """Logits where the weight is 0 do not change the loss."""
 
-    def broken(ask: Callable, rng: np.random.Generator) -> Iterator[str]:
+    def broken(ask, rng):
         for call in draw(rng):
             b, t = np.argwhere(call.args["weights"] == 0)[0]
             if moved(ask, call, **stepped(call, "logits", (b, t, 0), 2)):

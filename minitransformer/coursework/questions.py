@@ -9,6 +9,8 @@ import numpy as np
 
 from minitransformer.coursework.exercise import Call
 
+Rng = np.random.Generator
+
 
 def question(function: str, **args: Any) -> Call:
     """Make a `Call`, in which NumPy's numbers become plain ones."""
@@ -26,25 +28,20 @@ def changed(call: Call, **new: Any) -> Call:
     return question(call.function, **call.args | new)
 
 
-def sizes(
-    rng: np.random.Generator, count: int, low: int, high: int
-) -> list[int]:
+def sizes(rng: Rng, count: int, low: int, high: int) -> list[int]:
     """Draw sizes from low up to high - 1 that all differ."""
     return rng.permutation(np.arange(low, high))[:count].tolist()
 
 
 def normal(
-    rng: np.random.Generator,
-    *shape: int,
-    size: float = 1.0,
-    mean: float = 0.0,
+    rng: Rng, *shape: int, size: float = 1.0, mean: float = 0.0
 ) -> np.ndarray:
     """Draw float32 numbers around the mean, with `size` as deviation."""
     return (mean + size * rng.normal(size=shape)).astype("float32")
 
 
 def matrices(
-    rng: np.random.Generator, d_model: int, size: float = 1.0
+    rng: Rng, d_model: int, size: float = 1.0
 ) -> dict[str, np.ndarray]:
     """Draw the four matrices of attention."""
     return {
@@ -54,7 +51,7 @@ def matrices(
 
 
 def norms(
-    rng: np.random.Generator, d_model: int, gain: float, bias: float
+    rng: Rng, d_model: int, gain: float, bias: float
 ) -> dict[str, np.ndarray]:
     """Draw gains and biases of a block's two norms."""
     return {
@@ -66,11 +63,7 @@ def norms(
 
 
 def feed_weights(
-    rng: np.random.Generator,
-    d_model: int,
-    d_ff: int,
-    size: float = 1.0,
-    bias: float = 1.0,
+    rng: Rng, d_model: int, d_ff: int, size: float = 1.0, bias: float = 1.0
 ) -> dict[str, np.ndarray]:
     """Draw the weights of a feed-forward layer."""
     return {
@@ -88,7 +81,7 @@ def with_zeros(call: Call, *names: str) -> Call:
     return changed(call, weights=weights | zeros)
 
 
-def some_keys(rng: np.random.Generator, *shape: int) -> np.ndarray:
+def some_keys(rng: Rng, *shape: int) -> np.ndarray:
     """Draw a mask with at least one True, and one False, in each row."""
     chance = rng.random(shape)
     mask = chance < 0.5

@@ -59,6 +59,15 @@ only_what_counts = properties.padding_does_not_count(
 )
 
 
+def position(*logits):
+    """Give the arguments for one position, whose target is token 0."""
+    return {
+        "logits": np.array([[logits]], "float32"),
+        "targets": np.array([[0]]),
+        "weights": np.ones((1, 1), "float32"),
+    }
+
+
 def differences_matter(ask, rng):
     call = draw(rng, 1, 2, 3)
     if properties.moved(ask, call, logits=call.args["logits"] + 1):
@@ -70,14 +79,7 @@ def differences_matter(ask, rng):
 
 def far_below(ask, rng):
     for far in (5, 50, 500):
-        got = float(
-            ask(
-                NAME,
-                logits=np.array([[[0, far]]], "float32"),
-                targets=np.array([[0]]),
-                weights=np.ones((1, 1), "float32"),
-            )
-        )
+        got = float(ask(NAME, **position(0, far)))
         loss = np.log1p(np.exp(-far)) + far
         if not abs(got - loss) <= 1e-2:  # NaN, too
             yield (

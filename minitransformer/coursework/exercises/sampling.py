@@ -9,9 +9,8 @@ NAME = "next_token_probabilities"
 
 def shares(rng, batch, vocab):
     """Draw rows of probabilities, descending, no two in a row close."""
-    return even(
-        np.exp(-np.cumsum(rng.uniform(0.25, 0.6, (batch, vocab)), -1))
-    )
+    steps = rng.uniform(0.25, 0.6, (batch, vocab))
+    return even(np.exp(-np.cumsum(steps, axis=-1)))
 
 
 def even(rows):
@@ -48,9 +47,8 @@ def needed(rows, top_p):
     It is clear if no sum of likeliest tokens is near p.
     """
     sums = np.cumsum(-np.sort(-rows, axis=-1), axis=-1)
-    return (sums < top_p).sum(axis=-1) + 1, np.abs(
-        sums - top_p
-    ).min() > 0.02
+    counts = (sums < top_p).sum(axis=-1) + 1
+    return counts, np.abs(sums - top_p).min() > 0.02
 
 
 def lowest_bar_first(rows, counts):
@@ -100,17 +98,10 @@ def for_all(rng, vocab, temperature, top_k):
     while True:
         [row] = shares(rng, 1, vocab)
         top_p = float(rng.uniform(0.4, 0.9))
-        (right, early, late), clear = zip(
-            *(
-                needed(even(each), top_p)
-                for each in (
-                    row[:top_k],  # as it should be
-                    row,  # top-p before top-k
-                    row[:top_k] ** temperature,  # temperature after the cut
-                )
-            ),
-            strict=True,
-        )
+        # As it should be; top-p before top-k; temperature after the cut.
+        tries = row[:top_k], row, row[:top_k] ** temperature
+        found = [needed(even(each), top_p) for each in tries]
+        (right, early, late), clear = zip(*found, strict=True)
         if all(clear) and 1 < right < min(top_k, early) and right != late:
             return alike(rng, row, 4), top_p
 
