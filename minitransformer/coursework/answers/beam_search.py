@@ -48,7 +48,7 @@ def beam_search(
         ids, total = hypothesis
         return total / ((5 + len(ids)) / 6) ** length_penalty
 
-    beam = [([], 0.0)]
+    beam: list = [([], 0.0)]
     for step in log_probabilities:
         candidates = []
         for ids, total in beam:

@@ -27,9 +27,10 @@ def train_byte_pairs(text, num_merges):
     smallest is taken: the one of the smaller left id; of the same left id,
     that of the smaller right id.
     """
-    ids, merges = list(text.encode()), []
+    ids = list(text.encode())
+    merges: list = []
     while len(merges) < num_merges and len(ids) > 1:
-        counts = {}
+        counts: dict = {}
         for pair in itertools.pairwise(ids):
             counts[pair] = counts.get(pair, 0) + 1
         best = min(counts, key=lambda pair: (-counts[pair], pair))
