@@ -31,6 +31,8 @@ def test_the_wheel_trains_two_steps_elsewhere(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     assert "minitransformer/py.typed" in names
     assert "minitransformer/__init__.pyi" in names
+    for name in ("course", "mistakes", "forbidden", "exercises/attention"):
+        assert f"minitransformer/coursework/{name}.toml" in names
     assert all(
         name.split("/")[0].startswith("minitransformer") for name in names
     )

@@ -43,7 +43,7 @@ def check_exercise(
         running: A list that gets the process, so that it can be stopped.
     """
     used = used_names(folder) if used is None else used
-    places = forbidden_names(used, task.exercise.forbidden)
+    places = forbidden_names(used)
     if places:
         return Verdict(
             False, "uses what is to be written here", "; ".join(places)

@@ -5,18 +5,19 @@ done in good faith. What the check itself needs does not depend on it.
 """
 
 import ast
+from collections.abc import Container, Iterator
 from pathlib import Path
 
+from minitransformer.coursework.exercise import HERE, read_toml
 from minitransformer.coursework.judge import escaped
 
 ALWAYS = ("minitransformer",)
-ALLOWED = (
-    "minitransformer.coursework.checking"  # with which a file is tried
-)
+ALLOWED = "minitransformer.coursework.checking"  # tries a file
+NAMES = read_toml(HERE / "forbidden.toml")["names"]
 LARGEST = 1 << 20  # bytes of a file that is read
 
 
-def used_names(folder):
+def used_names(folder: Path) -> list[tuple[str, str]]:
     """List the names that the Python files of a folder bring in or use.
 
     Args:
@@ -42,19 +43,22 @@ def used_names(folder):
             continue
         where = escaped(path.relative_to(folder).as_posix())
         used += [
-            (f"{where}, line {node.lineno}", name)
+            (f"{where}, line {getattr(node, 'lineno', 0)}", name)
             for node in ast.walk(tree)
             for name in names_of(node, own)
         ]
     return used
 
 
-def forbidden_names(used, names):
+def forbidden_names(
+    used: list[tuple[str, str]], names: Container[str] = NAMES
+) -> list[str]:
     """Choose what may not be used.
 
     Args:
         used: From `used_names`.
-        names: The names, as they stand behind a dot or an import.
+        names: The names, as they stand behind a dot or an import; those of
+            the course if not given.
 
     Returns:
         Texts, one for each place; none where all is well.
@@ -67,7 +71,7 @@ def forbidden_names(used, names):
     ]
 
 
-def own_files(folder):
+def own_files(folder: Path) -> Iterator[Path]:
     """List the Python files of a folder, but for environments in it."""
     try:
         paths = sorted(folder.iterdir())
@@ -89,7 +93,7 @@ def own_files(folder):
             yield path
 
 
-def names_of(node, own):
+def names_of(node: ast.AST, own: Container[str]) -> list[str]:
     """List the names that a node of a syntax tree brings in or uses.
 
     Args:

@@ -1,12 +1,14 @@
 """The judge: is a submission right, and if not, which mistake is it?
 
-It asks the submission, never the other way round: questions go out, and
-only arrays come back. So no message holds the right answer, nor the seed
-from which the questions are drawn.
+The judge asks the submission, never the other way round: questions go out,
+and only arrays come back. So no message contains the right answer, nor the
+seed from which the questions are drawn.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +20,12 @@ from minitransformer.coursework.compare import (
     same,
     same_values,
 )
-from minitransformer.coursework.exercise import Call
+from minitransformer.coursework.exercise import (
+    Call,
+    Mistake,
+    Property,
+    Task,
+)
 from minitransformer.coursework.variants import (
     combinations,
     outcome,
@@ -31,10 +38,10 @@ SLOW_SECONDS, SLOW_TIMES = 0.2, 30
 
 @dataclass
 class Verdict:
-    """What the judge says of one exercise.
+    """What the judge says about one exercise.
 
     Args:
-        right: Whether every question was answered rightly.
+        right: Whether every answer was right.
         headline: One line: "right", or what is wrong.
         text: Sentences that explain, perhaps none.
         mistakes: The known mistakes that were recognized.
@@ -47,48 +54,44 @@ class Verdict:
     right: bool
     headline: str
     text: str = ""
-    mistakes: tuple = ()
+    mistakes: tuple[Mistake, ...] = ()
     page: str = ""
-    lines: list = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     note: str = ""
     seconds: float = 0.0
 
-    def __post_init__(self):
-        # It may quote a stranger: nothing that a terminal would obey, a
-        # report cannot hold, or nobody could read to the end.
+    def __post_init__(self) -> None:
+        # It may quote a submission: drop what a terminal would obey or a
+        # report cannot hold, and cut what is too long to read.
         self.headline = " ".join(printable(self.headline).split())[:500]
         self.text = printable(self.text)[:4000]
         self.lines = [printable(line)[:500] for line in self.lines]
 
 
-def escaped(name):
-    """Write a name in one line that can be shown, and no other name's."""
+def escaped(name: str) -> str:
+    """Write a name in one printable line, different for each name."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode()
         for c in name
     )
 
 
-def printable(text):
-    """Leave out what cannot be shown, but for the ends of lines."""
+def printable(text: str) -> str:
+    """Leave out what cannot be printed, except for line breaks."""
     return "".join(c for c in text if c.isprintable() or c == "\n")
 
 
 class Ended(Exception):  # noqa: N818 (not an error of ours)
-    """A submission that can be asked no more; says why."""
+    """A submission that cannot answer any more; says why."""
 
 
-class Wrong(Exception):  # noqa: N818
-    """An answer that a property cannot look at: an error, or no array."""
-
-
-def judge(task, ask, seed):
+def judge(task: Task, ask: Callable[[Call], dict], seed: int) -> Verdict:
     """Try a submission, and name what is wrong with it.
 
     Args:
         task: A `Task`.
-        ask: Function of a `Call` that gives what came of it, as
-            `variants.outcome` does; or raises `Ended`.
+        ask: Function of a `Call` that returns its outcome, as
+            `variants.outcome` does, or raises `Ended`.
         seed: An integer from which all questions are drawn.
 
     Returns:
@@ -103,27 +106,27 @@ def judge(task, ask, seed):
     return verdict
 
 
-def look(task, ask, seed):
-    """Do what `judge` does, but for the time."""
-    exercise = task.exercise
-    calls = list(exercise.calls(np.random.default_rng(seed)))
+def look(task: Task, ask: Callable, seed: int) -> Verdict:
+    """Same as `judge`, without the time."""
+    calls = list(task.exercise.calls(np.random.default_rng(seed)))
     right = [outcome(right_functions(task), call) for call in calls]
     got = []
     for call in calls:
         got.append(ask(call))
         if got[-1].get("error") == "NotImplementedError":
             return Verdict(False, f"{call.function} is not written yet")
-    failed = [
-        i for i in range(len(calls)) if not same(right[i], got[i])
-    ]  # fmt: skip
+    failed = [i for i in range(len(calls)) if not same(right[i], got[i])]
     if not failed:
         return all_right(task, ask, seed, calls, got)
     found = recognize(task, calls, got)
     if found:
         return Verdict(
-            False, "; ".join(m.name for m in found),
-            " ".join(m.why for m in found), found, found[0].page,
-        )  # fmt: skip
+            False,
+            "; ".join(m.name for m in found),
+            " ".join(m.why for m in found),
+            found,
+            found[0].page,
+        )
     i = failed[0]
     verdict = unknown(task, ask, seed, calls[i], right[i], got[i])
     if any(answer.get("mutated") for answer in got):
@@ -131,42 +134,48 @@ def look(task, ask, seed):
     return verdict
 
 
-def all_right(task, ask, seed, calls, got):
+def all_right(
+    task: Task, ask: Callable, seed: int, calls: list[Call], got: list[dict]
+) -> Verdict:
     """Judge a submission whose every answer is right."""
     for call, answer in zip(calls, got, strict=True):
         if answer.get("mutated"):
             return Verdict(
-                False, f"{call.function} changes its arguments",
-                "The results are right, but what was given is not the same "
-                "afterwards: work on copies, and assign to nothing that "
+                False,
+                f"{call.function} changes its arguments",
+                "The results are right, but the arguments are not the same "
+                "afterwards. Work on copies, and assign to nothing that "
                 "was passed in.",
-            )  # fmt: skip
+            )
     note = ""
     if task.exercise.slow is not None:
-        note = slowness(task, ask, np.random.default_rng(seed))
+        large = task.exercise.slow(np.random.default_rng(seed))
+        note = slowness(task, ask, large)
     return Verdict(True, "right", note=note)
 
 
-def slowness(task, ask, rng):
+def slowness(task: Task, ask: Callable, call: Call) -> str:
     """Compare the time of one large call with that of the answer."""
-    call = task.exercise.slow(rng)
     try:
         seconds = ask(call).get("seconds", 0.0)
     except Ended as end:
-        return f"It is right; asked with more, it gave up: {end}."
+        return f"It is right, but it failed on a large input: {end}."
     started = time.perf_counter()
     outcome(right_functions(task), call)
     ours = time.perf_counter() - started
     if seconds > SLOW_SECONDS and seconds > SLOW_TIMES * ours:
         return (
             f"It is right, and slow: {seconds:.2g} s for a question that "
-            f"takes {ours:.1g} s. Python loops grow with every axis that "
-            "they run over; a product of matrices does them all at once."
+            f"the sample solution answers in {ours:.1g} s. Python loops "
+            "take one step per element; a product of matrices computes "
+            "them all at once."
         )
     return ""
 
 
-def recognize(task, calls, got):
+def recognize(
+    task: Task, calls: list[Call], got: list[dict]
+) -> tuple[Mistake, ...]:
     """Find the known mistake, or two of them, that gives the same answers.
 
     Returns:
@@ -175,7 +184,7 @@ def recognize(task, calls, got):
     if not any("value" in answer for answer in got):
         return ()  # it always fails, for one reason or another
     for mistakes in combinations(task):
-        functions = wrong_functions(task, *mistakes)
+        functions = wrong_functions(task, *mistakes) or {}
         pairs = zip(calls, got, strict=True)
         # The answers are made one by one: most differ at the first.
         if all(same(outcome(functions, c), answer) for c, answer in pairs):
@@ -183,53 +192,58 @@ def recognize(task, calls, got):
     return ()
 
 
-def unknown(task, ask, seed, call, right, got):
-    """Describe a mistake that nobody knows yet, by what it does."""
+def unknown(
+    task: Task, ask: Callable, seed: int, call: Call, right: dict, got: dict
+) -> Verdict:
+    """Describe a mistake that is not known yet, by its effects."""
     outputs = task.exercise.functions[call.function]
     where = f"in {call.function}"
     if "error" in got:
-        wanted = f"; {right['error']} is wanted" if "error" in right else ""
+        kind = f", expected {right['error']}" if "error" in right else ""
         return Verdict(
-            False, f"{got['error']} {where}{wanted}",
-            f"{got['text']}".strip(), lines=[got.get("place", "")],
-        )  # fmt: skip
+            False,
+            f"{got['error']} {where}{kind}",
+            f"{got['text']}".strip(),
+            lines=[got.get("place", "")],
+        )
     if "error" in right:
         return Verdict(
-            False, f"{call.function} accepts what it should refuse",
+            False,
+            f"{call.function} accepts what it should refuse",
             f"It should raise {right['error']}: {right['text']}",
-        )  # fmt: skip
+        )
     form = difference(right["value"], got["value"], outputs)
     if form:
         return Verdict(False, f"{where}, {form}", page=task.exercise.page)
-    for law in task.exercise.properties:
-        broken = try_property(law, ask, seed)
+    for rule in task.exercise.properties:
+        broken = try_property(rule, ask, seed)
         if broken:
             return Verdict(
-                False, f"it does not hold that {law.name}: {broken}",
+                False,
+                f"this should hold but does not: {rule.name}: {broken}",
                 page=task.exercise.page,
-            )  # fmt: skip
+            )
     headline, lines = first_difference(call, right, got, outputs)
     return Verdict(False, headline, page=task.exercise.page, lines=lines)
 
 
-def try_property(law, ask, seed):
-    """Ask what a property asks; None if it holds, or cannot be tried."""
+def try_property(rule: Property, ask: Callable, seed: int) -> str | None:
+    """Find a counter-example; None if there is none, or none can be had."""
 
-    def value(function, **args):
-        answer = ask(Call(function, args))
-        if "error" in answer:
-            raise Wrong
-        return answer["value"]
+    def value(function: str, **args: Any) -> Any:
+        return ask(Call(function, args))["value"]  # KeyError for an error
 
     try:
-        return law.broken(value, np.random.default_rng(seed))
+        return next(rule.broken(value, np.random.default_rng(seed)), None)
     except Ended:
         raise
     except Exception:  # whatever a strange answer does to it
         return None
 
 
-def first_difference(call, right, got, outputs):
+def first_difference(
+    call: Call, right: dict, got: dict, outputs: dict[str, str]
+) -> tuple[str, list[str]]:
     """Show the smallest question that is answered wrongly."""
     expected, values = right["value"], got["value"]
     if len(outputs) == 1:
@@ -254,7 +268,7 @@ def first_difference(call, right, got, outputs):
     return headline, [f"asked with {asked}"[:300], *marked(a, b)]
 
 
-def show(value):
+def show(value: Any) -> str:
     """Write an argument: small whole numbers as they are, else a shape."""
     if not isinstance(value, np.ndarray):
         return repr(value)

@@ -1,33 +1,117 @@
 """The right answer, and each wrong variant of it, as functions to call.
 
-A mistake is an edit of the answer's text. Edits at different places go
-together, so two mistakes at once are a variant, too.
+A mistake is one edit of the answer, or several. An edit has two texts of
+Python, right and wrong: an expression and what stands in its place, or a
+statement and the statements in its place. They are compared as syntax
+trees, not as text: line breaks, spaces, quotes, comments and needless
+parentheses do not matter, in the answer or in the edit. A name or a number
+never matches a part of a longer one. Edits of one mistake are made at once,
+so that two names can be exchanged; mistakes are made one after the other,
+so two at different places are a variant of their own.
 """
 
+import ast
+import copy
 import functools
 import importlib
 import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from minitransformer.coursework.child import kind_of
+from minitransformer.coursework.exercise import Call, Mistake, Task
 
 
 @functools.cache
-def right_functions(task):
-    """Load the answer's functions.
-
-    Returns:
-        A dictionary from names to functions.
-    """
+def right_functions(task: Task) -> dict[str, Callable]:
+    """Load the answer's functions: a dictionary from names to functions."""
     module = importlib.import_module(
         f"minitransformer.coursework.answers.{task.name}"
     )
     return {name: getattr(module, name) for name in task.exercise.functions}
 
 
+class Editor(ast.NodeTransformer):
+    """Replace every part of a syntax tree that is right in an edit.
+
+    Args:
+        edits: Those of a mistake.
+    """
+
+    def __init__(self, edits: list):
+        self.edits: list[tuple[str, ast.AST, Any]] = []
+        self.places = [0] * len(edits)
+        for right, wrong, *_ in edits:
+            old, new = ast.parse(right).body, ast.parse(wrong).body
+            if len(old) != 1:
+                raise ValueError(f"{right!r} is not one statement")
+            pair: Any = old[0], new
+            if [type(node) for node in old + new] == [ast.Expr, ast.Expr]:
+                pair = old[0].value, new[0].value  # wherever it stands
+            self.edits.append((ast.dump(pair[0]), *pair))
+
+    def visit(self, node: ast.AST) -> Any:
+        for i, (dump, old, new) in enumerate(self.edits):
+            if type(node) is type(old) and ast.dump(node) == dump:
+                self.places[i] += 1
+                return copy.deepcopy(new)
+        return self.generic_visit(node)
+
+
+def edit(tree: ast.Module, mistake: Mistake) -> None:
+    """Make a mistake in a syntax tree.
+
+    Raises:
+        ValueError: if an edit is not Python, or fits another number of
+            places than it should.
+    """
+    try:
+        editor = Editor(mistake.edits)
+    except SyntaxError as error:
+        raise ValueError(
+            f"“{mistake.name}”: {error.text!r} is not Python: {error.msg}."
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"“{mistake.name}”: {error}.") from error
+    editor.visit(tree)
+    for (right, _, *more), found in zip(
+        mistake.edits, editor.places, strict=True
+    ):
+        [expected] = more or [1]
+        if found != expected:
+            raise ValueError(
+                f"“{mistake.name}” changes {right!r}, which the answer "
+                f"has {found} times, expected {expected}. Copy it from the "
+                "answer; or give a larger part of it, or the number of "
+                "places as a third entry of the edit."
+            )
+
+
+def wrong_tree(task: Task, *mistakes: Mistake) -> ast.Module:
+    """Parse the answer, and make mistakes in it.
+
+    Raises:
+        ValueError: if they cannot be made, in any order: an edit of a part
+            may keep one of the whole from fitting, but not the reverse.
+    """
+    problem = None
+    for order in itertools.permutations(mistakes):
+        tree = ast.parse(task.answer_path.read_text("utf-8"))
+        try:
+            for mistake in order:
+                edit(tree, mistake)
+            return ast.fix_missing_locations(tree)
+        except ValueError as error:
+            problem = error
+    raise ValueError(f"{task.name}: {problem}")
+
+
 @functools.cache
-def wrong_functions(task, *mistakes):
+def wrong_functions(
+    task: Task, *mistakes: Mistake
+) -> dict[str, Callable] | None:
     """Make the functions of an answer in which mistakes are made.
 
     Args:
@@ -36,35 +120,23 @@ def wrong_functions(task, *mistakes):
 
     Returns:
         A dictionary from names to functions, or None where the mistakes
-        are edits of the same text and cannot be made together.
+        are edits of the same place and cannot be made together.
 
     Raises:
-        ValueError: if a single mistake does not fit the answer's text.
+        ValueError: if a single mistake does not fit the answer.
     """
-    text = task.answer_path.read_text(encoding="utf-8")
-    for mistake in mistakes:
-        for right, wrong in places(mistake):
-            if right not in text:
-                if len(mistakes) > 1:
-                    return None
-                raise ValueError(
-                    f"{task.name}: “{mistake.name}” wants to change "
-                    f"{right!r}, which the answer does not have."
-                )
-            text = text.replace(right, wrong)
-    space = {"__name__": f"wrong {task.name}"}
-    exec(compile(text, f"{task.name}: wrong", "exec"), space)
+    try:
+        tree = wrong_tree(task, *mistakes)
+    except ValueError:
+        if len(mistakes) > 1:
+            return None
+        raise
+    space: dict[str, Any] = {"__name__": f"wrong {task.name}"}
+    exec(compile(tree, f"{task.name}: wrong", "exec"), space)
     return {name: space[name] for name in task.exercise.functions}
 
 
-def places(mistake):
-    """List the (right, wrong) texts of a mistake."""
-    if isinstance(mistake.right, str):
-        return [(mistake.right, mistake.wrong)]
-    return list(zip(mistake.right, mistake.wrong, strict=True))
-
-
-def combinations(task):
+def combinations(task: Task) -> Iterator[tuple[Mistake, ...]]:
     """List what to compare with: each mistake alone, then every two."""
     mistakes = task.exercise.mistakes
     yield from ((mistake,) for mistake in mistakes)
@@ -73,7 +145,7 @@ def combinations(task):
             yield pair
 
 
-def outcome(functions, call):
+def outcome(functions: dict[str, Callable], call: Call) -> dict[str, Any]:
     """Make a call, and say what came of it, as a child process does.
 
     Returns:

@@ -3,11 +3,12 @@
     python scripts/evidence/coursework.py
 
 It tries every mistake alone, for several seeds, and every two together;
-grades a class of submissions made by chance, each in a folder of its own,
-with the real command; and follows one folder from three mistakes to all
-points. Interrupted, it goes on with the class where it stopped.
+grades a class of random submissions, each in a folder of its own, with the
+real command; and follows one folder from three mistakes to all points.
+Interrupted, it goes on with the class where it stopped.
 """
 
+import ast
 import contextlib
 import io
 import json
@@ -29,8 +30,8 @@ from minitransformer.coursework.judge import judge  # noqa: E402
 from minitransformer.coursework.variants import (  # noqa: E402
     combinations,
     outcome,
-    places,
     wrong_functions,
+    wrong_tree,
 )
 from minitransformer.runs.saving import write_atomically  # noqa: E402
 
@@ -73,15 +74,6 @@ def pairs(task):
     }
 
 
-def wrong_text(task, mistakes):
-    """Write an answer with mistakes in it."""
-    text = task.answer_path.read_text("utf-8")
-    for mistake in mistakes:
-        for right, wrong in places(mistake):
-            text = text.replace(right, wrong)
-    return text
-
-
 def make_class(tasks, folder):
     """Write the class: submissions with mistakes drawn by chance."""
     rng = random.Random(7)
@@ -98,7 +90,9 @@ def make_class(tasks, folder):
                 options = [p for p in options if len(p) == size] or options
                 made = rng.choice(options)
             if fresh:
-                text = solution(task, tasks, wrong_text(task, made))
+                text = solution(
+                    task, tasks, ast.unparse(wrong_tree(task, *made))
+                )
                 (student / f"{task.module}.py").write_text(text, "utf-8")
 
 
@@ -142,7 +136,7 @@ def transcript(tasks):
             made = wrong[task.name] = (
                 task.exercise.mistakes[wanted[task.name]],
             )
-        text = solution(task, tasks, wrong_text(task, made))
+        text = solution(task, tasks, ast.unparse(wrong_tree(task, *made)))
         (folder / f"{task.module}.py").write_text(text, "utf-8")
     said = [check(folder)]
     for task in tasks:

@@ -1,5 +1,6 @@
 """The command: list, start, check, hint, solution, grade."""
 
+import ast
 import csv
 import json
 import os
@@ -28,6 +29,7 @@ from minitransformer.coursework.grading import harmless
 from minitransformer.coursework.variants import (
     right_functions,
     wrong_functions,
+    wrong_tree,
 )
 
 TASKS = read_course()
@@ -146,8 +148,7 @@ def test_answers_give_all_points_in_less_than_90_seconds(
 def test_a_mistake_is_named_in_every_report(capsys, started, tmp_path):
     task = find_task(TASKS, "02")
     mistake = task.exercise.mistakes[1]
-    text = task.answer_path.read_text("utf-8")
-    solve(started, task, text.replace(mistake.right, mistake.wrong))
+    solve(started, task, ast.unparse(wrong_tree(task, mistake)))
     junit, report = tmp_path / "junit.xml", tmp_path / "results.json"
     code, out, _ = run(
         capsys,
@@ -413,8 +414,8 @@ def test_grading_makes_a_table_that_goes_on_where_it_stopped(
         for task in tasks:
             solve(folder, task)
         if student == "ben":
-            text = tasks[1].answer_path.read_text("utf-8")
-            solve(folder, tasks[1], text.replace(wrong.right, wrong.wrong))
+            text = ast.unparse(wrong_tree(tasks[1], wrong))
+            solve(folder, tasks[1], text)
     table, page = tmp_path / "grades.csv", tmp_path / "mistakes.md"
     arguments = [
         "grade",

@@ -53,8 +53,7 @@ def test_the_course_is_as_large_as_promised():
     assert not [task.name for task in CHECKED if not task.points]
     assert not [task.name for task in OPEN if task.points]
     names = {
-        path.stem
-        for path in (COURSE.parent / "exercises").glob("[a-z]*.py")
+        path.stem for path in (COURSE.parent / "exercises").glob("*.toml")
     }
     assert {task.name for task in TASKS} == names
 
@@ -147,5 +146,5 @@ def test_properties_hold_for_the_right_answer(task):
 
     for law in task.exercise.properties:
         for seed in range(5):
-            broken = law.broken(ask, np.random.default_rng(seed))
-            assert broken is None, f"{law.name}: {broken}"
+            for broken in law.broken(ask, np.random.default_rng(seed)):
+                pytest.fail(f"{law.name}: {broken}")

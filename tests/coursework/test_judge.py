@@ -1,12 +1,20 @@
 """What the judge says of mistakes that no table has."""
 
+import ast
+
 import numpy as np
 import pytest
 
 from minitransformer.coursework.compare import difference, marked, same
-from minitransformer.coursework.exercise import find_task, read_course
+from minitransformer.coursework.exercise import (
+    Mistake,
+    find_task,
+    make_mistake,
+    read_course,
+)
 from minitransformer.coursework.judge import Ended, Verdict, judge
 from minitransformer.coursework.variants import (
+    edit,
     outcome,
     right_functions,
     wrong_functions,
@@ -46,10 +54,10 @@ def test_a_shape_is_told_with_the_names_of_its_axes():
 
 def test_another_number_of_axes_or_results_is_told():
     verdict = verdict_on(lambda **k: (right(**k)[0][0], right(**k)[1]))
-    assert "3 axes and not 4" in verdict.headline
+    assert "3 axes, not 4" in verdict.headline
     verdict = verdict_on(lambda **k: right(**k)[0])
-    assert "2 results are asked for, output, weights" in verdict.headline
-    assert "None came back" in verdict_on(lambda **k: None).headline
+    assert "expected 2 results: output, weights" in verdict.headline
+    assert "the result is None" in verdict_on(lambda **k: None).headline
 
 
 def test_another_kind_of_numbers_is_told():
@@ -58,8 +66,7 @@ def test_another_kind_of_numbers_is_told():
         return output, (weights > 0.5)
 
     assert (
-        "weights holds bools; floats are wanted"
-        in verdict_on(whole).headline
+        "weights holds bools, expected floats" in verdict_on(whole).headline
     )
 
 
@@ -77,7 +84,7 @@ def test_the_place_of_the_first_nan_is_told():
     )
 
 
-def test_a_broken_law_is_told_with_a_counter_example():
+def test_a_broken_property_is_told_with_a_counter_example():
     def leaking(query, key, value, mask):
         output, weights = right(query, key, value, mask)
         return output + 0.1 * value.mean(axis=2, keepdims=True), weights
@@ -87,7 +94,7 @@ def test_a_broken_law_is_told_with_a_counter_example():
     assert "changing the value of key 2" in verdict.headline
 
 
-def test_what_breaks_no_law_is_drawn_with_the_wrong_cells_marked():
+def test_what_breaks_no_property_is_drawn_with_the_wrong_cells_marked():
     def nearly(query, key, value, mask):
         output, weights = right(query, key, value, mask)
         return output * 1.25, weights
@@ -178,7 +185,7 @@ def test_a_list_that_no_array_holds_is_no_array():
     task = next(task for task in TASKS if task.name == "one_query")
     huge = ["x" * 10**7, *[""] * 100_000]
     verdict = judge(task, lambda call: {"value": (huge, 1.0)}, 1)
-    assert "no array of numbers" in verdict.headline
+    assert "expected an array of numbers" in verdict.headline
 
 
 def test_an_end_is_told():
@@ -274,8 +281,45 @@ def test_an_error_is_like_an_error_of_its_kind():
     assert not same({"value": 1}, {"error": "ValueError"})
 
 
-def test_a_mistake_that_does_not_fit_the_answer_is_refused():
-    task = next(task for task in TASKS if task.name == "one_query")
-    mistake = type(task.exercise.mistakes[0])("odd", "nowhere", "", "", "")
-    with pytest.raises(ValueError, match="does not have"):
+def first_mistake(name, *edits):
+    """Give a task, and a mistake of these edits."""
+    task = next(task for task in TASKS if task.name == name)
+    return task, Mistake("odd", list(edits), "", "")
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (["nowhere", "1"], "has 0 times, expected 1"),
+        (["scores", "1"], "times, expected 1"),
+        (["scores", "1", 99], "times, expected 99"),
+        (["1 +", "1"], "invalid syntax"),
+        (["a = 1; b = 2", "1"], "is not one statement"),
+        (["scores", "a = 1"], "has 0 times"),
+    ],
+)
+def test_a_mistake_that_does_not_fit_the_answer_is_refused(edit, problem):
+    task, mistake = first_mistake("one_query", edit)
+    with pytest.raises(ValueError, match=problem):
         wrong_functions(task, mistake)
+
+
+def test_an_edit_fits_however_the_answer_is_written():
+    tree = ast.parse("def f(x):\n  return (g( x,[ 'a' ], ) # why\n  + 1)\n")
+    _, mistake = first_mistake("one_query", ['g(x, ["a"])', "h(x)"])
+    edit(tree, mistake)
+    assert ast.unparse(tree) == "def f(x):\n    return h(x) + 1"
+
+
+def test_edits_of_a_mistake_are_made_at_once():
+    tree = ast.parse("keys = w(a)\nvalues = w(b)")
+    _, mistake = first_mistake(
+        "one_query", ["w(a)", "w(b)"], ["w(b)", "w(a)"]
+    )
+    edit(tree, mistake)
+    assert ast.unparse(tree) == "keys = w(b)\nvalues = w(a)"
+
+
+def test_a_mistake_without_a_reason_must_be_a_shared_one():
+    with pytest.raises(ValueError, match="expected edits, why"):
+        make_mistake("x.toml", "odd", {"edits": []})

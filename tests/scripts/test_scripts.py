@@ -135,7 +135,7 @@ def test_a_run_from_text_to_sample(
     ]
     assert exit_code(train_gpt.main, argv) == 0
     told = capfd.readouterr().out
-    for part in ("nats", "bits a character (zlib -9", "Next, try", "30/30"):
+    for part in ("nats", "bits per character (zlib -9", "Next, try", "30/30"):
         assert part in told
     assert {p.name for p in out.iterdir()} >= {
         "settings.json",
@@ -189,8 +189,8 @@ def test_a_run_from_text_to_sample(
     moved = text_file.rename(tmp_path / "moved.txt")
     assert exit_code(train_gpt.main, [*resume, "--text", str(moved)]) == 0
     (out / "log.csv").unlink()  # lost: measured again
-    assert exit_code(train_gpt.main, [*resume, "--text", str(moved)]) == 0
-    text_file.write_text("another text " * 99)
+    assert exit_code(train_gpt.main, resume) == 0  # it knows the new place
+    moved.write_text("another text " * 99)
     refuse(train_gpt.main, resume, capfd, "has changed")
 
 

@@ -1,24 +1,23 @@
-"""Beam search: keep several beginnings, for the best may begin badly."""
+"""Beam search: keep several hypotheses; the best may begin badly."""
 
 
 def beam_search(
     log_probabilities, beam_size, bos_id, eos_id, length_penalty
-):  # fmt: skip
+):
     """Find a likely sentence, token by token.
 
-    A beginning is a row of tokens; n is their number. The first token of
-    all, bos_id, is not one of them; eos_id, which ends a sentence, is.
+    A hypothesis is a row of n tokens. bos_id, which stands before the
+    first, is not one of them; eos_id, which ends a sentence, is.
 
         score = sum of the tokens' log-probabilities / penalty(n)
         penalty(n) = ((5 + n) / 6) ^ length_penalty
 
-    At first there is a single, empty beginning. Then, at each step t from
-    0 to time − 1:
+    At first there is a single, empty hypothesis. Then, at each step t
+    from 0 to time − 1:
 
-    1. Candidates are made of the beginnings that were kept. One that has
-       not ended makes a candidate for each token of the vocabulary:
-       itself, and this token behind it. One that has ended is a candidate
-       itself, as it is.
+    1. Each hypothesis that was kept makes candidates. If it has not
+       ended, these are the hypothesis followed by each token of the
+       vocabulary. If it has ended, it is a candidate itself, as it is.
     2. All candidates compete by their scores, each with the penalty of
        its own n. The best `beam_size` are kept, or all, if there are
        fewer.
@@ -32,8 +31,8 @@ def beam_search(
             `[t, previous, next]` is the logarithm of the probability of
             the token `next` at step t, behind the token `previous`; at
             step 0 that is bos_id.
-        beam_size: How many beginnings are kept, at least 1.
-        bos_id, eos_id: Two different ids. bos_id may be written, too, and
+        beam_size: How many hypotheses are kept, at least 1.
+        bos_id, eos_id: Two different ids. bos_id may be predicted, and
             then is a token like others.
         length_penalty: A number, 0 or more.
 
@@ -45,11 +44,11 @@ def beam_search(
     No two scores that are compared are equal.
     """
 
-    def score(beginning):
-        ids, total = beginning
+    def score(hypothesis):
+        ids, total = hypothesis
         return total / ((5 + len(ids)) / 6) ** length_penalty
 
-    beam = [([], 0.0)]
+    beam: list = [([], 0.0)]
     for step in log_probabilities:
         candidates = []
         for ids, total in beam:

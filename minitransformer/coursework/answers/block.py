@@ -8,13 +8,13 @@ from minitransformer.coursework.answers.attention import (
 
 
 def feed_forward(x, weights):
-    """Widen each token's vector, bend it, and narrow it again.
+    """Expand each token's vector, apply ReLU, and project it back.
 
         FFN(x) = ReLU(x W₁ + b₁) W₂ + b₂
 
     Args:
         x: Floats `(batch, seq, d_model)`.
-        weights: Dictionary of floats, which may hold others, too:
+        weights: Dictionary of floats, which may hold others as well:
             w1 `(d_model, d_ff)`, b1 `(d_ff,)`,
             w2 `(d_ff, d_model)`, b2 `(d_model,)`.
 
@@ -26,7 +26,7 @@ def feed_forward(x, weights):
 
 
 def pre_norm_block(x, mask, weights):
-    """Let every token look around, then think, each time from a norm.
+    """Attention, then feed-forward, each on a normalized copy of x.
 
         x ← x + SelfAttention(LayerNorm₁(x))
         x ← x + FFN(LayerNorm₂(x))

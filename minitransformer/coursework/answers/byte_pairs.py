@@ -19,7 +19,7 @@ def train_byte_pairs(text, num_merges):
         A list of pairs `(left, right)` of ids, in the order in which they
         were learned; the pair number i, from 0, is joined to the id
         256 + i. Fewer than `num_merges` only where less than two ids are
-        left to join: a pair that occurs once counts, too.
+        left to join: a pair that occurs once counts as well.
 
     Every two neighbours are a pair, so "aaa" has the pair (a, a) twice.
     Joined are pairs from left to right, and without overlap: "aaa" becomes
@@ -27,9 +27,10 @@ def train_byte_pairs(text, num_merges):
     smallest is taken: the one of the smaller left id; of the same left id,
     that of the smaller right id.
     """
-    ids, merges = list(text.encode()), []
+    ids = list(text.encode())
+    merges: list = []
     while len(merges) < num_merges and len(ids) > 1:
-        counts = {}
+        counts: dict = {}
         for pair in itertools.pairwise(ids):
             counts[pair] = counts.get(pair, 0) + 1
         best = min(counts, key=lambda pair: (-counts[pair], pair))

@@ -66,7 +66,7 @@ def layer_norm(x, gain, bias):
 
 
 def attention(x, block, num_heads):
-    """Let each token look at itself and at those before it.
+    """Let each token attend to itself and to those before it.
 
     Args:
         x: Floats `(batch, seq, d_model)`.

@@ -4,11 +4,11 @@ import numpy as np
 
 
 def padding_mask(token_ids, pad_id):
-    """Hide the filling behind shorter sequences, whoever looks.
+    """Hide the padding behind shorter sequences from all queries.
 
     Args:
         token_ids: Integers `(batch, key)`.
-        pad_id: The id of the filling, an integer. It may stand anywhere in
+        pad_id: The id of padding, an integer. It may stand anywhere in
             a sequence, and every other id is a real token.
 
     Returns:
@@ -41,11 +41,11 @@ def causal_mask(query_len, key_len):
 def decoder_mask(token_ids, pad_id):
     """Let each token see the real tokens up to its own position.
 
-    A query that is filling itself is treated like any other.
+    A query that is padding itself is treated like any other.
 
     Args:
         token_ids: Integers `(batch, seq)`, the queries and the keys.
-        pad_id: The id of the filling, an integer.
+        pad_id: The id of padding, an integer.
 
     Returns:
         Bool `(batch, 1, seq, seq)`, the queries before the keys: True

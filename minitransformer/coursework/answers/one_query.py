@@ -1,4 +1,4 @@
-"""One query looks at the keys, and takes a weighted mean of the values."""
+"""One query is compared with the keys, and reads a mean of the values."""
 
 import numpy as np
 

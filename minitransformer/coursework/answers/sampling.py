@@ -1,4 +1,4 @@
-"""Sampling: from logits to probabilities, and by chance to a token."""
+"""Sampling: from logits to probabilities, and to a random token."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def next_token_probabilities(logits, temperature, top_k, top_p):
             whatever top_k and top_p are.
         top_k: Only the k likeliest tokens keep a probability, and all that
             are equal to the k-th; a k beyond the vocabulary cuts nothing.
-            None cuts nothing, too.
+            None cuts nothing either.
         top_p: Only the fewest likeliest tokens whose probabilities sum to
             p or more keep one, so it is always at least one token. A
             number, 0 < p < 1, or None. No two equal tokens will stand at
@@ -57,7 +57,7 @@ def softmax(logits):
 
 
 def keep(rows, bar):
-    """Cut what is below the bar, and share the rest out anew.
+    """Cut what is below the bar, and make the rest sum to one again.
 
     Args:
         rows: Floats `(batch, vocab)`, probabilities.

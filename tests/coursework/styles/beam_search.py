@@ -9,9 +9,7 @@ import tensorflow as tf
 from minitransformer.writing.search import beam_search as package_search
 
 
-def with_heap(
-    log_probabilities, beam_size, bos_id, eos_id, length_penalty
-):  # fmt: skip
+def with_heap(log_probabilities, beam_size, bos_id, eos_id, length_penalty):
     def entry(tokens, total, ended):
         n = len(tokens) - 1
         score = total / ((5.0 + n) / 6.0) ** length_penalty
@@ -54,7 +52,7 @@ def with_heap(
 
 def with_arrays(
     log_probabilities, beam_size, bos_id, eos_id, length_penalty
-):  # fmt: skip
+):
     time, vocab_size, _ = log_probabilities.shape
     nothing = np.full(vocab_size, -np.inf)
     nothing[0] = 0  # one candidate, of any token, stands for what has ended
@@ -81,7 +79,7 @@ def with_arrays(
 
 def with_recursion(
     log_probabilities, beam_size, bos_id, eos_id, length_penalty
-):  # fmt: skip
+):
     def penalty(n):
         return np.exp(length_penalty * (np.log(5 + n) - np.log(6)))
 
@@ -115,9 +113,12 @@ class Table:
             np.pad(log_probabilities, rows, constant_values=-1e9)
         )
         self.config = SimpleNamespace(
-            pad_id=vocab_size, bos_id=bos_id, eos_id=eos_id, max_len=time,
+            pad_id=vocab_size,
+            bos_id=bos_id,
+            eos_id=eos_id,
+            max_len=time,
             source_vocab_size=1,
-        )  # fmt: skip
+        )
 
     def start(self, source_ids, max_len):
         return source_ids[:, 0]
@@ -128,15 +129,18 @@ class Table:
 
 def with_package(
     log_probabilities, beam_size, bos_id, eos_id, length_penalty
-):  # fmt: skip
+):
     model = Table(log_probabilities, bos_id, eos_id)
     tf.config.run_functions_eagerly(True)  # each table would be compiled
     try:
         [ids], [score] = package_search(
-            model, [[0]], beam_size=beam_size,
-            max_len=len(log_probabilities), length_penalty=length_penalty,
+            model,
+            [[0]],
+            beam_size=beam_size,
+            max_len=len(log_probabilities),
+            length_penalty=length_penalty,
             use_xla=False,
-        )  # fmt: skip
+        )
     finally:
         tf.config.run_functions_eagerly(False)
     return ids[ids != model.config.pad_id], score

@@ -39,7 +39,7 @@ def with_indices(token_ids, special_ids, mask_id, lots, fates, random_ids):
 
 def with_arithmetic(
     token_ids, special_ids, mask_id, lots, fates, random_ids
-):  # fmt: skip
+):
     special = (token_ids[:, :, None] == special_ids).any(axis=-1)
     chosen = (lots < 0.15) * (1 - special)
     hidden = chosen * (fates < 0.8)
@@ -51,7 +51,7 @@ def with_arithmetic(
 
 def with_tensorflow(
     token_ids, special_ids, mask_id, lots, fates, random_ids
-):  # fmt: skip
+):
     tokens = tf.constant(token_ids)
     special = tf.reduce_any(tokens[..., None] == special_ids, axis=-1)
     chosen = tf.logical_and(lots < 0.15, tf.logical_not(special))

@@ -134,7 +134,7 @@ def linked_encode(text, merges):
     row = Linked(text.encode())
     heap = [
         (ranks[row.pair(p)], p) for p in row.ids if row.pair(p) in ranks
-    ]  # fmt: skip
+    ]
     heapq.heapify(heap)
     while heap:
         rank, place = heapq.heappop(heap)

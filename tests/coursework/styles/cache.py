@@ -85,8 +85,10 @@ def with_tensorflow(x, keys, values, weights, num_heads):
     heads = tf.einsum("bihj,bjhe->bihe", tf.nn.softmax(scores), values)
     output = tf.reshape(heads, x.shape) @ weights["w_o"]
     return (
-        output, tf.einsum("bjhe->bhje", keys), tf.einsum("bjhe->bhje", values)
-    )  # fmt: skip
+        output,
+        tf.einsum("bjhe->bhje", keys),
+        tf.einsum("bjhe->bhje", values),
+    )
 
 
 def with_package(x, keys, values, weights, num_heads):
@@ -101,8 +103,9 @@ def with_package(x, keys, values, weights, num_heads):
     past, new = keys.shape[2], x.shape[1]
     cache = layer.empty_cache(len(x), past + new)
     for pair, start in (
-        ((keys, values), 0), (layer.keys_and_values(x, x), past)
-    ):  # fmt: skip
+        ((keys, values), 0),
+        (layer.keys_and_values(x, x), past),
+    ):
         cache = [
             write_cache(slots, part, start)
             for slots, part in zip(cache, pair, strict=True)

@@ -147,20 +147,27 @@ def with_package(token_ids, weights, num_heads):
         weights["token_table"].shape,
         weights["blocks"],
     )
-    model = GPT(GPTConfig(
-        vocab_size=vocab, max_len=len(weights["position_table"]),
-        d_model=d_model, num_heads=num_heads, num_layers=len(blocks),
-        d_ff=len(blocks[0]["b1"]),
-    ))  # fmt: skip
+    model = GPT(
+        GPTConfig(
+            vocab_size=vocab,
+            max_len=len(weights["position_table"]),
+            d_model=d_model,
+            num_heads=num_heads,
+            num_layers=len(blocks),
+            d_ff=len(blocks[0]["b1"]),
+        )
+    )
     model.embedding.table.assign(weights["token_table"])
     model.positions.table.assign(weights["position_table"])
     zeros = np.zeros(d_model)  # attention has no biases in the exercise
     for layer, block in zip(model.decoder.blocks, blocks, strict=True):
         own = layer.self_attention
         for dense, name in (
-            (own.query_dense, "w_q"), (own.key_dense, "w_k"),
-            (own.value_dense, "w_v"), (own.output_dense, "w_o"),
-        ):  # fmt: skip
+            (own.query_dense, "w_q"),
+            (own.key_dense, "w_k"),
+            (own.value_dense, "w_v"),
+            (own.output_dense, "w_o"),
+        ):
             dense.set_weights([block[name], zeros])
         layer.attention_norm.gain.assign(block["gain1"])
         layer.attention_norm.bias.assign(block["bias1"])

@@ -124,9 +124,12 @@ def with_package(logits, temperature, top_k, top_p):
         ),
     ):
         return choose(
-            logits, seed=(0, 0), temperature=temperature, top_k=top_k,
+            logits,
+            seed=(0, 0),
+            temperature=temperature,
+            top_k=top_k,
             top_p=top_p,
-        )  # fmt: skip
+        )
 
 
 def equal_noise(shape, *_, **__):
@@ -135,10 +138,12 @@ def equal_noise(shape, *_, **__):
 
 STYLES = {
     "places": {
-        "next_token_probabilities": by_places, "sample": draw_by_argmax,
+        "next_token_probabilities": by_places,
+        "sample": draw_by_argmax,
     },
     "loops": {
-        "next_token_probabilities": by_loops, "sample": draw_by_bisection,
+        "next_token_probabilities": by_loops,
+        "sample": draw_by_bisection,
     },
     "tensorflow": {
         "next_token_probabilities": with_tensorflow,
@@ -148,4 +153,4 @@ STYLES = {
         "next_token_probabilities": with_package,
         "sample": draw_with_searchsorted,
     },
-}  # fmt: skip
+}
