@@ -135,7 +135,12 @@ def test_a_run_from_text_to_sample(
     ]
     assert exit_code(train_gpt.main, argv) == 0
     told = capfd.readouterr().out
-    for part in ("nats", "bits per character (zlib -9", "Next, try", "30/30"):
+    for part in (
+        "nats",
+        "bits per character (zlib -9",
+        "Next, try",
+        "30/30",
+    ):
         assert part in told
     assert {p.name for p in out.iterdir()} >= {
         "settings.json",
