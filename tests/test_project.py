@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "data": {"data", "masks", "runs.saving"},
     "learning": {"learning", "runs.saving"},
     "writing": {"writing", "data.buckets", "figures", "runs.compilation"},
-    "runs": {"runs", "learning"},
+    "runs": {"runs", "learning", "figures"},
     "figures": set(),
     "diagrams": {"figures"},
     "coursework": {"coursework", "runs.saving", "runs.commands"},
@@ -126,10 +126,18 @@ def test_the_modules_have_one_order_everywhere():
         assert used <= {*ORDER[:number]}, f"{name} imports what comes later"
 
 
-def test_the_files_from_token_ids_to_a_talking_gpt_are_counted():
-    counted = {path.stem for path in sizes.files_of_a_gpt()}
-    assert {"attention", "gpt", "training", "sampling"} <= counted
-    assert not counted & {*sizes.OTHER}
+def test_the_files_from_token_ids_to_a_talking_gpt_are_few():
+    short = sizes.files_on_the_way(sizes.SHORT)
+    assert {"attention", "plain_step", "sampling"} <= {
+        p.stem for p in short
+    }
+    assert len(short) <= 20
+    assert sizes.code(short) <= 2000
+    programs = sizes.files_on_the_way(sizes.PROGRAMS)
+    assert {"training", "run", *(p.stem for p in short)} <= {
+        path.stem for path in programs
+    }
+    assert not {path.stem for path in programs} & {*sizes.OTHER}
     assert {*sizes.OTHER} <= {path.stem for path in modules()}
 
 

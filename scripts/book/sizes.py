@@ -5,10 +5,13 @@
 All counts are of files that git tracks. "Lines" are all lines of a file. "Code"
 leaves out empty lines, docstrings, and lines with nothing but a comment.
 
-The files from token ids to a trained, talking GPT are those that training and
-generating with all flags at their defaults can reach: `scripts/train_gpt.py`,
-`scripts/generate.py`, and whatever they import, directly or through other
-files. What the defaults never use is left out (`OTHER`).
+The way from token ids to a trained, talking GPT is counted twice. The short way
+is what `docs/guides/one_page.md` runs: windows of ids, a GPT, `plain_step`, and
+`generate`, with whatever they import, directly or through other files
+(`SHORT`). The way of the programs adds texts, tokenizers, fast steps, runs and
+their folders, devices, checkpoints, logs and figures: `scripts/train_gpt.py`
+and `scripts/generate.py` with all flags at their defaults (`PROGRAMS`). What
+the defaults never use is left out (`OTHER`).
 """
 
 import ast
@@ -18,6 +21,12 @@ from pathlib import Path
 from minitransformer import _MODULE_OF
 from scripts.book.source import ROOT, code_lines
 
+SHORT = [
+    "minitransformer/data/datasets.py",
+    "minitransformer/models/gpt.py",
+    "minitransformer/learning/plain_step.py",
+    "minitransformer/writing/generation.py",
+]
 PROGRAMS = ["scripts/train_gpt.py", "scripts/generate.py"]
 # Other tokenizers and other models, with what only they need.
 OTHER = ["sentencepieces", "merges", "bpe", "wordpiece"]
@@ -75,10 +84,10 @@ def imported(path: Path) -> set[Path | None]:
     return found
 
 
-def files_of_a_gpt() -> list[Path]:
-    """List the files from token ids to a trained, talking GPT."""
+def files_on_the_way(names: list[str]) -> list[Path]:
+    """List some files and all that they import, for a GPT."""
     found: set[Path] = set()
-    todo: list[Path | None] = [ROOT / name for name in PROGRAMS]
+    todo: list[Path | None] = [ROOT / name for name in names]
     while todo:
         path = todo.pop()
         if path and path not in found and path.stem not in OTHER:
@@ -104,12 +113,14 @@ def main() -> None:
     print(
         f"{lines(pages):6,} committed Markdown of exercises and machinery"
     )
-    found = files_of_a_gpt()
-    print(
-        f"\n{len(found)} files, {code(found):,} code lines to a talking GPT:"
-    )
-    for path in found:
-        print(f"{code([path]):6,} {path.relative_to(ROOT).as_posix()}")
+    for way, names in (("short way", SHORT), ("programs", PROGRAMS)):
+        found = files_on_the_way(names)
+        print(
+            f"\n{len(found)} files, {code(found):,} code lines to a talking "
+            f"GPT, {way}:"
+        )
+        for path in found:
+            print(f"{code([path]):6,} {path.relative_to(ROOT).as_posix()}")
 
 
 if __name__ == "__main__":

@@ -145,13 +145,12 @@ def test_accumulated_batches_are_one_large_batch(eagerly):
     large, small = small_gpt(), small_gpt()
 
     def halves(first):
-        return windows()(first).map(
-            lambda x, y, w: (
-                x,
-                y,
-                w * tf.cast(tf.range(7) < 2 + x[0, 0] % 5, tf.float32),
-            )
-        )
+        def count_some(batch):
+            inputs, targets, weights = batch
+            counted = tf.range(7) < 2 + inputs[0, 0] % 5
+            return inputs, targets, weights * tf.cast(counted, tf.float32)
+
+        return windows()(first).map(count_some)
 
     def whole(first):
         # The same two batches of 4, as one of 8.

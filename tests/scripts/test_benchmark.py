@@ -10,7 +10,7 @@ from scripts.bench.peers.measure import CONFIGS, Sizes, matrix_rate, memory
 
 @pytest.fixture
 def benchmark():
-    return load_script("benchmark")
+    return load_script("bench/benchmark")
 
 
 def test_operations_are_those_of_the_matrices(benchmark):
