@@ -130,8 +130,11 @@ from minitransformer.learning.schedules import (
     WarmupCosine as WarmupCosine,
     WarmupInverseRoot as WarmupInverseRoot,
 )
-from minitransformer.learning.steps import (
+from minitransformer.learning.plain_step import (
     make_optimizer as make_optimizer,
+    plain_step as plain_step,
+)
+from minitransformer.learning.validation import (
     compile_evaluation as compile_evaluation,
 )
 from minitransformer.learning.training import (
@@ -163,6 +166,9 @@ from minitransformer.writing.evaluation import (
 )
 from minitransformer.runs.pretrained import (
     minilm_folder as minilm_folder,
+)
+from minitransformer.runs.run import (
+    Run as Run,
 )
 from minitransformer.figures import (
     curve_svg as curve_svg,
