@@ -76,10 +76,14 @@ def read_token(model: keras.Model, state: State) -> tuple[tf.Tensor, Any]:
     return logits[:, 0], cache
 
 
-def first_state(
+def make_room(
     model: keras.Model, prompt: np.ndarray, total: int, options: Options
-) -> State:
-    """Put the prompt into an array with room for `total` tokens."""
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Put the prompt into an array with room for `total` tokens.
+
+    Returns:
+        ids `(batch, capacity)`, and the prompt's length.
+    """
     max_len, (batch, length) = model.config.max_len, prompt.shape
     # A multiple of max_len, so that other lengths need no other program,
     # and room for the last window behind it.
@@ -87,12 +91,20 @@ def first_state(
     free = 0 if options.stop_id is None else options.stop_id
     ids = np.full((batch, capacity), free, "int32")
     ids[:, :length] = prompt
+    return tf.constant(ids), tf.constant(length)
+
+
+def first_state(
+    model: keras.Model, ids: tf.Tensor, count: tf.Tensor, options: Options
+) -> State:
+    """Make the state before the first new token."""
+    batch = ids.shape[0]
     return State(
-        ids=tf.constant(ids),
-        count=tf.constant(length),
+        ids=ids,
+        count=count,
         begin=tf.constant(0),
         # Before a single token there is nothing for the cache to know.
-        stale=tf.constant(length > 1),
+        stale=count > 1,
         ended=tf.zeros(batch, tf.bool),
         cache=model.start_cache(batch) if options.use_cache else (),
     )
@@ -155,6 +167,19 @@ def extend(
     return tf.while_loop(unfinished, fill_window, [state])[0]
 
 
+def write_all(
+    model: keras.Model,
+    ids: tf.Tensor,
+    count: tf.Tensor,
+    until: tf.Tensor,
+    seed: tf.Tensor,
+    options: Options,
+) -> tf.Tensor:
+    """Write all tokens in one program: no state goes in or out."""
+    state = first_state(model, ids, count, options)
+    return extend(model, state, until, seed, options).ids
+
+
 def stream(
     model: keras.Model,
     prompt_ids: ArrayLike,
@@ -181,10 +206,10 @@ def stream(
         ValueError: Same as in `generate`.
     """
     prompt, chosen = np.asarray(prompt_ids), Options(**options)
-    check_request(model, prompt, max_new_tokens, seed, chosen)
+    start = check_request(model, prompt, max_new_tokens, seed, chosen)
     done, total = prompt.shape[1], prompt.shape[1] + max_new_tokens
-    start = tf.constant(secrets.randbits(31) if seed is None else seed)
-    state = first_state(model, prompt, total, chosen)
+    room = make_room(model, prompt, total, chosen)
+    state = first_state(model, *room, chosen)
     yield prompt.astype("int32")
     while done < total:
         until = min(done + chunk, total)
@@ -240,20 +265,15 @@ def generate(
         ValueError: if the prompt is empty, has ids outside the vocabulary,
             or an option is out of its range.
     """
-    pieces = stream(
-        model,
-        prompt_ids,
-        max_new_tokens=max_new_tokens,
-        chunk=max_new_tokens,
-        seed=seed,
-        use_xla=use_xla,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        stop_id=stop_id,
-        use_cache=use_cache,
+    prompt = np.asarray(prompt_ids)
+    options = Options(temperature, top_k, top_p, stop_id, use_cache)
+    start = check_request(model, prompt, max_new_tokens, seed, options)
+    total = prompt.shape[1] + max_new_tokens
+    room = make_room(model, prompt, total, options)
+    ids = compiled(write_all, use_xla)(
+        model, *room, tf.constant(total), start, options
     )
-    return np.concatenate(list(pieces), axis=1)
+    return ids.numpy()[:, :total]
 
 
 def check_request(
@@ -262,8 +282,8 @@ def check_request(
     max_new_tokens: int,
     seed: int | None,
     options: Options,
-) -> None:
-    """Refuse what cannot be generated, in a sentence."""
+) -> tf.Tensor:
+    """Refuse what cannot be generated, in a sentence; return the seed."""
     if prompt.ndim != 2 or not prompt.size:
         raise ValueError(
             f"prompt_ids has shape {prompt.shape}: give (batch, prompt) "
@@ -289,3 +309,4 @@ def check_request(
         raise ValueError(f"top_k={top_k}: give at least 1, or None.")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p={top_p}: give more than 0, up to 1.")
+    return tf.constant(secrets.randbits(31) if seed is None else seed)

@@ -298,7 +298,7 @@ def test_a_notebook_runs():
 
 def test_a_source_fence_shows_a_symbol_without_its_docstring():
     path, shown = source.extract(
-        "attention.attention_weights\nto: return tf.nn.softmax"
+        "attention.attention_weights\nto: weights = tf.nn.softmax"
     )
     assert path == PACKAGE / "attention.py"
     lines = path.read_text("utf-8").splitlines()
@@ -306,7 +306,7 @@ def test_a_source_fence_shows_a_symbol_without_its_docstring():
     text = textwrap.dedent("\n".join(line for _, line in shown))
     assert text.startswith("def attention_weights(")
     assert "Args" not in text
-    assert text.endswith("return tf.nn.softmax(scores)")
+    assert text.endswith("weights = tf.nn.softmax(scores)")
 
 
 def test_the_first_member_of_a_class_brings_the_line_of_the_class():
