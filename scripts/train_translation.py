@@ -55,11 +55,7 @@ FLAGS = {
         "seed": (0, "where all randomness begins", seed),
     },
     "the model and its training": {
-        "attention": (
-            "general",
-            "of the LSTM: how a key is scored",
-            SCORES,
-        ),
+        "attention": ("general", "of the LSTM: how a key is scored", SCORES),
         "vocab_size": (384, "pieces in a vocabulary"),
         "max_len": (40, "tokens of the longest sentence"),
         "batch_size": (64, "pairs per batch"),
@@ -67,26 +63,13 @@ FLAGS = {
         "beam_size": (4, "hypotheses kept when it translates"),
     },
     "rarely needed": {
-        "valid": (
-            None,
-            "such a file to validate with; default: some of --pairs",
-        ),
-        "test": (
-            None,
-            "such a file to test with; default: some of --pairs",
-        ),
+        "valid": (None, "such a file to validate with; default: some of --pairs"),
+        "test": (None, "such a file to test with; default: some of --pairs"),
         "per_side": (False, "a vocabulary per language, for the LSTM"),
-        "input_feeding": (
-            True,
-            "of the LSTM: Luong's form, not the textbook's",
-        ),
+        "input_feeding": (True, "of the LSTM: Luong's form, not the textbook's"),
         "warmup_steps": (400, "steps until the peak"),
         "dropout_rate": (0.1, "share dropped in training", float),
-        "label_smoothing": (
-            0.1,
-            "share of the probability for all tokens alike",
-            share,
-        ),
+        "label_smoothing": (0.1, "share of the probability for all tokens alike", share),
         "buckets": (1, "groups of about the same length"),
         "accumulate": (1, "batches that make one step together"),
         "evaluate_every": (500, "steps between validations", tens),
@@ -95,10 +78,8 @@ FLAGS = {
     },
 }
 DEFAULTS = defaults_of(FLAGS)
-SHARED = (  # what another model would be trained with as well
-    "pairs", "valid", "test", "vocab_size", "max_len", "batch_size",
-    "steps", "buckets", "seed",
-)  # fmt: skip
+# What another model would be trained with as well.
+SHARED = "pairs valid test vocab_size max_len batch_size steps buckets seed".split()  # noqa: SIM905
 
 
 class Corpus(NamedTuple):
@@ -151,9 +132,7 @@ def load_pairs(settings):
     if source is None and (settings["valid"] or settings["test"]):
         raise ValueError("--valid and --test need --pairs to train on.")
     if source is None:
-        parts = mt.date_pairs(
-            train=20_000, valid=500, test=1000, seed=settings["seed"]
-        )
+        parts = mt.date_pairs(train=20_000, valid=500, test=1000, seed=settings["seed"])
         return "dates", parts
     pairs = find_pairs(source)
     given = [settings["valid"], settings["test"]]
@@ -180,8 +159,7 @@ def make_tokenizers(run, pairs):
     settings, kind = run.settings, mt.SentencePieceTokenizer
     if settings["per_side"] and settings["model"] == "transformer":
         raise ValueError(
-            "The Transformer has one vocabulary for both languages: leave "
-            "out --per-side."
+            "The Transformer has one vocabulary for both languages: leave out --per-side."
         )
     if run.resumes and all((run.folder / side).is_file() for side in SIDES):
         return [kind.load(run.folder / side) for side in SIDES]
@@ -219,15 +197,12 @@ def encode(parts, tokenizers, max_len):
     """Turn pairs into ids, to train and to validate; say what is too long."""
     from minitransformer.data.buckets import encode_pairs
 
-    encoded = [
-        encode_pairs(part, tokenizers, max_len=max_len) for part in parts
-    ]
+    encoded = [encode_pairs(part, tokenizers, max_len=max_len) for part in parts]
     (train, *_), (valid, *_) = encoded[:2]
     for rows, what in ((train, "train"), (valid, "validate")):
         if not rows:
             raise ValueError(
-                f"No pair to {what} with has at most {max_len} tokens: give "
-                "a larger --max-len."
+                f"No pair to {what} with has at most {max_len} tokens: give a larger --max-len."
             )
     skipped = [too_long for _, too_long in encoded]
     if any(skipped):
@@ -244,9 +219,7 @@ def config(tokenizers, settings):
     """Make the configuration of the model."""
     if settings["model"] == "transformer":
         return mt.TransformerConfig.small(
-            tokenizers[0],
-            settings["max_len"],
-            dropout_rate=settings["dropout_rate"],
+            tokenizers[0], settings["max_len"], dropout_rate=settings["dropout_rate"]
         )
     return mt.LSTMSeq2SeqConfig.small(
         tokenizers,
@@ -261,7 +234,6 @@ def fit(run, corpus, model_config):
     import functools
 
     import keras
-
     from minitransformer.data.buckets import by_length
 
     settings, pad_id = run.settings, model_config.pad_id
@@ -281,11 +253,7 @@ def fit(run, corpus, model_config):
             factor=settings["learning_rate"] * (width * warmup) ** 0.5,
         )
         optimizer = mt.make_optimizer(
-            model,
-            learning_rate=schedule,
-            weight_decay=0.0,
-            beta_2=0.98,
-            epsilon=1e-9,
+            model, learning_rate=schedule, weight_decay=0.0, beta_2=0.98, epsilon=1e-9
         )
         print(
             f"pairs       {corpus.name}: {len(corpus.train):,} to train on, "
@@ -313,8 +281,7 @@ def fit(run, corpus, model_config):
             batches,
             evaluate=lambda: mean_loss(valid_batches),
             loss=functools.partial(
-                mt.masked_cross_entropy,
-                label_smoothing=settings["label_smoothing"],
+                mt.masked_cross_entropy, label_smoothing=settings["label_smoothing"]
             ),
             keep=5,
             # So the last five are from the last tenth of a long training.
@@ -322,9 +289,9 @@ def fit(run, corpus, model_config):
         )
     if run.is_chief:
         run.checkpoints.average(model.trainable_variables)
-        right = mt.compile_evaluation(
-            model, use_xla=run.use_xla, measure=mt.masked_accuracy
-        )(valid_batches)
+        right = mt.compile_evaluation(model, use_xla=run.use_xla, measure=mt.masked_accuracy)(
+            valid_batches
+        )
         last = run.log.rows[-1]
         print(
             f"validation  {last.valid_loss:.4f} nats per token before the "
@@ -366,11 +333,7 @@ def show(run, corpus, model):
     is_transformer = settings["model"] == "transformer"
     if is_transformer or settings["attention"] != "none":
         svg = alignment_svg(
-            model,
-            tokenizers,
-            sources[0],
-            translations[0],
-            max_len=settings["max_len"],
+            model, tokenizers, sources[0], translations[0], max_len=settings["max_len"]
         )
         run.write("alignment.svg", svg)
         drawn = run.folder / "alignment.svg", run.folder / "loss.svg"

@@ -16,9 +16,7 @@ def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sentence", help="what to translate")
     parser.add_argument(
-        "--run",
-        metavar="DIR",
-        help="a run of train_translation.py (default: the newest in runs/)",
+        "--run", metavar="DIR", help="a run of train_translation.py (default: the newest in runs/)"
     )
     parser.add_argument(
         "--picture",
@@ -33,10 +31,7 @@ def parse(argv):
         help="hypotheses that are kept; 1 is greedy (default: %(default)s)",
     )
     parser.add_argument(
-        "--xla",
-        default=False,
-        help="compile with XLA",
-        action=argparse.BooleanOptionalAction,
+        "--xla", default=False, help="compile with XLA", action=argparse.BooleanOptionalAction
     )
     return parser.parse_args(argv)
 
@@ -67,10 +62,7 @@ def run(flags):
             "vocabulary was learned from another language."
         )
     elif swapped(folder, flags.sentence):
-        say(
-            "warning: this looks like the language that the model "
-            "translates into."
-        )
+        say("warning: this looks like the language that the model translates into.")
     [translation] = mt.translate(
         model,
         tokenizers,
@@ -85,10 +77,7 @@ def run(flags):
         return 0
     picture = Path(flags.picture) if flags.picture else free_name()
     write_atomically(
-        picture,
-        alignment_svg(
-            model, tokenizers, flags.sentence, translation, max_len=max_len
-        ),
+        picture, alignment_svg(model, tokenizers, flags.sentence, translation, max_len=max_len)
     )
     say(f"drawn: {picture}")
     return 0

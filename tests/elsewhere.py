@@ -17,19 +17,14 @@ def run_tests(folder, arguments):
     sys.path[:] = [str(here)] + [
         path
         for path in sys.path
-        if root not in Path(path, "x").resolve().parents
-        or "site-packages" in path
+        if root not in Path(path, "x").resolve().parents or "site-packages" in path
     ]
-    import pytest
-
     import minitransformer
+    import pytest
 
     assert here in Path(minitransformer.__file__).resolve().parents
     output = io.StringIO()
-    with (
-        contextlib.redirect_stdout(output),
-        contextlib.redirect_stderr(output),
-    ):
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         code = pytest.main(arguments)
     return int(code), output.getvalue()
 

@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from minitransformer import attention_weights, scaled_dot_product_attention
 
 BATCH, HEADS, QUERY, KEY, HEAD_DIM, VALUE_DIM = 2, 4, 3, 5, 7, 6
@@ -31,9 +30,7 @@ def test_one_query_and_three_keys_match_a_calculation_by_hand():
     value = np.array([[1.0], [2.0], [3.0]], "float32")
     output, weights = scaled_dot_product_attention(query, key, value)
     total = np.e + 2
-    np.testing.assert_allclose(
-        weights, [[np.e / total, 1 / total, 1 / total]], rtol=1e-6
-    )
+    np.testing.assert_allclose(weights, [[np.e / total, 1 / total, 1 / total]], rtol=1e-6)
     np.testing.assert_allclose(output, [[(np.e + 5) / total]], rtol=1e-6)
 
 
@@ -67,9 +64,7 @@ def test_a_query_that_may_see_nothing_reads_zeros_without_nan(qkv, dtype):
     mask[1] = False
     with tf.GradientTape() as tape:
         tape.watch(query)
-        output, weights = scaled_dot_product_attention(
-            query, key, value, mask
-        )
+        output, weights = scaled_dot_product_attention(query, key, value, mask)
     gradient = tape.gradient(output, query)
     assert (tf.cast(weights[:, :, 1], "float32").numpy() == 0).all()
     assert (tf.cast(output[:, :, 1], "float32").numpy() == 0).all()
@@ -83,13 +78,9 @@ def test_same_as_keras_attention(normal, rng):
     mask[:, 0] = True
     layer = keras.layers.Attention(score_mode="dot")
     expected, expected_weights = layer(
-        [query * 7**-0.5, value, key],
-        mask=[None, mask],
-        return_attention_scores=True,
+        [query * 7**-0.5, value, key], mask=[None, mask], return_attention_scores=True
     )
-    output, weights = scaled_dot_product_attention(
-        query, key, value, mask[:, None, :]
-    )
+    output, weights = scaled_dot_product_attention(query, key, value, mask[:, None, :])
     np.testing.assert_allclose(output, expected, atol=1e-6)
     np.testing.assert_allclose(weights, expected_weights, atol=1e-6)
 
@@ -98,23 +89,17 @@ def test_reordering_keys_with_their_values_changes_nothing(qkv, rng):
     query, key, value = qkv
     order = rng.permutation(KEY)
     before, _ = scaled_dot_product_attention(query, key, value)
-    after, _ = scaled_dot_product_attention(
-        query, key[:, :, order], value[:, :, order]
-    )
+    after, _ = scaled_dot_product_attention(query, key[:, :, order], value[:, :, order])
     np.testing.assert_allclose(before, after, atol=1e-6)
 
 
 def test_large_scores_do_not_overflow():
     weights = attention_weights(np.array([[1e4, 1e4 - 1, -1e4]], "float32"))
-    np.testing.assert_allclose(
-        weights, [[np.e / (1 + np.e), 1 / (1 + np.e), 0]], rtol=1e-6
-    )
+    np.testing.assert_allclose(weights, [[np.e / (1 + np.e), 1 / (1 + np.e), 0]], rtol=1e-6)
 
 
 def test_dropout_acts_on_what_mixes_and_not_on_what_is_returned(qkv):
     plain, weights = scaled_dot_product_attention(*qkv)
-    doubled, same = scaled_dot_product_attention(
-        *qkv, dropout=lambda w: 2 * w
-    )
+    doubled, same = scaled_dot_product_attention(*qkv, dropout=lambda w: 2 * w)
     np.testing.assert_allclose(doubled, 2 * plain, rtol=1e-6)
     np.testing.assert_array_equal(weights, same)

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from minitransformer import DecoderBlock, EncoderBlock, causal_mask
 
 SIZES = {"d_model": 12, "num_heads": 4, "d_ff": 20}
@@ -35,9 +34,7 @@ def test_encoder_block_is_its_equation(normal, rng, norm_first):
 
 @pytest.mark.parametrize("norm_first", [True, False])
 def test_decoder_block_is_its_equation(normal, rng, norm_first):
-    block = DecoderBlock(
-        norm_first=norm_first, cross_attention=True, **SIZES
-    )
+    block = DecoderBlock(norm_first=norm_first, cross_attention=True, **SIZES)
     x, memory = normal(2, 3, 12), normal(2, 5, 12)
     memory_mask = rng.random((2, 1, 1, 5)) < 0.6
     memory_mask[..., 0] = True
@@ -46,14 +43,12 @@ def test_decoder_block_is_its_equation(normal, rng, norm_first):
     randomize(block, rng)
 
     def look_back(h):
-        return block.self_attention(
-            query=h, key=h, value=h, attention_mask=mask
-        )[0]
+        return block.self_attention(query=h, key=h, value=h, attention_mask=mask)[0]
 
     def look_at_source(h):
-        return block.cross_attention(
-            query=h, key=memory, value=memory, attention_mask=memory_mask
-        )[0]
+        return block.cross_attention(query=h, key=memory, value=memory, attention_mask=memory_mask)[
+            0
+        ]
 
     steps = [
         (block.attention_norm, look_back),
@@ -66,9 +61,7 @@ def test_decoder_block_is_its_equation(normal, rng, norm_first):
             expected = expected + sublayer(norm(expected))
         else:
             expected = norm(expected + sublayer(expected))
-    output, (own, cross), _ = block(
-        x, attention_mask=mask, memory=memory, memory_mask=memory_mask
-    )
+    output, (own, cross), _ = block(x, attention_mask=mask, memory=memory, memory_mask=memory_mask)
     np.testing.assert_allclose(output, expected, atol=1e-4)
     assert own.shape == (2, 4, 3, 3)
     assert cross.shape == (2, 4, 3, 5)
@@ -86,12 +79,7 @@ def test_without_cross_attention_there_are_no_weights_for_it(normal):
 
 @pytest.mark.parametrize("kind", ["encoder", "decoder"])
 def test_dropout_rate_reaches_sublayers_and_weights(normal, kind):
-    options = {
-        "norm_first": True,
-        "dropout_rate": 0.25,
-        "attention_dropout_rate": 0.5,
-        **SIZES,
-    }
+    options = {"norm_first": True, "dropout_rate": 0.25, "attention_dropout_rate": 0.5, **SIZES}
     if kind == "encoder":
         block = EncoderBlock(**options)
     else:
@@ -102,9 +90,7 @@ def test_dropout_rate_reaches_sublayers_and_weights(normal, kind):
 
 
 def test_epsilon_and_biases_reach_the_parts(normal):
-    block = EncoderBlock(
-        norm_first=False, epsilon=1e-12, use_bias=False, **SIZES
-    )
+    block = EncoderBlock(norm_first=False, epsilon=1e-12, use_bias=False, **SIZES)
     block(normal(2, 3, 12))
     assert block.attention_norm.epsilon == 1e-12
     assert not [w.path for w in block.weights if w.path.endswith("bias")]

@@ -12,13 +12,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
+import minitransformer as mt
 import numpy as np
 import pytest
 import tensorflow as tf
-from safetensors.numpy import load_file, save_file
-
-import minitransformer as mt
 from minitransformer.runs.saving import assign_weights, named_weights
+from safetensors.numpy import load_file, save_file
 
 # All differ, so that no transposition passes.
 BATCH, QUERY, KEY, HEADS, HEAD_DIM, D_FF = 2, 5, 7, 3, 4, 20
@@ -41,9 +40,7 @@ def floats(*shape):
 
 def ids(seq_len):
     """Token ids whose second row ends in padding, which is 0."""
-    result = np.random.default_rng(seq_len).integers(
-        1, VOCAB, (BATCH, seq_len)
-    )
+    result = np.random.default_rng(seq_len).integers(1, VOCAB, (BATCH, seq_len))
     result[1, -2:] = 0
     return result
 
@@ -70,12 +67,7 @@ def cached(seq_len):
     return [(BATCH, HEADS, seq_len, HEAD_DIM)] * 2
 
 
-BLOCK = {
-    "d_model": D_MODEL,
-    "num_heads": HEADS,
-    "d_ff": D_FF,
-    "name": "it",
-}
+BLOCK = {"d_model": D_MODEL, "num_heads": HEADS, "d_ff": D_FF, "name": "it"}
 
 
 def decode(decoder, x, memory=None, real=None):
@@ -156,9 +148,7 @@ def lstm_seq2seq(**options):
 
 CASES = {
     "attention_weights": Case(
-        lambda: mt.attention_weights,
-        [floats(*TO_KEYS), MAY_ATTEND],
-        [TO_KEYS],
+        lambda: mt.attention_weights, [floats(*TO_KEYS), MAY_ATTEND], [TO_KEYS]
     ),
     "scaled_dot_product_attention": Case(
         lambda: mt.scaled_dot_product_attention,
@@ -172,9 +162,7 @@ CASES = {
         lambda rotate, x: rotate(x, start=500),
     ),
     "MultiHeadAttention": Case(
-        lambda: mt.MultiHeadAttention(
-            d_model=D_MODEL, num_heads=HEADS, rotary=True, name="it"
-        ),
+        lambda: mt.MultiHeadAttention(d_model=D_MODEL, num_heads=HEADS, rotary=True, name="it"),
         [QUERIES, KEYS, KEYS, MAY_ATTEND],
         [OUT, TO_KEYS],
     ),
@@ -185,43 +173,31 @@ CASES = {
         lambda layer, x: layer(x, start=START),
     ),
     "LearnedPositions": Case(
-        lambda: mt.LearnedPositions(
-            max_len=MAX_LEN, d_model=D_MODEL, name="it"
-        ),
+        lambda: mt.LearnedPositions(max_len=MAX_LEN, d_model=D_MODEL, name="it"),
         [X],
         [OUT],
         lambda layer, x: layer(x, start=START),
     ),
     "TokenEmbedding": Case(
-        lambda: mt.TokenEmbedding(
-            vocab_size=VOCAB, d_model=D_MODEL, name="it"
-        ),
+        lambda: mt.TokenEmbedding(vocab_size=VOCAB, d_model=D_MODEL, name="it"),
         [ids(QUERY), KEYS],
         [OUT, (BATCH, KEY, VOCAB)],
         lambda layer, ids, hidden: (layer(ids), layer.logits(hidden)),
     ),
     "LayerNorm": Case(lambda: mt.LayerNorm(name="it"), [X], [OUT]),
-    "FeedForward": Case(
-        lambda: mt.FeedForward(d_model=D_MODEL, d_ff=D_FF, name="it"),
-        [X],
-        [OUT],
-    ),
+    "FeedForward": Case(lambda: mt.FeedForward(d_model=D_MODEL, d_ff=D_FF, name="it"), [X], [OUT]),
     "EncoderBlock": Case(
         lambda: mt.EncoderBlock(norm_first=False, **BLOCK),
         [KEYS, REAL[:, None, None]],
         [KEYS.shape, (BATCH, HEADS, KEY, KEY)],
     ),
     "DecoderBlock": Case(
-        lambda: mt.DecoderBlock(
-            norm_first=True, cross_attention=False, **BLOCK
-        ),
+        lambda: mt.DecoderBlock(norm_first=True, cross_attention=False, **BLOCK),
         [X, MAY_ATTEND[..., :QUERY]],
         [OUT, TO_ITSELF, *cached(QUERY)],
     ),
     "DecoderBlock with cross-attention": Case(
-        lambda: mt.DecoderBlock(
-            norm_first=False, cross_attention=True, **BLOCK
-        ),
+        lambda: mt.DecoderBlock(norm_first=False, cross_attention=True, **BLOCK),
         [X, MAY_ATTEND[..., :QUERY], MEMORY, REAL[:, None, None]],
         [OUT, TO_ITSELF, TO_KEYS, *cached(KEY), *cached(QUERY)],
     ),
@@ -231,38 +207,25 @@ CASES = {
         [KEYS.shape, *[(BATCH, HEADS, KEY, KEY)] * 2],
     ),
     "Decoder": Case(
-        lambda: mt.Decoder(
-            num_layers=1, norm_first=True, cross_attention=False, **BLOCK
-        ),
+        lambda: mt.Decoder(num_layers=1, norm_first=True, cross_attention=False, **BLOCK),
         [X],
         [OUT, TO_CACHE, *cached(MAX_LEN)],
         decode_with_cache,
     ),
     "Decoder with cross-attention": Case(
-        lambda: mt.Decoder(
-            num_layers=1, norm_first=False, cross_attention=True, **BLOCK
-        ),
+        lambda: mt.Decoder(num_layers=1, norm_first=False, cross_attention=True, **BLOCK),
         [X, MEMORY, REAL],
         [OUT, TO_ITSELF, TO_KEYS, *cached(KEY), *cached(QUERY)],
         decode,
     ),
     "Decoder with cross-attention and cache": Case(
-        lambda: mt.Decoder(
-            num_layers=1, norm_first=True, cross_attention=True, **BLOCK
-        ),
+        lambda: mt.Decoder(num_layers=1, norm_first=True, cross_attention=True, **BLOCK),
         [X, MEMORY, REAL],
         [OUT, TO_CACHE, TO_KEYS, *cached(KEY), *cached(MAX_LEN)],
         decode_with_cache,
     ),
-    "DotScore": Case(
-        mt.DotScore, [QUERIES, KEYS], [(BATCH, QUERY, KEY)], score_keys
-    ),
-    "ScaledDotScore": Case(
-        mt.ScaledDotScore,
-        [QUERIES, KEYS],
-        [(BATCH, QUERY, KEY)],
-        score_keys,
-    ),
+    "DotScore": Case(mt.DotScore, [QUERIES, KEYS], [(BATCH, QUERY, KEY)], score_keys),
+    "ScaledDotScore": Case(mt.ScaledDotScore, [QUERIES, KEYS], [(BATCH, QUERY, KEY)], score_keys),
     "GeneralScore": Case(
         lambda: mt.GeneralScore(units=D_MODEL, name="it"),
         [QUERIES, SOURCE],
@@ -291,9 +254,7 @@ CASES = {
     ),
     "TextbookDecoder": Case(
         lambda: mt.TextbookDecoder(
-            units=UNITS,
-            score=mt.GeneralScore(units=D_MODEL, name="score"),
-            name="it",
+            units=UNITS, score=mt.GeneralScore(units=D_MODEL, name="score"), name="it"
         ),
         [X, SOURCE, REAL, *STATE],
         [(BATCH, QUERY, UNITS), (BATCH, QUERY, KEY), *[(BATCH, UNITS)] * 2],
@@ -301,9 +262,7 @@ CASES = {
     ),
     "InputFeedingDecoder": Case(
         lambda: mt.InputFeedingDecoder(
-            units=UNITS,
-            score=mt.GeneralScore(units=UNITS, name="score"),
-            name="it",
+            units=UNITS, score=mt.GeneralScore(units=UNITS, name="score"), name="it"
         ),
         [X, SOURCE, REAL, *STATE],
         [(BATCH, QUERY, UNITS), (BATCH, QUERY, KEY), *[(BATCH, UNITS)] * 3],
@@ -317,24 +276,16 @@ MODELS = {
         [ids(KEY)],
         [(BATCH, KEY, VOCAB)],
     ),
-    "Bert": Case(
-        bert,
-        [ids(KEY), ids(KEY) % SEGMENTS],
-        [KEYS.shape, (BATCH, D_MODEL)],
-    ),
+    "Bert": Case(bert, [ids(KEY), ids(KEY) % SEGMENTS], [KEYS.shape, (BATCH, D_MODEL)]),
     "BertPretraining": Case(
         lambda: mt.BertPretraining(bert()),
         [ids(KEY), ids(KEY) % SEGMENTS, np.array([[1, 2, 4], [0, 3, 1]])],
         [(BATCH, 3, VOCAB), (BATCH, 1, 2)],
     ),
     "BertClassifier": Case(
-        lambda: mt.BertClassifier(bert(), num_classes=4),
-        [ids(KEY)],
-        [(BATCH, 1, 4)],
+        lambda: mt.BertClassifier(bert(), num_classes=4), [ids(KEY)], [(BATCH, 1, 4)]
     ),
-    "Transformer": Case(
-        transformer, [ids(KEY), ids(QUERY)], [(BATCH, QUERY, VOCAB)]
-    ),
+    "Transformer": Case(transformer, [ids(KEY), ids(QUERY)], [(BATCH, QUERY, VOCAB)]),
     "LSTMSeq2Seq": Case(
         lambda: lstm_seq2seq(attention="general"),
         [ids(KEY), ids(QUERY)],
@@ -353,18 +304,14 @@ every_layer = pytest.mark.parametrize(
     [
         name
         for name in CASES
-        if name not in ("attention_weights", "rotate")
-        and name != "scaled_dot_product_attention"
+        if name not in ("attention_weights", "rotate") and name != "scaled_dot_product_attention"
     ],
 )
 
 
 def tensors(case, dtype="float32"):
     """Make tensors of the inputs; floats get the given type."""
-    return [
-        tf.cast(x, dtype if x.dtype.kind == "f" else x.dtype)
-        for x in case.inputs
-    ]
+    return [tf.cast(x, dtype if x.dtype.kind == "f" else x.dtype) for x in case.inputs]
 
 
 def outputs(case, layer, dtype="float32", wrap=lambda f: f):
@@ -398,9 +345,7 @@ def plain(name):
     return layer, outputs(CASES[name], layer)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "rounding"), [("bfloat16", 2**-8), ("float16", 2**-11)]
-)
+@pytest.mark.parametrize(("dtype", "rounding"), [("bfloat16", 2**-8), ("float16", 2**-11)])
 def test_sums_statistics_and_angles_are_float32(dtype, rounding):
     def both(layer, x):
         """Give a layer the same numbers in half precision and in float32."""
@@ -412,20 +357,14 @@ def test_sums_statistics_and_angles_are_float32(dtype, rounding):
     # Rounded once, at the end. Tiny weights have fewer digits in float16.
     half, exact = both(mt.attention_weights, floats(3, 4000))
     large = exact > 1e-4
-    np.testing.assert_allclose(
-        half[large], exact[large], rtol=1.01 * rounding
-    )
+    np.testing.assert_allclose(half[large], exact[large], rtol=1.01 * rounding)
     # Float16 cannot hold the square of 300.
     policy = keras.DTypePolicy(f"mixed_{dtype}")
     norms = {dtype: mt.LayerNorm(dtype=policy), "float32": mt.LayerNorm()}
-    half, exact = both(
-        lambda x: norms[x.dtype.name](x), 300 + floats(3, D_FF)
-    )
+    half, exact = both(lambda x: norms[x.dtype.name](x), 300 + floats(3, D_FF))
     np.testing.assert_allclose(half, exact, rtol=2 * rounding, atol=1e-4)
     # Nor can either hold an angle of 9,000, but it can hold its sine.
-    half, exact = both(
-        lambda x: mt.rotate(x, start=9001), floats(1, 1, 4, HEAD_DIM)
-    )
+    half, exact = both(lambda x: mt.rotate(x, start=9001), floats(1, 1, 4, HEAD_DIM))
     np.testing.assert_allclose(half, exact, atol=6 * rounding)
 
 
@@ -450,14 +389,10 @@ def state(layer):
 
 @every_case
 @pytest.mark.parametrize("use_xla", [False, True])
-def test_compiled_it_computes_the_same_and_leaves_nothing_behind(
-    name, use_xla
-):
+def test_compiled_it_computes_the_same_and_leaves_nothing_behind(name, use_xla):
     layer, expected = plain(name)
     attributes, weights = state(layer)
-    compiled = functools.partial(
-        tf.function, jit_compile=use_xla, autograph=False
-    )
+    compiled = functools.partial(tf.function, jit_compile=use_xla, autograph=False)
     parts = outputs(CASES[name], layer, wrap=compiled)
     for part, same in zip(parts, expected, strict=True):
         assert part.dtype == same.dtype
@@ -471,13 +406,9 @@ def test_compiled_it_computes_the_same_and_leaves_nothing_behind(
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "rounding"), [("bfloat16", 2**-8), ("float16", 2**-11)]
-)
+@pytest.mark.parametrize(("dtype", "rounding"), [("bfloat16", 2**-8), ("float16", 2**-11)])
 @every_case
-def test_half_precision_costs_no_more_than_its_rounding(
-    name, dtype, rounding
-):
+def test_half_precision_costs_no_more_than_its_rounding(name, dtype, rounding):
     layer = make(CASES[name], f"mixed_{dtype}")
     if isinstance(layer, keras.layers.Layer):
         assert all(weight.dtype == "float32" for weight in layer.weights)

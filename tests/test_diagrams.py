@@ -2,43 +2,20 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-
 from minitransformer import diagram_svg
 
-BOXES = {
-    "below": (0, 0, "a < b", 0),
-    "above": (0, 2, "norm", 1),
-    "side": (1.5, 2, "+", 2),
-}
+BOXES = {"below": (0, 0, "a < b", 0), "above": (0, 2, "norm", 1), "side": (1.5, 2, "+", 2)}
 SPACE = "{http://www.w3.org/2000/svg}"
 
 
 def draw(*arrows, **options):
-    drawn = ET.fromstring(
-        diagram_svg(BOXES, arrows, label="a & b", **options)
-    )
+    drawn = ET.fromstring(diagram_svg(BOXES, arrows, label="a & b", **options))
     boxes = {
-        name: {
-            key: float(rect.get(key))
-            for key in ("x", "y", "width", "height")
-        }
-        for name, rect in zip(
-            BOXES, drawn.iter(f"{SPACE}rect"), strict=True
-        )
+        name: {key: float(rect.get(key)) for key in ("x", "y", "width", "height")}
+        for name, rect in zip(BOXES, drawn.iter(f"{SPACE}rect"), strict=True)
     }
-    paths = [
-        p.get("d")
-        for p in drawn.iter(f"{SPACE}path")
-        if p.get("class") == "arrow"
-    ]
-    return (
-        drawn,
-        boxes,
-        [
-            [float(n) for n in re.findall(r"[-\d.]+", path)]
-            for path in paths
-        ],
-    )
+    paths = [p.get("d") for p in drawn.iter(f"{SPACE}path") if p.get("class") == "arrow"]
+    return (drawn, boxes, [[float(n) for n in re.findall(r"[-\d.]+", path)] for path in paths])
 
 
 def test_labels_are_escaped_and_read_aloud():
@@ -57,10 +34,7 @@ def test_rows_grow_upwards_and_columns_to_the_right():
 @pytest.mark.parametrize("box_width", [40, 112])
 def test_arrows_begin_and_end_at_the_borders(box_width):
     _, boxes, [up, across, around] = draw(
-        ("below", "above"),
-        ("above", "side"),
-        ("below", "above", 0.8),
-        box_width=box_width,
+        ("below", "above"), ("above", "side"), ("below", "above", 0.8), box_width=box_width
     )
     below, above, side = boxes.values()
     assert up[1] == below["y"]
@@ -87,17 +61,12 @@ def test_arrows_begin_and_end_at_the_borders(box_width):
 def test_arrows_go_in_all_directions(column, row, leaves):
     drawn = ET.fromstring(
         diagram_svg(
-            {"a": (0, 0, "a", 0), "b": (column, row, "b", 1)},
-            [("a", "b")],
-            label="x",
-            box_width=50,
+            {"a": (0, 0, "a", 0), "b": (column, row, "b", 1)}, [("a", "b")], label="x", box_width=50
         )
     )
     borders = []
     for rect in drawn.iter(f"{SPACE}rect"):
-        x, y, width, height = (
-            float(rect.get(key)) for key in ("x", "y", "width", "height")
-        )
+        x, y, width, height = (float(rect.get(key)) for key in ("x", "y", "width", "height"))
         borders.append(
             {
                 "top": (x + width / 2, y),
@@ -106,28 +75,15 @@ def test_arrows_go_in_all_directions(column, row, leaves):
                 "right": (x + width, y + height / 2),
             }
         )
-    path = next(
-        p.get("d")
-        for p in drawn.iter(f"{SPACE}path")
-        if p.get("class") == "arrow"
-    )
+    path = next(p.get("d") for p in drawn.iter(f"{SPACE}path") if p.get("class") == "arrow")
     ends = [float(n) for n in re.findall(r"[-\d.]+", path)]
-    facing = {
-        "top": "bottom",
-        "bottom": "top",
-        "left": "right",
-        "right": "left",
-    }
+    facing = {"top": "bottom", "bottom": "top", "left": "right", "right": "left"}
     assert tuple(ends[:2]) == borders[0][leaves]
     assert tuple(ends[-2:]) == borders[1][facing[leaves]]
-    tip, *corners = (
-        next(drawn.iter(f"{SPACE}polygon")).get("points").split()
-    )
+    tip, *corners = next(drawn.iter(f"{SPACE}polygon")).get("points").split()
     assert tuple(map(float, tip.split(","))) == tuple(ends[-2:])
     # The head lies on the last part of the way, before its end.
-    before = [
-        sum(float(c.split(",")[i]) for c in corners) / 2 for i in (0, 1)
-    ]
+    before = [sum(float(c.split(",")[i]) for c in corners) / 2 for i in (0, 1)]
     way = [ends[-2] - ends[-4], ends[-1] - ends[-3]]
     last = [ends[-2] - before[0], ends[-1] - before[1]]
     assert sum(a * b for a, b in zip(way, last, strict=True)) > 0
@@ -144,11 +100,7 @@ def test_everything_lies_inside_the_picture():
 
 def test_a_point_and_plain_text_have_no_frame():
     drawn = ET.fromstring(
-        diagram_svg(
-            {"a": (0, 0, "", None), "b": (0, 1, "x", None)},
-            [("a", "b")],
-            label="x",
-        )
+        diagram_svg({"a": (0, 0, "", None), "b": (0, 1, "x", None)}, [("a", "b")], label="x")
     )
     assert not list(drawn.iter(f"{SPACE}rect"))
 

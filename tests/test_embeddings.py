@@ -1,6 +1,5 @@
 import numpy as np
 import tensorflow as tf
-
 from minitransformer import TokenEmbedding
 
 
@@ -16,9 +15,7 @@ def test_logits_are_dot_products_with_the_same_table(normal):
     layer = TokenEmbedding(vocab_size=11, d_model=6)
     layer(np.array([[0]]))
     hidden = normal(2, 3, 6)
-    np.testing.assert_allclose(
-        layer.logits(hidden), hidden @ layer.table.numpy().T, atol=1e-7
-    )
+    np.testing.assert_allclose(layer.logits(hidden), hidden @ layer.table.numpy().T, atol=1e-7)
     assert len(layer.trainable_weights) == 1
 
 

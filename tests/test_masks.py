@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from minitransformer import causal_mask, padding_mask, widen_padding_mask
 
 
@@ -12,9 +11,7 @@ def test_true_means_may_attend_and_no_position_sees_a_later_one():
 
 def test_queries_are_the_last_positions_when_there_are_more_keys():
     expected = [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
-    np.testing.assert_array_equal(
-        causal_mask(2, 5), np.array(expected, bool)
-    )
+    np.testing.assert_array_equal(causal_mask(2, 5), np.array(expected, bool))
 
 
 @pytest.mark.parametrize("start", [0, 1, 3])
@@ -26,9 +23,7 @@ def test_start_says_where_the_queries_stand(start):
 def test_padding_mask_is_true_for_real_tokens():
     ids = np.array([[5, 7, 9, 0], [0, 3, 9, 9]])
     mask = padding_mask(ids, pad_id=9).numpy()
-    np.testing.assert_array_equal(
-        mask, [[True, True, False, True], [True, True, False, False]]
-    )
+    np.testing.assert_array_equal(mask, [[True, True, False, True], [True, True, False, False]])
 
 
 def test_widened_padding_mask_hides_keys_and_not_queries():

@@ -2,13 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from minitransformer import (
-    MultiHeadAttention,
-    causal_mask,
-    merge_heads,
-    split_heads,
-)
+from minitransformer import MultiHeadAttention, causal_mask, merge_heads, split_heads
 from minitransformer.multi_head import write_cache
 
 
@@ -22,9 +16,7 @@ def copy_weights(ours, theirs):
     ]
     for dense, einsum in pairs:
         kernel, bias = dense.get_weights()
-        einsum.set_weights(
-            [kernel.reshape(-1, heads, dim), bias.reshape(heads, dim)]
-        )
+        einsum.set_weights([kernel.reshape(-1, heads, dim), bias.reshape(heads, dim)])
     kernel, bias = ours.output_dense.get_weights()
     theirs._output_dense.set_weights([kernel.reshape(heads, dim, -1), bias])
 
@@ -39,16 +31,12 @@ def randomize(layer, rng):
     [(12, 4, None, 3, 5), (10, 3, 7, 3, 5), (3, 2, 2, 4, 5)],
 )
 @pytest.mark.parametrize("kind", ["self", "cross"])
-def test_same_as_keras(
-    normal, rng, d_model, num_heads, head_dim, query_len, key_len, kind
-):
+def test_same_as_keras(normal, rng, d_model, num_heads, head_dim, query_len, key_len, kind):
     query = normal(2, query_len, d_model)
     key = value = query
     if kind == "cross":
         key, value = (normal(2, key_len, d_model) for _ in range(2))
-    ours = MultiHeadAttention(
-        d_model=d_model, num_heads=num_heads, head_dim=head_dim
-    )
+    ours = MultiHeadAttention(d_model=d_model, num_heads=num_heads, head_dim=head_dim)
     theirs = keras.layers.MultiHeadAttention(
         num_heads=num_heads, key_dim=head_dim or d_model // num_heads
     )
@@ -58,9 +46,7 @@ def test_same_as_keras(
     theirs(query, value, key)
     randomize(ours, rng)
     copy_weights(ours, theirs)
-    output, weights = ours(
-        query=query, key=key, value=value, attention_mask=mask[:, None]
-    )
+    output, weights = ours(query=query, key=key, value=value, attention_mask=mask[:, None])
     expected, expected_weights = theirs(
         query, value, key, attention_mask=mask, return_attention_scores=True
     )
@@ -96,9 +82,7 @@ def test_heads_that_do_not_divide_are_refused():
 
 def test_use_bias_false_leaves_only_kernels(normal):
     layer = MultiHeadAttention(d_model=12, num_heads=4, use_bias=False)
-    layer(
-        query=normal(1, 2, 12), key=normal(1, 2, 12), value=normal(1, 2, 12)
-    )
+    layer(query=normal(1, 2, 12), key=normal(1, 2, 12), value=normal(1, 2, 12))
     assert [w.name for w in layer.weights] == ["kernel"] * 4
 
 
@@ -128,9 +112,7 @@ def test_cached_pieces_give_the_same_as_the_whole(normal):
     cache = layer.empty_cache(2, 9)
     for i in range(5):
         new = layer.keys_and_values(x[:, i : i + 1], x[:, i : i + 1])
-        cache = [
-            write_cache(c, n, i) for c, n in zip(cache, new, strict=True)
-        ]
+        cache = [write_cache(c, n, i) for c, n in zip(cache, new, strict=True)]
         mask = causal_mask(1, 9, start=i)
         one, weights = layer.attend(x[:, i : i + 1], *cache, mask)
         np.testing.assert_allclose(one[:, 0], whole[:, i], atol=1e-6)
@@ -142,8 +124,7 @@ def test_rotary_attention_knows_distances_not_places(rng):
     x = tf.constant(rng.normal(size=(2, 5, 12)), tf.float32)
     at_0, weights = layer(query=x, key=x, value=x)
     places = [
-        layer.attend(x, *layer.keys_and_values(x, x, start), start=start)[0]
-        for start in (0, 40)
+        layer.attend(x, *layer.keys_and_values(x, x, start), start=start)[0] for start in (0, 40)
     ]
     np.testing.assert_allclose(places[0], at_0, atol=1e-6)
     np.testing.assert_allclose(places[1], at_0, atol=1e-4)

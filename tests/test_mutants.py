@@ -3,8 +3,9 @@
 import shutil
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-import elsewhere
 import pytest
+
+import elsewhere
 from conftest import ROOT
 from mutants import MUTANTS
 
@@ -17,11 +18,7 @@ def copy(folder):
         ignore=shutil.ignore_patterns("__pycache__"),
     )
     for name in ("tests", "scripts"):
-        shutil.copytree(
-            ROOT / name,
-            folder / name,
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 
@@ -40,9 +37,7 @@ def test_a_mutant_changes_one_place(mutant):
 @pytest.mark.slow
 def test_every_mutant_turns_its_tests_red(tmp_path):
     survivors, running = [], {}
-    with ProcessPoolExecutor(
-        2, elsewhere.prepare(), max_tasks_per_child=1
-    ) as pool:
+    with ProcessPoolExecutor(2, elsewhere.prepare(), max_tasks_per_child=1) as pool:
         for number, (name, file, right, wrong, tests) in enumerate(MUTANTS):
             folder = copy(tmp_path / f"{number}")
             path = folder / "minitransformer" / file
@@ -51,9 +46,7 @@ def test_every_mutant_turns_its_tests_red(tmp_path):
             kind = "slow" if tests == "test_strategy.py" else "not slow"
             arguments = ["-x", "-q", "-n0", "-p", "no:cacheprovider"]
             task = pool.submit(
-                elsewhere.run_tests,
-                folder,
-                [*arguments, "-m", kind, f"tests/{tests}"],
+                elsewhere.run_tests, folder, [*arguments, "-m", kind, f"tests/{tests}"]
             )
             running[task] = name, folder
         for task in as_completed(running):
@@ -62,7 +55,5 @@ def test_every_mutant_turns_its_tests_red(tmp_path):
             shutil.rmtree(folder)
             # 1 = tests failed. Anything else is a mistake in the mutant.
             if code != 1:
-                survivors.append(
-                    f"{name}: exit code {code}\n{output[-600:]}"
-                )
+                survivors.append(f"{name}: exit code {code}\n{output[-600:]}")
     assert not survivors, "\n\n".join(survivors)

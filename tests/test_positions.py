@@ -1,13 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from minitransformer import (
-    LearnedPositions,
-    SinusoidalPositions,
-    rotate,
-    sinusoidal_positions,
-)
+from minitransformer import LearnedPositions, SinusoidalPositions, rotate, sinusoidal_positions
 
 
 def test_sine_and_cosine_alternate_as_in_the_paper():
@@ -15,12 +9,8 @@ def test_sine_and_cosine_alternate_as_in_the_paper():
     for pos in range(9):
         for i in range(3):
             angle = pos / 10000 ** (2 * i / 6)
-            assert table[pos, 2 * i] == pytest.approx(
-                np.sin(angle), abs=1e-6
-            )
-            assert table[pos, 2 * i + 1] == pytest.approx(
-                np.cos(angle), abs=1e-6
-            )
+            assert table[pos, 2 * i] == pytest.approx(np.sin(angle), abs=1e-6)
+            assert table[pos, 2 * i + 1] == pytest.approx(np.cos(angle), abs=1e-6)
 
 
 def test_the_dot_product_depends_on_the_distance_alone():
@@ -64,15 +54,10 @@ def test_a_rotation_is_that_of_the_equation_and_keeps_lengths():
     turned = rotate(x, start=7).numpy()
     theta = (7 + 4) / 10000 ** (2 * 3 / 8)  # the last position and pair
     a, b = x[1, 2, 4, 3], x[1, 2, 4, 7]
-    expected = [
-        a * np.cos(theta) - b * np.sin(theta),
-        a * np.sin(theta) + b * np.cos(theta),
-    ]
+    expected = [a * np.cos(theta) - b * np.sin(theta), a * np.sin(theta) + b * np.cos(theta)]
     np.testing.assert_allclose(turned[1, 2, 4, [3, 7]], expected, rtol=1e-5)
     np.testing.assert_allclose(
-        np.linalg.norm(turned, axis=-1),
-        np.linalg.norm(x, axis=-1),
-        rtol=1e-5,
+        np.linalg.norm(turned, axis=-1), np.linalg.norm(x, axis=-1), rtol=1e-5
     )
     np.testing.assert_array_equal(rotate(x)[:, :, 0], x[:, :, 0])
 

@@ -7,11 +7,11 @@ import subprocess
 import sys
 import tomllib
 
-import pytest
-from conftest import ROOT
-
 import minitransformer
+import pytest
 from scripts.book import names, sizes, source
+
+from conftest import ROOT
 
 PACKAGE = ROOT / "minitransformer"
 # The reading order: the ladder, then attention before it, and the models.
@@ -33,9 +33,7 @@ MAY_IMPORT = {
 
 
 def modules():
-    return [
-        p for p in sorted(PACKAGE.rglob("*.py")) if p.name != "__init__.py"
-    ]
+    return [p for p in sorted(PACKAGE.rglob("*.py")) if p.name != "__init__.py"]
 
 
 def modules_outside_coursework():
@@ -54,9 +52,7 @@ def imports(path):
                 assert not name.name.startswith("minitransformer"), path
 
 
-@pytest.mark.parametrize(
-    "path", modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix()
-)
+@pytest.mark.parametrize("path", modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
 def test_imports_follow_the_reading_order(path):
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     if room in LADDER:
@@ -93,9 +89,7 @@ def test_the_readmes_tree_names_every_file():
     named = [*readme_tree()]
     folders = tuple(name for name in named if name.count("/") > 1)
     below = {file for file in files if file.startswith(folders)}
-    assert sorted(set(files - below)) == sorted(
-        name for name in named if not name.endswith("/")
-    )
+    assert sorted(set(files - below)) == sorted(name for name in named if not name.endswith("/"))
 
 
 def test_the_modules_have_one_order_everywhere():
@@ -117,9 +111,7 @@ def test_the_modules_have_one_order_everywhere():
     assert set(readme) == modules
     assert in_navigation == readme
     assert in_path == readme
-    assert [name.replace("/", ".") for name in readme][
-        : len(ORDER)
-    ] == ORDER
+    assert [name.replace("/", ".") for name in readme][: len(ORDER)] == ORDER
     for number, name in enumerate(ORDER):
         file = PACKAGE / f"{name.replace('.', '/')}.py"
         used = {".".join(target) for target in imports(file)} & {*ORDER}
@@ -128,15 +120,11 @@ def test_the_modules_have_one_order_everywhere():
 
 def test_the_files_from_token_ids_to_a_talking_gpt_are_few():
     short = sizes.files_on_the_way(sizes.SHORT)
-    assert {"attention", "plain_step", "sampling"} <= {
-        p.stem for p in short
-    }
+    assert {"attention", "plain_step", "sampling"} <= {p.stem for p in short}
     assert len(short) <= 20
     assert sizes.code(short) <= 2000
     programs = sizes.files_on_the_way(sizes.PROGRAMS)
-    assert {"training", "run", *(p.stem for p in short)} <= {
-        path.stem for path in programs
-    }
+    assert {"training", "run", *(p.stem for p in short)} <= {path.stem for path in programs}
     assert not {path.stem for path in programs} & {*sizes.OTHER}
     assert {*sizes.OTHER} <= {path.stem for path in modules()}
 
@@ -166,9 +154,7 @@ def test_no_public_name_is_also_a_module():
 
 
 def test_the_type_stub_is_as_the_list_of_names_makes_it():
-    assert names.STUB.read_text("utf-8") == names.stub(), (
-        "run `python -m scripts.book.names`"
-    )
+    assert names.STUB.read_text("utf-8") == names.stub(), "run `python -m scripts.book.names`"
 
 
 @pytest.mark.parametrize(
@@ -196,18 +182,14 @@ def test_versions_agree():
 
 def test_lines_of_the_package_fit_beside_prose():
     for path in PACKAGE.rglob("*.py"):
-        for number, line in enumerate(
-            path.read_text(encoding="utf-8").splitlines(), 1
-        ):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             assert len(line) <= 76, f"{path.name}:{number}"
 
 
 def test_ruff_finds_nothing():
     for command in (["check"], ["format", "--check"]):
         result = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, str(ROOT)],
-            capture_output=True,
-            text=True,
+            [sys.executable, "-m", "ruff", *command, str(ROOT)], capture_output=True, text=True
         )
         assert result.returncode == 0, result.stdout
 
@@ -216,9 +198,7 @@ def test_the_gate_runs_the_readmes_own_commands():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for name in ("train", "test", "docs"):
-        command = re.search(
-            rf"<!-- command: {name} -->\n```bash\n(.+)\n```", readme
-        )
+        command = re.search(rf"<!-- command: {name} -->\n```bash\n(.+)\n```", readme)
         assert command, f"README has no command {name}"
         assert "venv" in command[1]
         assert f"readme_command {name}" in gate
@@ -256,14 +236,9 @@ def test_the_translators_are_as_good_as_promised():
 def test_pretraining_is_worth_what_is_promised():
     evidence = ROOT / "docs" / "evidence"
     results = json.loads((evidence / "sst2.json").read_text())["results"]
-    accuracy = {
-        way: [run["accuracy"] for run in runs.values()]
-        for way, runs in results.items()
-    }
+    accuracy = {way: [run["accuracy"] for run in runs.values()] for way, runs in results.items()}
     assert all(len(found) == 3 for found in accuracy.values())
-    assert (
-        min(accuracy["fine-tuned"]) > max(accuracy["from scratch"]) + 0.05
-    )
+    assert min(accuracy["fine-tuned"]) > max(accuracy["from scratch"]) + 0.05
     bert = json.loads((evidence / "bert.json").read_text())["results"]
     assert bert["words"] > 4 * bert["most_frequent_word"]
     assert bert["sentences"] > bert["same_answer"] + 0.05
@@ -271,9 +246,7 @@ def test_pretraining_is_worth_what_is_promised():
 
 
 def test_extras_hold_what_is_promised():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())[
-        "project"
-    ]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     assert {"docs", "test", "tensorboard"} <= set(extras)
     assert "minitransformer[docs,bleu]" in extras["test"]

@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from minitransformer import (
     DotScore,
     GeneralScore,
@@ -18,9 +17,7 @@ def decoders():
     return {
         "plain": PlainDecoder(units=6),
         "textbook": TextbookDecoder(units=6, score=GeneralScore(units=4)),
-        "feeding": InputFeedingDecoder(
-            units=6, score=GeneralScore(units=6)
-        ),
+        "feeding": InputFeedingDecoder(units=6, score=GeneralScore(units=6)),
     }
 
 
@@ -41,9 +38,7 @@ def test_step_by_step_is_the_same_as_at_once(parts, kind):
         one, looked, state = decoder(inputs[:, i : i + 1], state, source)
         np.testing.assert_allclose(one[:, 0], whole[:, i], atol=1e-5)
         if kind != "plain":
-            np.testing.assert_allclose(
-                looked[:, 0], weights[:, i], atol=1e-5
-            )
+            np.testing.assert_allclose(looked[:, 0], weights[:, i], atol=1e-5)
     for ours, theirs in zip(state, last, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
     assert (weights is None) == (kind == "plain")
@@ -67,9 +62,7 @@ def test_padding_of_the_source_is_not_seen(parts, kind):
 def test_the_textbook_form_by_hand_with_raw_keras_layers(normal):
     features = units = 3
     x, source = normal(2, 4, features), normal(2, 5, features)
-    encoder = keras.layers.LSTM(
-        units, return_sequences=True, return_state=True
-    )
+    encoder = keras.layers.LSTM(units, return_sequences=True, return_state=True)
     memory, h, c = encoder(source)
     dense = keras.layers.Dense(features, use_bias=False)
     scores = tf.matmul(x, dense(memory), transpose_b=True)
@@ -83,15 +76,11 @@ def test_the_textbook_form_by_hand_with_raw_keras_layers(normal):
     assert joined.shape == (2, 4, 6)
     assert result.shape == (2, 3)
 
-    decoder = TextbookDecoder(
-        units=units, score=GeneralScore(units=features)
-    )
+    decoder = TextbookDecoder(units=units, score=GeneralScore(units=features))
     decoder(x, decoder.start((h, c)), decoder.read(memory, None))  # builds
     decoder.score.key_dense.set_weights(dense.get_weights())
     decoder.lstm.set_weights(lstm.get_weights())
-    outputs, looked, state = decoder(
-        x, decoder.start((h, c)), decoder.read(memory, None)
-    )
+    outputs, looked, state = decoder(x, decoder.start((h, c)), decoder.read(memory, None))
     np.testing.assert_allclose(looked, weights, atol=1e-6)
     np.testing.assert_allclose(outputs[:, -1], result, atol=1e-6)
     np.testing.assert_allclose(state[0], result, atol=1e-6)

@@ -1,14 +1,7 @@
 import keras
 import numpy as np
 import pytest
-
-from minitransformer import (
-    AdditiveScore,
-    DotScore,
-    GeneralScore,
-    ScaledDotScore,
-    attend,
-)
+from minitransformer import AdditiveScore, DotScore, GeneralScore, ScaledDotScore, attend
 
 KINDS = {
     "dot": lambda: DotScore(),
@@ -44,27 +37,19 @@ def test_each_query_is_answered_on_its_own(normal, kind):
     np.testing.assert_allclose(alone[:, 0], context[:, 1], atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("kind", "scale"), [("dot", 1), ("scaled_dot", 6**-0.5)]
-)
+@pytest.mark.parametrize(("kind", "scale"), [("dot", 1), ("scaled_dot", 6**-0.5)])
 def test_same_as_keras_attention(normal, kind, scale):
     query, memory = normal(2, 3, 6), normal(2, 5, 6)
     context, weights = read(KINDS[kind](), query, memory, MASK)
     expected, shares = keras.layers.Attention()(
-        [query * np.float32(scale), memory],
-        mask=[None, MASK],
-        return_attention_scores=True,
+        [query * np.float32(scale), memory], mask=[None, MASK], return_attention_scores=True
     )
     np.testing.assert_allclose(context, expected, atol=1e-5)
     np.testing.assert_allclose(weights, shares, atol=1e-6)
 
 
 def test_general_is_a_dot_product_with_projected_keys(normal):
-    score, query, memory = (
-        GeneralScore(units=6),
-        normal(2, 3, 6),
-        normal(2, 5, 4),
-    )
+    score, query, memory = (GeneralScore(units=6), normal(2, 3, 6), normal(2, 5, 4))
     scores = score(query, score.keys(memory))
     matrix = score.key_dense.kernel.numpy()  # (4, 6)
     expected = np.einsum("bqu,bkd,du->bqk", query, memory, matrix)
@@ -83,8 +68,6 @@ def test_same_as_keras_additive_attention(normal):
     score.key_dense.kernel.assign(np.eye(6))
     score.score_dense.kernel.assign(theirs.scale.numpy()[:, None])
     context, weights = read(score, query, memory, MASK)
-    expected, shares = theirs(
-        [query, memory], mask=[None, MASK], return_attention_scores=True
-    )
+    expected, shares = theirs([query, memory], mask=[None, MASK], return_attention_scores=True)
     np.testing.assert_allclose(context, expected, atol=1e-5)
     np.testing.assert_allclose(weights, shares, atol=1e-6)

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from minitransformer import Decoder, Encoder
 
 SIZES = {"num_layers": 3, "d_model": 12, "num_heads": 4, "d_ff": 20}
@@ -25,9 +24,7 @@ def test_without_positions_order_means_nothing(normal, rng):
     x, order = normal(2, 5, 12), rng.permutation(5)
     plain, _ = encoder(x)
     reordered, _ = encoder(x[:, order])
-    np.testing.assert_allclose(
-        plain.numpy()[:, order], reordered, atol=1e-5
-    )
+    np.testing.assert_allclose(plain.numpy()[:, order], reordered, atol=1e-5)
 
 
 @pytest.mark.parametrize("norm_first", [True, False])
@@ -60,9 +57,7 @@ def test_padding_of_the_source_never_changes_the_target(normal):
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("cross_attention", [True, False])
 def test_cached_equals_uncached(normal, norm_first, cross_attention):
-    decoder = Decoder(
-        norm_first=norm_first, cross_attention=cross_attention, **SIZES
-    )
+    decoder = Decoder(norm_first=norm_first, cross_attention=cross_attention, **SIZES)
     x = normal(2, 5, 12)
     source = {}
     memory = mask = None
@@ -74,15 +69,10 @@ def test_cached_equals_uncached(normal, norm_first, cross_attention):
     pieces = []
     for start, stop in ((0, 2), (2, 3), (3, 5)):
         piece, _, cache = decoder(
-            x[:, start:stop],
-            memory_padding_mask=mask,
-            cache=cache,
-            start=start,
+            x[:, start:stop], memory_padding_mask=mask, cache=cache, start=start
         )
         pieces.append(piece)
-    np.testing.assert_allclose(
-        np.concatenate(pieces, axis=1), whole, atol=1e-5
-    )
+    np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, atol=1e-5)
 
 
 def test_only_a_pre_norm_stack_ends_with_a_norm(normal):

@@ -7,6 +7,7 @@ import sys
 import zipfile
 
 import pytest
+
 from conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -33,21 +34,10 @@ def test_the_wheel_trains_two_steps_elsewhere(tmp_path):
     assert "minitransformer/__init__.pyi" in names
     for name in ("course", "mistakes", "forbidden", "exercises/attention"):
         assert f"minitransformer/coursework/{name}.toml" in names
-    assert all(
-        name.split("/")[0].startswith("minitransformer") for name in names
-    )
+    assert all(name.split("/")[0].startswith("minitransformer") for name in names)
     site = tmp_path / "site"
     subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--no-deps",
-            "--target",
-            str(site),
-            str(wheel),
-        ],
+        [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(site), str(wheel)],
         check=True,
     )
     shutil.copy(ROOT / "scripts" / "train_gpt.py", tmp_path)

@@ -48,27 +48,16 @@ def comparisons():
             ("keras_hub", "keras_hub", "train"),
             ("keras_hub_xla", "keras_hub", "train_xla"),
         ):
-            table[f"train/{config}/{name}"] = (
-                train,
-                (peer, task, config),
-                SPEED,
-            )
+            table[f"train/{config}/{name}"] = (train, (peer, task, config), SPEED)
         # A batch of 32 of baby, without a cache, would take an hour.
         for size in ("", "32") if config == "small" else ("",):
-            for name, peer in (
-                ("transformers", "transformers_gpt2"),
-                ("pytorch", "pytorch"),
-            ):
+            for name, peer in (("transformers", "transformers_gpt2"), ("pytorch", "pytorch")):
                 table[f"sample{size}/{config}/{name}"] = (
                     ("ours", f"sample{size}", config),
                     (peer, f"sample{size}", config),
                     SPEED,
                 )
-        table[f"memory/{config}/pytorch"] = (
-            train,
-            ("pytorch", "train", config),
-            GROWTH,
-        )
+        table[f"memory/{config}/pytorch"] = (train, ("pytorch", "train", config), GROWTH)
     table["time_to_peer_loss/pytorch"] = (
         ("ours", "recipe", "small"),
         ("pytorch", "recipe", "small"),
@@ -79,8 +68,7 @@ def comparisons():
 
 def parse(argv):
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--only",
@@ -89,9 +77,7 @@ def parse(argv):
         choices=list(comparisons()),
         help="only these, of: " + ", ".join(comparisons()),
     )
-    parser.add_argument(
-        "--rounds", type=int, default=5, help="turns (default: 5)"
-    )
+    parser.add_argument("--rounds", type=int, default=5, help="turns (default: 5)")
     parser.add_argument(
         "--json",
         type=Path,
@@ -101,8 +87,7 @@ def parse(argv):
     parser.add_argument(
         "--text",
         type=Path,
-        help="what both recipes are trained on "
-        "(default: tiny Shakespeare, fetched once)",
+        help="what both recipes are trained on (default: tiny Shakespeare, fetched once)",
     )
     flags = parser.parse_args(argv)
     if flags.rounds < 1:
@@ -112,9 +97,7 @@ def parse(argv):
 
 def missing(peer):
     """Name the first package that a peer needs and that is not there."""
-    return next(
-        (p for p in PACKAGES[peer] if not importlib.util.find_spec(p)), None
-    )
+    return next((p for p in PACKAGES[peer] if not importlib.util.find_spec(p)), None)
 
 
 def find_text(given):
@@ -136,14 +119,7 @@ def run(job, *options):
     # What slows down NumPy's product would flatter the shares of its rate.
     env = {k: v for k, v in os.environ.items() if k[:9] != "OPENBLAS_"}
     result = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "scripts.bench.peers",
-            *job,
-            str(time.time()),
-            *map(str, options),
-        ],
+        [sys.executable, "-m", "scripts.bench.peers", *job, str(time.time()), *map(str, options)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -161,10 +137,7 @@ def summarize(rounds, chosen):
     medians = {}
     for job in names:
         notes = [made[job] for made in rounds if job in made]
-        medians[job] = {
-            key: statistics.median(n[key] for n in notes)
-            for key in notes[0]
-        }
+        medians[job] = {key: statistics.median(n[key] for n in notes) for key in notes[0]}
     rate = medians["rate"]["gflop_per_s"] if "rate" in medians else None
     for job, notes in medians.items():
         _, task, config, *_ = *job.split("/"), "", ""
@@ -182,9 +155,7 @@ def summarize(rounds, chosen):
         if (
             what == SECONDS
             and each
-            and (
-                medians[ours]["valid_loss"] > medians[theirs]["valid_loss"]
-            )
+            and (medians[ours]["valid_loss"] > medians[theirs]["valid_loss"])
         ):
             continue  # faster to a worse result is no result
         if each:
@@ -196,14 +167,7 @@ def summarize(rounds, chosen):
 def about():
     """Say on what, and with what, this was measured."""
     versions = {"python": platform.python_version()}
-    for package in (
-        "tensorflow",
-        "keras",
-        "torch",
-        "keras-hub",
-        "transformers",
-        "numpy",
-    ):
+    for package in ("tensorflow", "keras", "torch", "keras-hub", "transformers", "numpy"):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
@@ -220,9 +184,7 @@ def show(result):
         print(
             f"{job:34s}",
             ", ".join(
-                f"{key} {value:,.3g}"
-                if value < 1000
-                else f"{key} {value:,.0f}"
+                f"{key} {value:,.3g}" if value < 1000 else f"{key} {value:,.0f}"
                 for key, value in notes.items()
             ),
         )
@@ -246,13 +208,7 @@ def main(argv=None):
         print(f"skipped {name}: {lacks} is not installed")
     if not chosen:
         sys.exit('Nothing to measure: pip install -e ".[bench]"')
-    jobs = list(
-        dict.fromkeys(
-            job
-            for ours, theirs, _ in chosen.values()
-            for job in (theirs, ours)
-        )
-    )
+    jobs = list(dict.fromkeys(job for ours, theirs, _ in chosen.values() for job in (theirs, ours)))
     jobs = [("numpy", "rate", "-"), *jobs]
     if not flags.only:
         jobs.append(("ours", "script", "small"))
@@ -271,8 +227,7 @@ def main(argv=None):
             for i, job in enumerate(jobs):
                 label = "rate" if job[1] == "rate" else "/".join(job)
                 print(
-                    f"round {number + 1} of {flags.rounds}, "
-                    f"{i + 1} of {len(jobs)}: {label}",
+                    f"round {number + 1} of {flags.rounds}, {i + 1} of {len(jobs)}: {label}",
                     flush=True,
                 )
                 options = (text, number + 1) if job[1] == "recipe" else ()
@@ -280,11 +235,7 @@ def main(argv=None):
             rounds.append(made)
             result = {
                 "command": shlex.join(
-                    [
-                        "python",
-                        "scripts/bench/benchmark.py",
-                        *(argv or sys.argv[1:]),
-                    ]
+                    ["python", "scripts/bench/benchmark.py", *(argv or sys.argv[1:])]
                 ),
                 **about(),
                 **summarize(rounds, chosen),

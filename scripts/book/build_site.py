@@ -22,11 +22,7 @@ MATH = f"{TEXT},2032,2070-209C,2100-214F,2208,2211,2225,2260-2265,22A4,22C5,22EF
 SOURCES = {
     "text": ("font-source-sans-pro", "SourceSansPro-Regular.ttf", TEXT),
     "text-italic": ("font-source-sans-pro", "SourceSansPro-It.ttf", TEXT),
-    "text-bold": (
-        "font-source-sans-pro",
-        "SourceSansPro-Semibold.ttf",
-        TEXT,
-    ),
+    "text-bold": ("font-source-sans-pro", "SourceSansPro-Semibold.ttf", TEXT),
     "math": ("ziamath", "STIXTwoMath-Regular.ttf", MATH),
 }
 
@@ -38,20 +34,14 @@ def cut_fonts():
     options = subset.Options(flavor="woff2", name_IDs=[0, 13, 14])
     notices = set()
     for name, (package, file, characters) in SOURCES.items():
-        found = next(
-            p for p in distribution(package).files or [] if p.name == file
-        )
+        found = next(p for p in distribution(package).files or [] if p.name == file)
         font = subset.load_font(str(found.locate()), options)
         cut = subset.Subsetter(options)
         cut.populate(unicodes=subset.parse_unicodes(characters))
         cut.subset(font)
         subset.save_font(font, str(FONTS / f"{name}.woff2"), options)
-        notices.add(
-            "\n".join(font["name"].getDebugName(i) for i in (0, 13, 14))
-        )
-    (FONTS / "licences.txt").write_text(
-        "\n\n".join(sorted(notices)), "utf-8"
-    )
+        notices.add("\n".join(font["name"].getDebugName(i) for i in (0, 13, 14)))
+    (FONTS / "licences.txt").write_text("\n\n".join(sorted(notices)), "utf-8")
 
 
 if __name__ == "__main__":

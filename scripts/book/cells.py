@@ -24,16 +24,14 @@ import random
 import re
 from pathlib import Path
 
+from minitransformer import _MODULE_OF
 from pymdownx.highlight import Highlight
 
-from minitransformer import _MODULE_OF
 from scripts.book.source import ROOT, code_lines, fence, find
 
 DOCS = ROOT / "docs"
 STORE = DOCS / "outputs"
-FENCE = re.compile(
-    r"^```python run(?P<options>[ a-z]*)\n(?P<code>.*?)^```$", re.M | re.S
-)
+FENCE = re.compile(r"^```python run(?P<options>[ a-z]*)\n(?P<code>.*?)^```$", re.M | re.S)
 
 
 def pages():
@@ -47,17 +45,10 @@ def modules(code):
     found, todo = set(), [code]
     while todo:
         for node in ast.walk(ast.parse(todo.pop())):
-            package, _, base = (
-                getattr(node, "module", "") or ""
-            ).partition(".")
-            if (
-                isinstance(node, ast.ImportFrom)
-                and package == "minitransformer"
-            ):
+            package, _, base = (getattr(node, "module", "") or "").partition(".")
+            if isinstance(node, ast.ImportFrom) and package == "minitransformer":
                 for name in node.names:
-                    path, *_ = find(
-                        base or _MODULE_OF.get(name.name, name.name)
-                    )
+                    path, *_ = find(base or _MODULE_OF.get(name.name, name.name))
                     if path not in found:
                         found.add(path)
                         todo.append(path.read_text("utf-8"))
@@ -120,9 +111,7 @@ def run_page(page):
     # A new seed each time, so that the test finds a cell without a seed.
     keras.utils.set_random_seed(random.SystemRandom().randrange(2**31))
     versions = platform.python_version(), tf.__version__, keras.__version__
-    made_with = dict(
-        zip(("Python", "TensorFlow", "Keras"), versions, strict=True)
-    )
+    made_with = dict(zip(("Python", "TensorFlow", "Keras"), versions, strict=True))
     namespace, results = {"__name__": "__page__"}, {}
     for key, code, recorded in cells(page.read_text("utf-8")):
         try:
@@ -161,12 +150,8 @@ def formatter(source, options, md):
     key = md.cell_key = next_key(getattr(md, "cell_key", ""), source)
     found = [s[key] for s in map(load, STORE.rglob("*.json")) if key in s]
     if not found:
-        raise LookupError(
-            "No output is stored for this cell: run `python -m scripts.book.cells`."
-        )
-    code = Highlight(md, pygments_lang_class=True).highlight(
-        source, "python"
-    )
+        raise LookupError("No output is stored for this cell: run `python -m scripts.book.cells`.")
+    code = Highlight(md, pygments_lang_class=True).highlight(source, "python")
     parts = [show(*output) for output in found[0]["outputs"]]
     if "recorded" in found[0]:
         versions = ", ".join(map(" ".join, found[0]["made_with"].items()))
@@ -175,9 +160,7 @@ def formatter(source, options, md):
             f"scripts.book.cells</code>: {versions}. Yours will differ.</p>"
         )
     if "folded" in options:
-        parts.append(
-            f"<details><summary>how it was made</summary>{code}</details>"
-        )
+        parts.append(f"<details><summary>how it was made</summary>{code}</details>")
     else:
         parts.insert(0, code)
     return f'<section class="cell" data-search-exclude>{"".join(parts)}</section>'

@@ -12,6 +12,7 @@ import os
 
 from minitransformer.coursework.exercise import read_course
 from minitransformer.coursework.folder import stub
+
 from scripts.book.source import ROOT
 
 FOLDER = ROOT / "docs" / "coursework"
@@ -98,9 +99,7 @@ and get that name; others only raise errors.
 def link(page):
     """Make a link to a page of the book, with that page's title."""
     text = (ROOT / "docs" / page.partition("#")[0]).read_text("utf-8")
-    title = next(
-        line for line in text.splitlines() if line.startswith("# ")
-    )
+    title = next(line for line in text.splitlines() if line.startswith("# "))
     target = os.path.relpath(f"docs/{page}", "docs/coursework")
     return f"[{title[2:]}]({target.replace(os.sep, '/')})"
 
@@ -139,16 +138,13 @@ def overview(tasks):
     )
     parts = [
         HEAD.format(title="The exercises", lede=lede),
-        "\n| | exercise | points | minutes | background |\n"
-        "|---|---|---|---|---|\n",
+        "\n| | exercise | points | minutes | background |\n|---|---|---|---|---|\n",
     ]
     for task in tasks:
         title = f"[{task.exercise.title}]({task.name}.md)"
         score = "open" if task.exercise.rubric else f"{task.points:g}"
         background = link(task.exercise.page)
-        parts.append(
-            row(task.number, title, score, task.minutes, background)
-        )
+        parts.append(row(task.number, title, score, task.minutes, background))
     return "".join([*parts, "\n[How to begin](students.md)\n"])
 
 
@@ -165,16 +161,10 @@ def mistakes_page(tasks, evidence):
         "gives answers away."
     )
     numbers = evidence["class"] | {"seeds": len(evidence["seeds"])}
-    parts = [
-        HEAD.format(title="The mistakes", lede=lede),
-        MET.format(**numbers),
-    ]
+    parts = [HEAD.format(title="The mistakes", lede=lede), MET.format(**numbers)]
     for task in tasks:
         pairs = evidence["pairs"].get(task.name, {})
-        found = [
-            pairs.get(key, "?")
-            for key in ("pairs", "both", "hidden", "other")
-        ]
+        found = [pairs.get(key, "?") for key in ("pairs", "both", "hidden", "other")]
         parts.append(row(f"{task.number} {task.name}", *found))
     for task in tasks:
         met = evidence["class"]["met"].get(task.name, {})

@@ -37,9 +37,7 @@ def export(run, out):
         from minitransformer import GPT, CharTokenizer, load_tokenizer
     tokenizer = load_tokenizer(run)
     if not isinstance(tokenizer, CharTokenizer):
-        raise ValueError(
-            f"{run} reads pieces of words: give one that reads characters."
-        )
+        raise ValueError(f"{run} reads pieces of words: give one that reads characters.")
     model = GPT.load(run)
     if model.config.rotary or model.config.activation != "gelu":
         raise ValueError(
@@ -48,9 +46,7 @@ def export(run, out):
         )
     weights = halve(model, tokenizer)
     if len(weights) > 2_000_000:
-        raise ValueError(
-            f"{run} makes {len(weights):,} bytes: a page takes 2,000,000."
-        )
+        raise ValueError(f"{run} makes {len(weights):,} bytes: a page takes 2,000,000.")
     sample = (run / "sample.txt").read_text(encoding="utf-8")
     prompt = sample[: min(16, model.config.max_len)]
     ids = np.array([tokenizer.encode(prompt)])

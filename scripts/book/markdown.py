@@ -12,9 +12,7 @@ from markdown.treeprocessors import Treeprocessor
 def to_mathml(tex, display="inline"):
     """Write LaTeX as MathML, in which ∞ is a number, not an operator."""
     infinity = "&#x0221E;"
-    return convert(tex, display=display).replace(
-        f"<mo>{infinity}</mo>", f"<mi>{infinity}</mi>"
-    )
+    return convert(tex, display=display).replace(f"<mo>{infinity}</mo>", f"<mi>{infinity}</mi>")
 
 
 class InlineMath(InlineProcessor):
@@ -37,21 +35,13 @@ class Rows(Treeprocessor):
         prose: list[Element] = []
         row: Element | None = None
         for element in list(root):
-            match = re.fullmatch(
-                "\x02wzxhzdk:(\\d+)\x03", element.text or ""
-            )
+            match = re.fullmatch("\x02wzxhzdk:(\\d+)\x03", element.text or "")
             stash = self.md.htmlStash.rawHtmlBlocks
             raw = stash[int(match[1])] if match else ""
-            if raw.startswith(
-                ('<section class="source"', '<section class="cell"')
-            ):
-                if (
-                    prose or row is None
-                ):  # else this code belongs to the last row
+            if raw.startswith(('<section class="source"', '<section class="cell"')):
+                if prose or row is None:  # else this code belongs to the last row
                     row = Element("div", {"class": "row"})
-                    root.insert(
-                        list(root).index((prose or [element])[0]), row
-                    )
+                    root.insert(list(root).index((prose or [element])[0]), row)
                     words = SubElement(row, "div", {"class": "prose"})
                     words.extend(prose)
                     SubElement(row, "div", {"class": "code"})

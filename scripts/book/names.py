@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 from minitransformer import _MODULES
+
 from scripts.book.source import ROOT, find
 
 STUB = ROOT / "minitransformer" / "__init__.pyi"
@@ -69,9 +70,7 @@ def returns_several(node: ast.AST | None) -> bool:
     text = ast.get_docstring(node) or ""
     section = re.search(r"^Returns:\n((?: {4}.*\n?)+)", text, re.M)
     lines = re.findall(r"^ {4}\S.*", section[1], re.M) if section else []
-    return len(lines) > 1 and all(
-        re.match(r" {4}\w+(, \w+)*: ", line) for line in lines
-    )
+    return len(lines) > 1 and all(re.match(r" {4}\w+(, \w+)*: ", line) for line in lines)
 
 
 def entry(module: str, node: ast.AST | None, name: str) -> list[str]:

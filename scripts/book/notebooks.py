@@ -27,11 +27,7 @@ def prose(text):
     text = re.sub(
         r'^(?:!!!|\?\?\?\+?) \w+ "([^"]*)"\n((?:(?:    .*)?\n)+)',
         lambda m: (
-            textwrap.indent(
-                f"**{m[1]}**\n\n" + textwrap.dedent(m[2]).strip(),
-                "> ",
-                lambda _: True,
-            )
+            textwrap.indent(f"**{m[1]}**\n\n" + textwrap.dedent(m[2]).strip(), "> ", lambda _: True)
             + "\n"
         ),
         text,
@@ -45,20 +41,14 @@ def output(kind, data):
     """Make a cell's output."""
     if kind == "text":
         return v4.new_output("stream", name="stdout", text=data)
-    return v4.new_output(
-        "display_data",
-        data={"image/svg+xml": data, "text/plain": "a figure"},
-    )
+    return v4.new_output("display_data", data={"image/svg+xml": data, "text/plain": "a figure"})
 
 
 def convert(page):
     """Make the notebook of a page."""
     text, stored = page.read_text("utf-8") + "\n", load(store_of(page))
     text = re.sub(
-        r'^--8<-- "(.*)"$',
-        lambda m: (DOCS / m[1]).read_text("utf-8").rstrip(),
-        text,
-        flags=re.M,
+        r'^--8<-- "(.*)"$', lambda m: (DOCS / m[1]).read_text("utf-8").rstrip(), text, flags=re.M
     )
     parts, at, key = [v4.new_code_cell(INSTALL)], 0, ""
     for fence in FENCE.finditer(text):
@@ -67,9 +57,7 @@ def convert(page):
         if fence["kind"].startswith("python run"):
             key = next_key(key, code)
             if key not in stored:
-                raise SystemExit(
-                    f"{page}: run `python -m scripts.book.cells` first."
-                )
+                raise SystemExit(f"{page}: run `python -m scripts.book.cells` first.")
             outputs = [output(*pair) for pair in stored[key]["outputs"]]
             parts.append(v4.new_code_cell(code.rstrip(), outputs=outputs))
             continue
@@ -78,9 +66,7 @@ def convert(page):
             continue
         if fence["kind"] == "source":
             lines = [line for _, line in extract(code)[1]]
-            shown = (
-                f"```python\n{textwrap.dedent(chr(10).join(lines))}\n```"
-            )
+            shown = f"```python\n{textwrap.dedent(chr(10).join(lines))}\n```"
         elif fence["kind"] == "math":
             shown = f"$$\n{code}$$"
         else:

@@ -19,6 +19,7 @@ import subprocess
 from pathlib import Path
 
 from minitransformer import _MODULE_OF
+
 from scripts.book.source import ROOT, code_lines
 
 SHORT = [
@@ -48,9 +49,7 @@ def lines(paths: list[Path]) -> int:
 def code(paths: list[Path]) -> int:
     """Count lines of code: no empty lines, docstrings or comments."""
     return sum(
-        not line.lstrip().startswith("#")
-        for path in paths
-        for line in code_lines(path).values()
+        not line.lstrip().startswith("#") for path in paths for line in code_lines(path).values()
     )
 
 
@@ -110,15 +109,10 @@ def main() -> None:
     print(f"{lines(package) - lines(course):6,} package without coursework")
     print(f"{lines(course):6,} coursework")
     print(f"{lines(training):6,} training scripts")
-    print(
-        f"{lines(pages):6,} committed Markdown of exercises and machinery"
-    )
+    print(f"{lines(pages):6,} committed Markdown of exercises and machinery")
     for way, names in (("short way", SHORT), ("programs", PROGRAMS)):
         found = files_on_the_way(names)
-        print(
-            f"\n{len(found)} files, {code(found):,} code lines to a talking "
-            f"GPT, {way}:"
-        )
+        print(f"\n{len(found)} files, {code(found):,} code lines to a talking GPT, {way}:")
         for path in found:
             print(f"{code([path]):6,} {path.relative_to(ROOT).as_posix()}")
 

@@ -25,9 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def is_text(node):
     """Tell whether a statement is a docstring."""
     value = getattr(node, "value", None)
-    return isinstance(node, ast.Expr) and isinstance(
-        getattr(value, "value", None), str
-    )
+    return isinstance(node, ast.Expr) and isinstance(getattr(value, "value", None), str)
 
 
 def code_lines(path):
@@ -47,9 +45,7 @@ def code_lines(path):
 def names(node):
     """List the names that a statement defines."""
     found = ast.walk(node) if isinstance(node, ast.Assign) else []
-    return [getattr(node, "name", None)] + [
-        name.id for name in found if isinstance(name, ast.Name)
-    ]
+    return [getattr(node, "name", None)] + [name.id for name in found if isinstance(name, ast.Name)]
 
 
 def find(dotted):
@@ -89,9 +85,7 @@ def extract(fence):
     """Find what a fence asks for: a path, and its numbered lines."""
     dotted, *limits = [line.strip() for line in fence.strip().split("\n")]
     path, first, last = find(dotted)
-    shown = [
-        (n, s) for n, s in code_lines(path).items() if first <= n <= last
-    ]
+    shown = [(n, s) for n, s in code_lines(path).items() if first <= n <= last]
     for limit in limits:
         kind, _, part = limit.partition(": ")
         at = [i for i, (_, line) in enumerate(shown) if part in line]
@@ -126,9 +120,7 @@ def formatter(source, options, md):
     rows, before = [], shown[0][0] - 1
     for (number, _), line in zip(shown, colored, strict=True):
         gap = " gap" * (number > before + 1)
-        rows.append(
-            f'<span class="line{gap}" data-number="{number}">{line}\n</span>'
-        )
+        rows.append(f'<span class="line{gap}" data-number="{number}">{line}\n</span>')
         before = number
     return (
         '<section class="source" data-search-exclude><p class="file">'

@@ -30,12 +30,8 @@ def read(run, sentence):
     from scripts.translate import load
 
     model, tokenizers, max_len = load(run)
-    [translation] = translate(
-        model, tokenizers, [sentence], max_len=max_len, use_xla=False
-    )
-    weights, rows, columns = alignment(
-        model, tokenizers, sentence, translation, max_len=max_len
-    )
+    [translation] = translate(model, tokenizers, [sentence], max_len=max_len, use_xla=False)
+    weights, rows, columns = alignment(model, tokenizers, sentence, translation, max_len=max_len)
     kept = {
         "run": run.name,
         "sentence": sentence,
@@ -63,9 +59,7 @@ def main():
             for name in ("LSTM-with-attention", "Transformer")
         ],
     }
-    RESULT.write_text(
-        json.dumps(kept, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    RESULT.write_text(json.dumps(kept, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

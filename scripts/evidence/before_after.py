@@ -21,12 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "before-after.json"
-JOBS = [
-    ("train", "small"),
-    ("train", "baby"),
-    ("sample", "small"),
-    ("sample", "baby"),
-]
+JOBS = [("train", "small"), ("train", "baby"), ("sample", "small"), ("sample", "baby")]
 
 
 def measure(checkout, job):
@@ -46,9 +41,7 @@ def measure(checkout, job):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "older", type=Path, help="a checkout to compare with"
-    )
+    parser.add_argument("older", type=Path, help="a checkout to compare with")
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
     checkouts = {"old": flags.older.resolve(), "new": ROOT}

@@ -24,12 +24,7 @@ COMMAND = "python scripts/evidence/bert.py --data ../shared/data"
 
 def run(script, *flags):
     """Run a script, or go on with what it began; stop if it stops."""
-    command = [
-        sys.executable,
-        str(ROOT / "scripts" / script),
-        "--resume",
-        *map(str, flags),
-    ]
+    command = [sys.executable, str(ROOT / "scripts" / script), "--resume", *map(str, flags)]
     with subprocess.Popen(command) as process:
         try:
             code = process.wait()
@@ -53,8 +48,7 @@ def keep(name, folder):
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")

@@ -50,9 +50,7 @@ def named(task, mistakes, seed):
 def confusion(task):
     """Count the names that each mistake of an exercise got."""
     return {
-        mistake.name: dict(
-            Counter(named(task, (mistake,), s).headline for s in SEEDS)
-        )
+        mistake.name: dict(Counter(named(task, (mistake,), s).headline for s in SEEDS))
         for mistake in task.exercise.mistakes
     }
 
@@ -62,16 +60,8 @@ def pairs(task):
     made = [pair for pair in combinations(task) if len(pair) == 2]
     named_so = [set(named(task, pair, 1).mistakes) for pair in made]
     both = sum(a == set(b) for a, b in zip(named_so, made, strict=True))
-    one = sum(
-        len(a) == 1 and a < set(b)
-        for a, b in zip(named_so, made, strict=True)
-    )
-    return {
-        "pairs": len(made),
-        "both": both,
-        "hidden": one,
-        "other": len(made) - both - one,
-    }
+    one = sum(len(a) == 1 and a < set(b) for a, b in zip(named_so, made, strict=True))
+    return {"pairs": len(made), "both": both, "hidden": one, "other": len(made) - both - one}
 
 
 def make_class(tasks, folder):
@@ -90,9 +80,7 @@ def make_class(tasks, folder):
                 options = [p for p in options if len(p) == size] or options
                 made = rng.choice(options)
             if fresh:
-                text = solution(
-                    task, tasks, ast.unparse(wrong_tree(task, *made))
-                )
+                text = solution(task, tasks, ast.unparse(wrong_tree(task, *made)))
                 (student / f"{task.module}.py").write_text(text, "utf-8")
 
 
@@ -107,11 +95,7 @@ def grade_class(tasks):
     rows = read_table(table, tasks)
     met = {
         task.name: dict(
-            Counter(
-                name
-                for row in rows
-                for name in row[f"{task.number} says"].split("; ")
-            )
+            Counter(name for row in rows for name in row[f"{task.number} says"].split("; "))
         )
         for task in tasks
     }
@@ -133,9 +117,7 @@ def transcript(tasks):
         wanted = {"attention": 0, "multi_head": 0, "cross_entropy": 0}
         made = ()
         if task.name in wanted:
-            made = wrong[task.name] = (
-                task.exercise.mistakes[wanted[task.name]],
-            )
+            made = wrong[task.name] = (task.exercise.mistakes[wanted[task.name]],)
         text = solution(task, tasks, ast.unparse(wrong_tree(task, *made)))
         (folder / f"{task.module}.py").write_text(text, "utf-8")
     said = [check(folder)]

@@ -29,17 +29,9 @@ SMALL = replace(CONFIGS["small"], steps=30)
 def points():
     """List what is varied, its value, and the sizes."""
     for window in (64, 128, 256, 512, 1024, 2048):
-        yield (
-            "window",
-            window,
-            replace(SMALL, max_len=window, batch_size=4, steps=10),
-        )
+        yield ("window", window, replace(SMALL, max_len=window, batch_size=4, steps=10))
     for width in (64, 128, 256, 512):
-        yield (
-            "width",
-            width,
-            replace(SMALL, d_model=width, num_heads=width // 32),
-        )
+        yield ("width", width, replace(SMALL, d_model=width, num_heads=width // 32))
     for batch in (4, 8, 16, 32, 64):
         yield "batch", batch, replace(SMALL, batch_size=batch)
 
@@ -80,12 +72,7 @@ def main():
         if (axis, value) in done:
             continue
         run = subprocess.run(
-            [
-                sys.executable,
-                __file__,
-                "--point",
-                json.dumps(asdict(sizes)),
-            ],
+            [sys.executable, __file__, "--point", json.dumps(asdict(sizes))],
             capture_output=True,
             text=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},

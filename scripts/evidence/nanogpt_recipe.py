@@ -51,8 +51,7 @@ def main():
         seconds[seed] = float(last["seconds"])
     text = Path(flags.text)
     result = {
-        "command": "python scripts/evidence/nanogpt_recipe.py --text "
-        + text.name,
+        "command": "python scripts/evidence/nanogpt_recipe.py --text " + text.name,
         "text_sha256": hashlib.sha256(text.read_bytes()).hexdigest()
         if text.is_file()
         else "shakespeare",

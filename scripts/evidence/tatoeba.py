@@ -29,25 +29,9 @@ from scripts.evidence.dates import (  # noqa: E402
     train,
 )
 
-SETTINGS = [
-    "--vocab-size",
-    4000,
-    "--max-len",
-    40,
-    "--buckets",
-    4,
-    "--seed",
-    1,
-]
+SETTINGS = ["--vocab-size", 4000, "--max-len", 40, "--buckets", 4, "--seed", 1]
 BEST = {  # of the few that were tried
-    "lstm": [
-        "--batch-size",
-        64,
-        "--learning-rate",
-        4e-3,
-        "--dropout-rate",
-        0.3,
-    ],
+    "lstm": ["--batch-size", 64, "--learning-rate", 4e-3, "--dropout-rate", 0.3],
     "transformer": ["--batch-size", 128, "--dropout-rate", 0.2],
 }
 PENALTIES = [0.6, 1.0, 1.4]  # of length, in beam search
@@ -60,23 +44,11 @@ def steps_in(minutes, options):
 
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
-        train(
-            *options,
-            "--steps",
-            300,
-            "--evaluate-every",
-            300,
-            "--beam-size",
-            1,
-            "--out",
-            run,
-        )
+        train(*options, "--steps", 300, "--evaluate-every", 300, "--beam-size", 1, "--out", run)
         rows = read_log(run)
     # The first calls compile; the last one validates.
     later = rows[10:-1]
-    pace = (later[-1].seconds - later[0].seconds) / (
-        later[-1].step - later[0].step
-    )
+    pace = (later[-1].seconds - later[0].seconds) / (later[-1].step - later[0].step)
     return max(round(60 * minutes / pace / 100) * 100, 100)
 
 
@@ -98,9 +70,7 @@ def by_source_length(sources, ours, theirs, measure, limits):
     groups = {limit: [] for limit in limits}
     for source, *pair in zip(sources, ours, theirs, strict=True):
         words = len(source.split())
-        limit = min(
-            (limit for limit in limits if words <= limit), default=None
-        )
+        limit = min((limit for limit in limits if words <= limit), default=None)
         if limit and words:
             groups[limit].append(pair)
     return [
@@ -112,12 +82,7 @@ def by_source_length(sources, ours, theirs, measure, limits):
 
 def measure(run, valid, test):
     """Measure a finished run: how it searches best, and then on the test."""
-    from minitransformer import (
-        corpus_bleu,
-        exact_match,
-        read_pairs,
-        translate,
-    )
+    from minitransformer import corpus_bleu, exact_match, read_pairs, translate
     from minitransformer.runs.logs import read_log
     from scripts.translate import load
 
@@ -135,10 +100,7 @@ def measure(run, valid, test):
 
     sources, theirs = zip(*read_pairs(valid), strict=True)
     greedy = corpus_bleu(write(sources, 1, 0.0), theirs)
-    beams = {
-        penalty: corpus_bleu(write(sources, 4, penalty), theirs)
-        for penalty in PENALTIES
-    }
+    beams = {penalty: corpus_bleu(write(sources, 4, penalty), theirs) for penalty in PENALTIES}
     best = max(beams, key=beams.get)
     sources, theirs = map(list, zip(*read_pairs(test), strict=True))
     ours = write(sources, 4, best)
@@ -148,12 +110,8 @@ def measure(run, valid, test):
         "length_penalty": best,
         "bleu": corpus_bleu(ours, theirs),
         "exact_match": exact_match(ours, theirs),
-        "bleu_by_length": by_source_length(
-            sources, ours, theirs, corpus_bleu, LIMITS
-        ),
-        "exact_match_by_length": by_source_length(
-            sources, ours, theirs, exact_match, LIMITS
-        ),
+        "bleu_by_length": by_source_length(sources, ours, theirs, corpus_bleu, LIMITS),
+        "exact_match_by_length": by_source_length(sources, ours, theirs, exact_match, LIMITS),
         "seconds": last.seconds,
         "steps": last.step,
         "valid_loss": last.valid_loss,
@@ -164,16 +122,14 @@ def measure(run, valid, test):
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     flags = parser.parse_args()
     files = {
-        part: flags.data / f"tatoeba_eng-fra.{part}.tsv"
-        for part in ("train", "valid", "test")
+        part: flags.data / f"tatoeba_eng-fra.{part}.tsv" for part in ("train", "valid", "test")
     }
     given = [
         "--pairs",
@@ -185,20 +141,14 @@ def main():
         *SETTINGS,
     ]
     result = about(
-        "python scripts/evidence/tatoeba.py --data ../shared/data "
-        f"--minutes {flags.minutes:g}"
+        f"python scripts/evidence/tatoeba.py --data ../shared/data --minutes {flags.minutes:g}"
     ) | {"minutes": flags.minutes, "steps": {}, "models": {}}
     if RESULT.is_file():
         before = json.loads(RESULT.read_text(encoding="utf-8"))
         if before["minutes"] != flags.minutes:
-            sys.exit(
-                f"{RESULT} is of {before['minutes']:g} minutes: move it"
-            )
+            sys.exit(f"{RESULT} is of {before['minutes']:g} minutes: move it")
         result |= {key: before[key] for key in ("steps", "models")}
-    models = {
-        name: [*options, *BEST[options[1]], *given]
-        for name, options in MODELS.items()
-    }
+    models = {name: [*options, *BEST[options[1]], *given] for name, options in MODELS.items()}
     for name, options in models.items():
         if name not in result["steps"]:
             result["steps"][name] = steps_in(flags.minutes, options)
@@ -209,19 +159,10 @@ def main():
         steps = result["steps"][name]
         run = flags.runs / f"tatoeba-{name.replace(' ', '-')}"
         train(
-            *options,
-            "--steps",
-            steps,
-            "--evaluate-every",
-            max(10, steps // 80 * 10),
-            "--out",
-            run,
+            *options, "--steps", steps, "--evaluate-every", max(10, steps // 80 * 10), "--out", run
         )
         result["models"][name] = measure(run, files["valid"], files["test"])
-        RESULT.write_text(
-            json.dumps(result, indent=1, ensure_ascii=False) + "\n",
-            encoding="utf-8",
-        )
+        RESULT.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

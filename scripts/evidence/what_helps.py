@@ -47,8 +47,7 @@ def main():
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     flags = parser.parse_args()
     result = {
-        "command": "python scripts/evidence/what_helps.py --text "
-        + Path(flags.text).name,
+        "command": "python scripts/evidence/what_helps.py --text " + Path(flags.text).name,
         "python": platform.python_version(),
         "tensorflow": version("tensorflow"),
         "keras": version("keras"),
@@ -66,9 +65,7 @@ def main():
                 continue
             folder = flags.runs / f"what-helps-{number}-{seed}"
             losses[str(seed)] = measure(settings, seed, flags.text, folder)
-            print(
-                f"{name}, seed {seed}: {losses[str(seed)]:.4f}", flush=True
-            )
+            print(f"{name}, seed {seed}: {losses[str(seed)]:.4f}", flush=True)
             RESULT.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+
 from conftest import ROOT, make_tiny_gpt
 
 pytest_plugins = ["browser"]
@@ -42,10 +43,9 @@ def export():
 
 def load_halves(path):
     """Make the Python model of a page's weights."""
-    from safetensors import safe_open
-
     from minitransformer import GPT, GPTConfig
     from minitransformer.runs.saving import assign_weights
+    from safetensors import safe_open
 
     with safe_open(path, "numpy") as file:
         about = json.loads(file.metadata()["gpt"])
@@ -91,15 +91,9 @@ def compare(browser, folder, weights, rows):
 
 @pytest.mark.slow
 def test_the_toy_gpts_logits_and_attention_are_pythons(browser, tmp_path):
-    (tmp_path / "toy.safetensors").write_bytes(
-        (TOY / "weights.safetensors").read_bytes()
-    )
+    (tmp_path / "toy.safetensors").write_bytes((TOY / "weights.safetensors").read_bytes())
     _, characters = load_halves(TOY / "weights.safetensors")
-    texts = [
-        "The result",
-        "x",
-        "Return the number of items in the list. " * 2,
-    ]
+    texts = ["The result", "x", "Return the number of items in the list. " * 2]
     assert len(texts[-1]) > 64
     rows = [[characters.index(c) for c in text] for text in texts]
     compare(browser, tmp_path, "toy.safetensors", rows)
@@ -113,21 +107,14 @@ def test_a_model_with_biases_agrees_too(browser, tmp_path, export, rng):
     for weight in model.trainable_variables:
         weight.assign(weight + rng.normal(0, 0.3, weight.shape))
     tokenizer = CharTokenizer("abc")
-    (tmp_path / "tiny.safetensors").write_bytes(
-        export.halve(model, tokenizer)
-    )
+    (tmp_path / "tiny.safetensors").write_bytes(export.halve(model, tokenizer))
     size, window = model.config.vocab_size, model.config.max_len
-    rows = [
-        rng.integers(0, size, length).tolist()
-        for length in (3, 2 * window + 1)
-    ]
+    rows = [rng.integers(0, size, length).tolist() for length in (3, 2 * window + 1)]
     compare(browser, tmp_path, "tiny.safetensors", rows)
 
 
 def test_the_forward_pass_and_its_page_fit_into_8_kb():
-    sizes = [
-        (SCRIPTS / name).stat().st_size for name in ("gpt.js", "live.js")
-    ]
+    sizes = [(SCRIPTS / name).stat().st_size for name in ("gpt.js", "live.js")]
     assert sum(sizes) <= 8 * 1024
 
 
@@ -135,9 +122,7 @@ def test_the_weights_are_those_whose_making_is_told():
     provenance = json.loads((TOY / "provenance.json").read_text("utf-8"))
     weights = (TOY / "weights.safetensors").read_bytes()
     assert len(weights) <= 2_000_000
-    assert (
-        hashlib.sha256(weights).hexdigest() == provenance["weights_sha256"]
-    )
+    assert hashlib.sha256(weights).hexdigest() == provenance["weights_sha256"]
     model, characters = load_halves(TOY / "weights.safetensors")
     assert model.count_params() == provenance["parameters"]
     ids = [[characters.index(c) for c in provenance["prompt"]]]
@@ -151,9 +136,7 @@ def test_the_pages_numbers_are_those_of_the_run():
     provenance = json.loads((TOY / "provenance.json").read_text("utf-8"))
     page = (ROOT / "docs" / "index.md").read_text("utf-8")
     assert f"{provenance['steps']:,} steps" in page
-    assert f"{provenance['valid_loss']:.2f} nats per character" in " ".join(
-        page.split()
-    )
+    assert f"{provenance['valid_loss']:.2f} nats per character" in " ".join(page.split())
 
 
 @pytest.mark.parametrize("kind", ["nothing", "sentencepiece"])
@@ -161,16 +144,9 @@ def test_what_cannot_be_exported_is_named(tmp_path, export, capsys, kind):
     from minitransformer import SentencePieceTokenizer
 
     if kind == "sentencepiece":
-        tokenizer = SentencePieceTokenizer.train(
-            "some words, " * 40, vocab_size=320
-        )
+        tokenizer = SentencePieceTokenizer.train("some words, " * 40, vocab_size=320)
         tokenizer.save(tmp_path / tokenizer.file_name)
-    assert (
-        export.main(
-            ["--run", str(tmp_path), "--out", str(tmp_path / "out")]
-        )
-        == 2
-    )
+    assert export.main(["--run", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.startswith("error: ")
     assert not (tmp_path / "out").exists()
 
@@ -189,17 +165,13 @@ def test_the_page_starts_writes_and_can_be_used_by_all(browser, tmp_path):
         '<script type="module" src="js/live.js"></script></html>'
     )
     with serve(tmp_path) as url:
-        context = browser.new_context(
-            viewport={"width": 360, "height": 800}
-        )
+        context = browser.new_context(viewport={"width": 360, "height": 800})
         tab = context.new_page()
         errors, loaded = [], []
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.on("request", lambda request: loaded.append(request.url))
         tab.goto(url, wait_until="networkidle")
-        assert not [
-            u for u in loaded if "safetensors" in u
-        ]  # only when asked
+        assert not [u for u in loaded if "safetensors" in u]  # only when asked
         tab.get_by_role("button", name="Start the model").click()
         tab.get_by_role("listitem").first.wait_for(timeout=20_000)
         shares = tab.get_by_role("listitem").all_inner_texts()
@@ -222,11 +194,7 @@ def test_the_page_starts_writes_and_can_be_used_by_all(browser, tmp_path):
         for scheme in ("light", "dark"):
             tab.emulate_media(color_scheme=scheme)
             found = Axe().run(tab).response["violations"]
-            severe = [
-                v["id"]
-                for v in found
-                if v["impact"] in ("serious", "critical")
-            ]
+            severe = [v["id"] for v in found if v["impact"] in ("serious", "critical")]
             assert not severe
         assert not errors
         context.close()

@@ -9,14 +9,14 @@ import sys
 import textwrap
 from pathlib import Path
 
+import minitransformer
 import nbformat
 import numpy as np
 import pytest
-from conftest import ROOT
-
-import minitransformer
 from minitransformer.runs.commands import defaults_of
 from scripts.book import cells, coursework_pages, names, notebooks, source
+
+from conftest import ROOT
 
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "minitransformer"
@@ -35,11 +35,7 @@ def page_of(module):
     path = module.relative_to(PACKAGE).with_suffix("")
     if path.name == "__init__":
         path = path.parent
-    return (
-        DOCS
-        / "modules"
-        / (f"{path}.md" if path.name else "minitransformer.md")
-    )
+    return DOCS / "modules" / (f"{path}.md" if path.name else "minitransformer.md")
 
 
 # Of the coursework, three modules have a page; a script writes the exercises'.
@@ -48,8 +44,7 @@ SHOWN = {COURSEWORK / f"{n}.py" for n in ("exercise", "judge", "sandbox")}
 MODULES = [
     path
     for path in sorted(PACKAGE.rglob("*.py"))
-    if (COURSEWORK not in path.parents or path in SHOWN)
-    and source.code_lines(path)
+    if (COURSEWORK not in path.parents or path in SHOWN) and source.code_lines(path)
 ]
 
 
@@ -60,14 +55,10 @@ def sources(page):
             yield source.extract(fence["code"])
 
 
-@pytest.mark.parametrize(
-    "module", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix()
-)
+@pytest.mark.parametrize("module", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
 def test_every_line_of_a_module_stands_on_its_page(module):
     page = page_of(module)
-    assert page.is_file(), (
-        f"step 2 of CONTRIBUTING: write {page.relative_to(ROOT)}"
-    )
+    assert page.is_file(), f"step 2 of CONTRIBUTING: write {page.relative_to(ROOT)}"
     missing = source.code_lines(module)
     for path, shown in sources(page):
         if path == module:
@@ -99,13 +90,7 @@ def test_a_gpt_on_one_page_is_short_and_in_the_order_of_the_call():
         batch = minitransformer.next_token(np.array([[1, 2, 3, 4, 5]]))
         logits = model(batch[0])
         minitransformer.masked_cross_entropy(logits, *batch[1:])
-        minitransformer.choose(
-            logits[:, -1],
-            seed=(0, 0),
-            temperature=1,
-            top_k=None,
-            top_p=None,
-        )
+        minitransformer.choose(logits[:, -1], seed=(0, 0), temperature=1, top_k=None, top_p=None)
     finally:
         sys.setprofile(None)
     in_order = [name for name in dict.fromkeys(called) if name in shown]
@@ -153,10 +138,7 @@ def test_no_output_is_stored_for_a_page_that_is_gone():
 
 def test_the_footer_names_the_versions_that_the_outputs_came_from():
     made_with = {
-        tuple(
-            (key, result["made_with"][key])
-            for key in ("TensorFlow", "Keras")
-        )
+        tuple((key, result["made_with"][key]) for key in ("TensorFlow", "Keras"))
         for page in PAGES
         for result in cells.load(cells.store_of(page)).values()
     }
@@ -167,9 +149,7 @@ def test_the_footer_names_the_versions_that_the_outputs_came_from():
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_the_tests_that_a_page_names_exist(page):
-    tests = "".join(
-        p.read_text("utf-8") for p in (ROOT / "tests").rglob("test_*.py")
-    )
+    tests = "".join(p.read_text("utf-8") for p in (ROOT / "tests").rglob("test_*.py"))
     for test in re.findall(r"`(test_\w+)`", page.read_text("utf-8")):
         assert f"def {test}(" in tests, test
 
@@ -180,9 +160,7 @@ def test_a_page_is_a_valid_notebook_with_the_same_outputs(page):
     nbformat.validate(notebook)
     stored = cells.load(cells.store_of(page)).values()
     outputs = [c.outputs for c in notebook.cells if c.cell_type == "code"]
-    assert [len(o) for o in outputs if o] == [
-        len(r["outputs"]) for r in stored if r["outputs"]
-    ]
+    assert [len(o) for o in outputs if o] == [len(r["outputs"]) for r in stored if r["outputs"]]
     for cell in notebook.cells:
         assert "```source" not in cell.source
         assert "data-widget" not in cell.source
@@ -206,12 +184,7 @@ def test_the_guide_lists_every_flag_of_the_script(page, names):
     expected = []  # one that two scripts have stands there twice
     for name in names:
         script = importlib.import_module(f"scripts.{name}")
-        settings = [
-            *defaults_of(script.FLAGS),
-            "out",
-            "resume",
-            "overwrite",
-        ]
+        settings = [*defaults_of(script.FLAGS), "out", "resume", "overwrite"]
         expected += [f"--{s.replace('_', '-')}" for s in settings]
     guide = (DOCS / "guides" / f"{page}.md").read_text("utf-8")
     rows = re.findall(r"^\| `(--[a-z-]+)` \|", guide, re.M)
@@ -233,12 +206,8 @@ def same(old, new, recorded):
             return False
         if recorded:
             continue
-        for a, b in zip(
-            NUMBER.findall(before), NUMBER.findall(now), strict=True
-        ):
-            x, y = (
-                float(s.replace(",", "").replace("−", "-")) for s in (a, b)
-            )
+        for a, b in zip(NUMBER.findall(before), NUMBER.findall(now), strict=True):
+            x, y = (float(s.replace(",", "").replace("−", "-")) for s in (a, b))
             digits = len(a.partition("e")[0].partition(".")[2])
             rounding = 1.01 * 10.0**-digits if digits else 0
             if abs(x - y) > rounding + 2e-3 * abs(x):
@@ -281,13 +250,7 @@ def test_a_notebook_runs():
     made = [c.outputs for c in notebook.cells if c.cell_type == "code"]
     for old, new in zip(stored, made, strict=True):
         texts = [
-            [
-                "".join(
-                    o.text
-                    for o in outputs
-                    if o.output_type == "stream" and o.name == "stdout"
-                )
-            ]
+            ["".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stdout")]
             for outputs in (old, new)
         ]
         assert same([["text", texts[0][0]]], [["text", texts[1][0]]], False)
@@ -297,9 +260,7 @@ def test_a_notebook_runs():
 
 
 def test_a_source_fence_shows_a_symbol_without_its_docstring():
-    path, shown = source.extract(
-        "attention.attention_weights\nto: weights = tf.nn.softmax"
-    )
+    path, shown = source.extract("attention.attention_weights\nto: weights = tf.nn.softmax")
     assert path == PACKAGE / "attention.py"
     lines = path.read_text("utf-8").splitlines()
     assert all(lines[number - 1] == line for number, line in shown)
@@ -342,9 +303,7 @@ def test_a_key_covers_the_evidence_that_a_cell_reads(tmp_path, monkeypatch):
     assert cells.cells(text) != before
 
 
-def test_a_key_covers_earlier_cells_and_the_modules_they_import(
-    monkeypatch,
-):
+def test_a_key_covers_earlier_cells_and_the_modules_they_import(monkeypatch):
     page = "```python run\n{}\n```\n\n```python run\nprint(1)\n```\n"
     plain = [key for key, *_ in cells.cells(page.format("x = 1"))]
     other = [key for key, *_ in cells.cells(page.format("x = 2"))]
@@ -359,31 +318,21 @@ def test_a_key_covers_earlier_cells_and_the_modules_they_import(
         monkeypatch.setattr(
             cells,
             "code_lines",
-            lambda path: (
-                change(lines(path)) if path.name == file else lines(path)
-            ),
+            lambda path: change(lines(path)) if path.name == file else lines(path),
         )
         return cells.cells(text)
 
     add = {9999: "changed = True"}
     assert edited("attention.py", lambda old: old | add)[1] != before[1]
     assert edited("blocks.py", lambda old: old | add) == before
-    assert (
-        edited("attention.py", lambda old: old | {9999: "  # a comment"})
-        == before
-    )
+    assert edited("attention.py", lambda old: old | {9999: "  # a comment"}) == before
 
 
 def test_a_cell_gives_what_it_prints_and_its_last_value():
-    assert cells.run_cell("print(1)\n2 + 1", {}) == [
-        ["text", "1\n"],
-        ["text", "3\n"],
-    ]
+    assert cells.run_cell("print(1)\n2 + 1", {}) == [["text", "1\n"], ["text", "3\n"]]
     from minitransformer.figures import svg
 
-    [[kind, data]] = cells.run_cell(
-        "picture", {"picture": svg(1, 1, "x", [])}
-    )
+    [[kind, data]] = cells.run_cell("picture", {"picture": svg(1, 1, "x", [])})
     assert kind == "svg"
     assert data.startswith("<svg")
     assert cells.run_cell("x = 1", {}) == []
@@ -394,9 +343,7 @@ def test_a_missing_output_stops_the_build(tmp_path):
     shutil.copytree(PACKAGE, tmp_path / "minitransformer")
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
     shutil.copytree(DOCS / "theme", tmp_path / "docs" / "theme")
-    (tmp_path / "docs" / "index.md").write_text(
-        "# A page\n\n```python run\n1 + 1\n```\n"
-    )
+    (tmp_path / "docs" / "index.md").write_text("# A page\n\n```python run\n1 + 1\n```\n")
     result = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict"],
         cwd=tmp_path,
@@ -404,9 +351,7 @@ def test_a_missing_output_stops_the_build(tmp_path):
         text=True,
     )
     assert result.returncode != 0
-    assert (
-        "No output is stored for this cell" in result.stdout + result.stderr
-    )
+    assert "No output is stored for this cell" in result.stdout + result.stderr
 
 
 def test_outputs_are_stored_as_readable_json():

@@ -9,19 +9,16 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import ROOT
-
 from scripts.book import cells, coursework_pages, names
+
+from conftest import ROOT
 
 pytestmark = pytest.mark.slow
 pytest_plugins = ["browser"]
 
 coursework_pages.write()  # git ignores what these two make
 names.write_reference()
-PAGES = [
-    path.relative_to(cells.DOCS).with_suffix("").as_posix()
-    for path in cells.pages()
-]
+PAGES = [path.relative_to(cells.DOCS).with_suffix("").as_posix() for path in cells.pages()]
 
 
 def address(page):
@@ -34,13 +31,7 @@ def site(tmp_path_factory):
     """Build the site as its reader would, strictly."""
     folder = tmp_path_factory.mktemp("site")
     result = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "scripts.book.build_site",
-            "--site-dir",
-            str(folder),
-        ],
+        [sys.executable, "-m", "scripts.book.build_site", "--site-dir", str(folder)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -74,10 +65,7 @@ class Links(HTMLParser):
 
 
 def test_every_link_anchor_and_image_resolves(site):
-    pages = {
-        path: Links(path.read_text("utf-8"))
-        for path in site.rglob("*.html")
-    }
+    pages = {path: Links(path.read_text("utf-8")) for path in site.rglob("*.html")}
     assert len(pages) > len(PAGES)
     broken = []
     for path, links in pages.items():
@@ -89,8 +77,7 @@ def test_every_link_anchor_and_image_resolves(site):
             file = site / unquote(url.path).lstrip("/")
             file = file / "index.html" if file.is_dir() else file
             if not file.is_file() or (
-                url.fragment
-                and unquote(url.fragment) not in pages[file].anchors
+                url.fragment and unquote(url.fragment) not in pages[file].anchors
             ):
                 broken.append(f"{path.relative_to(site)}: {target}")
     assert not broken
@@ -99,8 +86,7 @@ def test_every_link_anchor_and_image_resolves(site):
 def test_nothing_comes_from_outside(site):
     for path in site.rglob("*.html"):
         loads = re.findall(
-            r'<(?:script|link|img)[^>]+(?:src|href)="(https?:[^"]+)',
-            path.read_text("utf-8"),
+            r'<(?:script|link|img)[^>]+(?:src|href)="(https?:[^"]+)', path.read_text("utf-8")
         )
         assert not loads, path
 
@@ -115,10 +101,7 @@ def open_page(browser, served, page, until="load", **options):
     context = browser.new_context(**options)
     tab = context.new_page()
     errors, loaded = [], {}
-    tab.on(
-        "console",
-        lambda m: errors.append(m.text) if m.type == "error" else None,
-    )
+    tab.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
     tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.on("response", lambda r: loaded.update({r.url: r}))
     tab.goto(f"{served}/{address(page)}", wait_until=until)
@@ -138,20 +121,13 @@ def test_a_page_in_the_browser(browser, served, page):
             viewport={"width": 1280, "height": 900},
         )
         assert not errors
-        assert all(
-            url.startswith((served, "data:", "blob:")) for url in loaded
-        )
+        assert all(url.startswith((served, "data:", "blob:")) for url in loaded)
         weight = sum(len(r.body()) for r in list(loaded.values()) if r.ok)
         assert weight <= (600_000 if page == "index" else 1_000_000)
 
         found = Axe().run(tab).response["violations"]
-        severe = [
-            v for v in found if v["impact"] in ("serious", "critical")
-        ]
-        assert not severe, [
-            (v["id"], [n["html"][:200] for n in v["nodes"][:4]])
-            for v in severe
-        ]
+        severe = [v for v in found if v["impact"] in ("serious", "critical")]
+        assert not severe, [(v["id"], [n["html"][:200] for n in v["nodes"][:4]]) for v in severe]
         tab.set_viewport_size({"width": 360, "height": 740})
         assert tab.evaluate("document.documentElement.scrollWidth") <= 360
         tab.context.close()
@@ -159,35 +135,21 @@ def test_a_page_in_the_browser(browser, served, page):
 
 def test_copying_leaves_line_numbers_and_outputs_out(browser, served):
     tab, *_ = open_page(
-        browser,
-        served,
-        "modules/attention",
-        permissions=["clipboard-read", "clipboard-write"],
+        browser, served, "modules/attention", permissions=["clipboard-read", "clipboard-write"]
     )
-    assert (
-        tab.locator("pre.output button, .output .md-code__button").count()
-        == 0
-    )
+    assert tab.locator("pre.output button, .output .md-code__button").count() == 0
     block = tab.locator(".source").nth(1)
     block.hover()
-    block.locator(
-        "[data-clipboard-target], [data-md-type=copy], button"
-    ).first.click()
+    block.locator("[data-clipboard-target], [data-md-type=copy], button").first.click()
     copied = tab.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith(
-        "def attention_weights(scores, attention_mask=None):"
-    )
+    assert copied.startswith("def attention_weights(scores, attention_mask=None):")
     assert not re.search(r"^\s*\d", copied, re.M)
     tab.context.close()
 
 
 def test_search_finds_a_page(browser, served):
     tab, _, loaded = open_page(
-        browser,
-        served,
-        "index",
-        "networkidle",
-        viewport={"width": 1280, "height": 900},
+        browser, served, "index", "networkidle", viewport={"width": 1280, "height": 900}
     )
     assert not any("search_index" in url for url in loaded)
     tab.locator("input.md-search__input").fill("causal mask")
@@ -198,10 +160,7 @@ def test_search_finds_a_page(browser, served):
 def test_prose_stands_beside_source_when_there_is_room(browser, served):
     for width, beside in ((1440, True), (390, False)):
         tab, *_ = open_page(
-            browser,
-            served,
-            "modules/attention",
-            viewport={"width": width, "height": 900},
+            browser, served, "modules/attention", viewport={"width": width, "height": 900}
         )
         row = tab.locator(".row:has(.source)").nth(1)
         prose = row.locator(".prose").bounding_box()
@@ -211,17 +170,13 @@ def test_prose_stands_beside_source_when_there_is_room(browser, served):
 
 
 def test_without_scripts_the_static_figures_are_there(browser, served):
-    tab, *_ = open_page(
-        browser, served, "modules/attention", java_script_enabled=False
-    )
+    tab, *_ = open_page(browser, served, "modules/attention", java_script_enabled=False)
     assert tab.locator("[data-widget] svg").first.is_visible()
     tab.context.close()
 
 
 def test_a_print_of_the_site_names_its_licences(site):
-    assert "SIL Open Font License" in Path(site / "index.html").read_text(
-        "utf-8"
-    )
+    assert "SIL Open Font License" in Path(site / "index.html").read_text("utf-8")
 
 
 def test_the_softmax_widget_masks_before_the_softmax(browser, served):
@@ -229,9 +184,7 @@ def test_the_softmax_widget_masks_before_the_softmax(browser, served):
     widget = tab.locator("[data-widget=softmax]")
 
     def shares():
-        return [
-            float(text) for text in widget.locator("b").all_inner_texts()
-        ]
+        return [float(text) for text in widget.locator("b").all_inner_texts()]
 
     assert shares() == [0.665, 0.245, 0.09]
     widget.get_by_role("button").first.focus()
@@ -262,9 +215,7 @@ def test_the_mask_widget_shows_what_may_be_seen(browser, served):
         return [cells[i : i + 6] for i in range(0, 36, 6)]
 
     causal = [[int(j <= i) for j in range(6)] for i in range(6)]
-    assert mask() == [
-        [c * (j < 4) for j, c in enumerate(row)] for row in causal
-    ]
+    assert mask() == [[c * (j < 4) for j, c in enumerate(row)] for row in causal]
     widget.get_by_label("causal").focus()
     tab.keyboard.press("Space")
     assert mask() == causal

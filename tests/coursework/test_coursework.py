@@ -12,25 +12,13 @@ import time
 import xml.etree.ElementTree as ET
 
 import pytest
-
 from minitransformer.coursework.__main__ import main
 from minitransformer.coursework.checking import check_here
-from minitransformer.coursework.exercise import (
-    COURSE,
-    find_task,
-    read_course,
-)
+from minitransformer.coursework.exercise import COURSE, find_task, read_course
 from minitransformer.coursework.folder import solution
-from minitransformer.coursework.forbidden import (
-    forbidden_names,
-    used_names,
-)
+from minitransformer.coursework.forbidden import forbidden_names, used_names
 from minitransformer.coursework.grading import harmless
-from minitransformer.coursework.variants import (
-    right_functions,
-    wrong_functions,
-    wrong_tree,
-)
+from minitransformer.coursework.variants import right_functions, wrong_functions, wrong_tree
 
 TASKS = read_course()
 CHECKED = [task for task in TASKS if not task.exercise.rubric]
@@ -68,10 +56,7 @@ def test_help_and_list_load_no_tensorflow_and_are_quick(tmp_path):
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert "\x1b[" not in result.stdout  # plain where there is no terminal
 
@@ -84,9 +69,7 @@ def test_the_list_has_every_exercise_in_order(capsys):
     assert f"{sum(task.points for task in TASKS):g} points" in out
 
 
-def test_start_writes_a_project_and_touches_nothing_that_is_there(
-    capsys, tmp_path
-):
+def test_start_writes_a_project_and_touches_nothing_that_is_there(capsys, tmp_path):
     folder = tmp_path / "a" / "b"
     code, out, _ = run(capsys, "start", folder, "--only", "3")
     assert code == 0
@@ -105,9 +88,7 @@ def test_start_writes_a_project_and_touches_nothing_that_is_there(
     assert (folder / f"{third.module}.py").read_text() == "mine = 1\n"
     for task in TASKS:
         assert (folder / f"{task.module}.py").is_file()
-        assert (folder / f"{task.module}.md").is_file() == bool(
-            task.exercise.rubric
-        )
+        assert (folder / f"{task.module}.md").is_file() == bool(task.exercise.rubric)
 
 
 def test_stubs_give_no_points_and_say_so(capsys, started, tmp_path):
@@ -124,16 +105,12 @@ def test_stubs_give_no_points_and_say_so(capsys, started, tmp_path):
         assert "is not written yet" in test["output"]
 
 
-def test_answers_give_all_points_in_less_than_90_seconds(
-    capsys, started, tmp_path
-):
+def test_answers_give_all_points_in_less_than_90_seconds(capsys, started, tmp_path):
     for task in CHECKED:
         solve(started, task)
     junit, report = tmp_path / "junit.xml", tmp_path / "results.json"
     before = time.monotonic()
-    code, out, _ = run(
-        capsys, "check", started, "--junit", junit, "--json", report
-    )
+    code, out, _ = run(capsys, "check", started, "--junit", junit, "--json", report)
     assert time.monotonic() - before < 90
     total = sum(task.points for task in CHECKED)
     assert f"{total:g} of {total:g} points" in out
@@ -150,17 +127,7 @@ def test_a_mistake_is_named_in_every_report(capsys, started, tmp_path):
     mistake = task.exercise.mistakes[1]
     solve(started, task, ast.unparse(wrong_tree(task, mistake)))
     junit, report = tmp_path / "junit.xml", tmp_path / "results.json"
-    code, out, _ = run(
-        capsys,
-        "check",
-        started,
-        "--only",
-        "2",
-        "--junit",
-        junit,
-        "--json",
-        report,
-    )
+    code, out, _ = run(capsys, "check", started, "--only", "2", "--junit", junit, "--json", report)
     assert code == 1
     (test,) = json.loads(report.read_text("utf-8"))["tests"]
     failure = ET.fromstring(junit.read_text("utf-8"))[0][0]
@@ -187,15 +154,11 @@ def test_what_an_exercise_builds_on_is_pointed_to(capsys, started):
 
 def test_a_course_without_what_is_built_on(capsys, tmp_path):
     course = tmp_path / "course.toml"
-    course.write_text(
-        "[[exercise]]\nnumber='1'\nname='multi_head'\npoints=2\nminutes=9\n"
-    )
+    course.write_text("[[exercise]]\nnumber='1'\nname='multi_head'\npoints=2\nminutes=9\n")
     folder = tmp_path / "work"
     run(capsys, "start", folder, "--course", course)
     [task] = read_course(course)
-    (folder / f"{task.module}.py").write_text(
-        solution(task, [task]), encoding="utf-8"
-    )
+    (folder / f"{task.module}.py").write_text(solution(task, [task]), encoding="utf-8")
     assert run(capsys, "check", folder, "--course", course)[0] == 0
 
 
@@ -208,46 +171,32 @@ def test_code_may_lie_anywhere_and_have_other_names(capsys, started):
     )
     adapters = started / "adapters.py"
     adapters.write_text(
-        adapters.read_text("utf-8").replace(
-            "e01_one_query:one_query_attention", "lib.core:look"
-        ),
+        adapters.read_text("utf-8").replace("e01_one_query:one_query_attention", "lib.core:look"),
         encoding="utf-8",
     )
     assert run(capsys, "check", started, "--only", "1")[0] == 0
 
 
 def test_what_is_to_be_written_may_not_be_borrowed(tmp_path):
-    (tmp_path / "a.py").write_text(
-        "import keras\nlayer = keras.layers.MultiHeadAttention(1, 2)\n"
-    )
+    (tmp_path / "a.py").write_text("import keras\nlayer = keras.layers.MultiHeadAttention(1, 2)\n")
     (tmp_path / "b.py").write_text("from keras.layers import Attention\n")
-    (tmp_path / "c.py").write_text(
-        "import minitransformer.attention as a\n"
-    )
+    (tmp_path / "c.py").write_text("import minitransformer.attention as a\n")
     (tmp_path / "d.py").write_text("'MultiHeadAttention'\nbroken(\n")
-    (tmp_path / "try.py").write_text(
-        "from minitransformer.coursework.checking import check_here\n"
-    )
+    (tmp_path / "try.py").write_text("from minitransformer.coursework.checking import check_here\n")
     (tmp_path / "deep.py").write_text("-" * 200_000 + "1\n")
     (tmp_path / "long.py").write_text("a" + ".b" * 900 + "\n")
     for name, mark in ((".hidden", "x"), ("env", "pyvenv.cfg")):
         (tmp_path / name / "lib").mkdir(parents=True)
         (tmp_path / name / mark).touch()
-        (tmp_path / name / "lib" / "e.py").write_text(
-            "import minitransformer\n"
-        )
+        (tmp_path / name / "lib" / "e.py").write_text("import minitransformer\n")
     if os.name == "posix":  # what would be read for ever
         (tmp_path / "loop").symlink_to(tmp_path)
         (tmp_path / "zero.py").symlink_to("/dev/zero")
         os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "f.py").write_text("class Attention:\n    pass\n")
-    (tmp_path / "g.py").write_text(
-        "import own.f\nfrom own.f import Attention\nown.f.Attention()\n"
-    )
-    assert forbidden_names(
-        used_names(tmp_path), ("MultiHeadAttention", "Attention")
-    ) == [
+    (tmp_path / "g.py").write_text("import own.f\nfrom own.f import Attention\nown.f.Attention()\n")
+    assert forbidden_names(used_names(tmp_path), ("MultiHeadAttention", "Attention")) == [
         "a.py, line 2: MultiHeadAttention",
         "b.py, line 1: Attention",
         "c.py, line 1: minitransformer.attention",
@@ -258,9 +207,7 @@ def test_the_folders_own_name_hides_nothing(tmp_path):
     folder = tmp_path / "keras"
     folder.mkdir()
     (folder / "a.py").write_text("from keras.layers import Attention\n")
-    assert forbidden_names(used_names(folder), ("Attention",)) == [
-        "a.py, line 1: Attention"
-    ]
+    assert forbidden_names(used_names(folder), ("Attention",)) == ["a.py, line 1: Attention"]
 
 
 def test_hints_come_one_by_one(capsys):
@@ -303,9 +250,7 @@ def test_solutions_need_the_lecturers_key(capsys, monkeypatch):
         (["check", ".", "--seed", "-1"], "give 0 to"),
     ],
 )
-def test_wrong_usage_is_one_sentence_and_code_2(
-    capsys, tmp_path, monkeypatch, arguments, words
-):
+def test_wrong_usage_is_one_sentence_and_code_2(capsys, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     code, _, err = run(capsys, *arguments)
     assert code == 2
@@ -320,23 +265,10 @@ def test_wrong_usage_is_one_sentence_and_code_2(
         ("x", "cannot be read"),
         ("", "no [[exercise]]"),
         ("[[exercise]]\nnumber='1'", "needs number"),
-        (
-            "[[exercise]]\nnumber='1'\nname='x'\npoints=1\nminutes=1",
-            "no exercise 'x'",
-        ),
-        (
-            "[[exercise]]\nnumber='1'\nname='masks'\npoints=-1\nminutes=1",
-            "from 0 on",
-        ),
-        (
-            "[[exercise]]\nnumber=1\nname='masks'\npoints=1\nminutes=1",
-            "will not do",
-        ),
-        (
-            2
-            * "[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=1\n",
-            "twice",
-        ),
+        ("[[exercise]]\nnumber='1'\nname='x'\npoints=1\nminutes=1", "no exercise 'x'"),
+        ("[[exercise]]\nnumber='1'\nname='masks'\npoints=-1\nminutes=1", "from 0 on"),
+        ("[[exercise]]\nnumber=1\nname='masks'\npoints=1\nminutes=1", "will not do"),
+        (2 * "[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=1\n", "twice"),
         (
             "".join(
                 f"[[exercise]]\nnumber='{n}'\nname='masks'\npoints=1\nminutes=1\n"
@@ -344,28 +276,13 @@ def test_wrong_usage_is_one_sentence_and_code_2(
             ),
             "twice",
         ),
-        (
-            "[[exercise]]\nnumber='../x'\nname='masks'\npoints=1\nminutes=1",
-            "give digits",
-        ),
-        (
-            "[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=-1",
-            "give digits",
-        ),
-        (
-            "[[exercise]]\nnumber='1'\nname='rotary'\npoints=1\nminutes=1",
-            "is open",
-        ),
+        ("[[exercise]]\nnumber='../x'\nname='masks'\npoints=1\nminutes=1", "give digits"),
+        ("[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=-1", "give digits"),
+        ("[[exercise]]\nnumber='1'\nname='rotary'\npoints=1\nminutes=1", "is open"),
         ("exercise = ['a']", "no [[exercise]]"),
         ("exercise = []", "no [[exercise]]"),
-        (
-            "[[exercise]]\nnumber='1'\nname='masks'\npoints=nan\nminutes=1",
-            "from 0 on",
-        ),
-        (
-            "[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=true",
-            "will not do",
-        ),
+        ("[[exercise]]\nnumber='1'\nname='masks'\npoints=nan\nminutes=1", "from 0 on"),
+        ("[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=true", "will not do"),
     ],
 )
 def test_a_course_file_that_will_not_do_is_refused(tmp_path, text, words):
@@ -377,9 +294,7 @@ def test_a_course_file_that_will_not_do_is_refused(tmp_path, text, words):
 
 def test_a_course_of_ones_own(capsys, tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text(
-        "[[exercise]]\nnumber='1'\nname='masks'\npoints=2.5\nminutes=9\n"
-    )
+    path.write_text("[[exercise]]\nnumber='1'\nname='masks'\npoints=2.5\nminutes=9\n")
     _, out, _ = run(capsys, "list", "--course", path)
     assert "2.5 points" in out
     folder = tmp_path / "work"
@@ -391,14 +306,11 @@ def test_a_course_of_ones_own(capsys, tmp_path):
     assert "| 2.5 | 9 |" in (folder / "README.md").read_text("utf-8")
 
 
-def test_grading_makes_a_table_that_goes_on_where_it_stopped(
-    capsys, tmp_path
-):
+def test_grading_makes_a_table_that_goes_on_where_it_stopped(capsys, tmp_path):
     course = tmp_path / "course.toml"
     course.write_text(
         "".join(
-            f"[[exercise]]\nnumber='0{i}'\nname='{name}'\npoints={i}\n"
-            "minutes=1\n"
+            f"[[exercise]]\nnumber='0{i}'\nname='{name}'\npoints={i}\nminutes=1\n"
             for i, name in enumerate(["one_query", "attention"], 1)
         )
     )
@@ -444,12 +356,7 @@ def test_grading_makes_a_table_that_goes_on_where_it_stopped(
     assert run(capsys, *arguments)[0] == 0
     with table.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["submission"] for row in rows] == [
-        "'=ada",
-        "ben",
-        "empty",
-        "eve",
-    ]
+    assert [row["submission"] for row in rows] == ["'=ada", "ben", "empty", "eve"]
     assert [row["points"] for row in rows] == ["3", "1", "0", "0"]
 
     whole = table.read_text("utf-8")
@@ -516,15 +423,7 @@ def test_ctrl_c_ends_it_at_once(started, tmp_path, processes):
         "    while True: pass\n"
     )
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "minitransformer.coursework",
-            "check",
-            str(started),
-            "--only",
-            "1",
-        ],
+        [sys.executable, "-m", "minitransformer.coursework", "check", str(started), "--only", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

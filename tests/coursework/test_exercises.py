@@ -5,8 +5,6 @@ import importlib.util
 
 import numpy as np
 import pytest
-from conftest import ROOT
-
 from minitransformer.coursework.compare import same
 from minitransformer.coursework.exercise import COURSE, read_course
 from minitransformer.coursework.folder import stub
@@ -18,14 +16,12 @@ from minitransformer.coursework.variants import (
     wrong_functions,
 )
 
+from conftest import ROOT
+
 TASKS = read_course()
 CHECKED = [task for task in TASKS if not task.exercise.rubric]
 OPEN = [task for task in TASKS if task.exercise.rubric]
-MISTAKES = [
-    (task, mistake)
-    for task in CHECKED
-    for mistake in task.exercise.mistakes
-]
+MISTAKES = [(task, mistake) for task in CHECKED for mistake in task.exercise.mistakes]
 
 
 def name(value):
@@ -38,9 +34,7 @@ def verdict_on(task, functions, seed):
 
 def styles(task):
     path = ROOT / "tests" / "coursework" / "styles" / f"{task.name}.py"
-    spec = importlib.util.spec_from_file_location(
-        f"style_{task.name}", path
-    )
+    spec = importlib.util.spec_from_file_location(f"style_{task.name}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.STYLES
@@ -52,9 +46,7 @@ def test_the_course_is_as_large_as_promised():
     assert len(MISTAKES) >= 80
     assert not [task.name for task in CHECKED if not task.points]
     assert not [task.name for task in OPEN if task.points]
-    names = {
-        path.stem for path in (COURSE.parent / "exercises").glob("*.toml")
-    }
+    names = {path.stem for path in (COURSE.parent / "exercises").glob("*.toml")}
     assert {task.name for task in TASKS} == names
 
 
@@ -89,10 +81,7 @@ def test_two_mistakes_together_are_named_unless_one_hides_the_other(task):
             # Then what was named gives the very same answers.
             assert found, [mistake.name for mistake in pair]
             for call in calls:
-                assert same(
-                    outcome(wrong_functions(task, *found), call),
-                    outcome(functions, call),
-                )
+                assert same(outcome(wrong_functions(task, *found), call), outcome(functions, call))
 
 
 @pytest.mark.parametrize("task", CHECKED, ids=name)
@@ -109,11 +98,7 @@ def test_right_answers_in_other_styles_raise_no_alarm(task):
 @pytest.mark.parametrize("task", TASKS, ids=name)
 def test_a_stub_is_the_answer_without_its_lines(task):
     text, answer = stub(task), task.answer_path.read_text("utf-8")
-    functions = [
-        node
-        for node in ast.parse(text).body
-        if isinstance(node, ast.FunctionDef)
-    ]
+    functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
     assert [f.name for f in functions] == list(task.exercise.functions)
     for function in functions:
         documented, raised = function.body

@@ -4,21 +4,10 @@ import ast
 
 import numpy as np
 import pytest
-
 from minitransformer.coursework.compare import difference, marked, same
-from minitransformer.coursework.exercise import (
-    Mistake,
-    find_task,
-    make_mistake,
-    read_course,
-)
+from minitransformer.coursework.exercise import Mistake, find_task, make_mistake, read_course
 from minitransformer.coursework.judge import Ended, Verdict, judge
-from minitransformer.coursework.variants import (
-    edit,
-    outcome,
-    right_functions,
-    wrong_functions,
-)
+from minitransformer.coursework.variants import edit, outcome, right_functions, wrong_functions
 
 TASKS = read_course()
 TASK = find_task(TASKS, "02")
@@ -32,9 +21,7 @@ def right(query, key, value, mask):
 def verdict_on(function, task=TASK):
     def ask(call):
         args = {k: np.array(v) for k, v in call.args.items()}
-        result = outcome(
-            {ATTENTION: function}, type(call)(call.function, args)
-        )
+        result = outcome({ATTENTION: function}, type(call)(call.function, args))
         changed = any((args[k] != call.args[k]).any() for k in args)
         return result | {"mutated": changed}
 
@@ -65,9 +52,7 @@ def test_another_kind_of_numbers_is_told():
         output, weights = right(query, key, value, mask)
         return output, (weights > 0.5)
 
-    assert (
-        "weights holds bools, expected floats" in verdict_on(whole).headline
-    )
+    assert "weights holds bools, expected floats" in verdict_on(whole).headline
 
 
 def test_the_place_of_the_first_nan_is_told():
@@ -78,10 +63,7 @@ def test_the_place_of_the_first_nan_is_told():
         return output, weights
 
     verdict = verdict_on(broken)
-    assert (
-        "output holds NaN, first at batch 0, heads 0, query 0"
-        in verdict.headline
-    )
+    assert "output holds NaN, first at batch 0, heads 0, query 0" in verdict.headline
 
 
 def test_a_broken_property_is_told_with_a_counter_example():
@@ -100,10 +82,7 @@ def test_what_breaks_no_property_is_drawn_with_the_wrong_cells_marked():
         return output * 1.25, weights
 
     verdict = verdict_on(nearly)
-    assert (
-        f"{ATTENTION}: output is wrong, first at batch 0"
-        in verdict.headline
-    )
+    assert f"{ATTENTION}: output is wrong, first at batch 0" in verdict.headline
     assert any("*" in line for line in verdict.lines)
 
 
@@ -220,9 +199,7 @@ def test_a_large_question_too_much_for_a_right_answer_costs_nothing():
 
 
 def test_a_verdict_quotes_nothing_that_a_terminal_would_obey():
-    verdict = Verdict(
-        False, "two\nlines \x1b[31m\ud800", "a\nb\x07", lines=["\x1b[2J"]
-    )
+    verdict = Verdict(False, "two\nlines \x1b[31m\ud800", "a\nb\x07", lines=["\x1b[2J"])
     assert verdict.headline == "two lines [31m"
     assert verdict.text == "a\nb"
     assert verdict.lines == ["[2J"]
@@ -239,9 +216,7 @@ def test_what_should_be_refused_is_told():
 
     def ask(call):
         try:
-            return {
-                "value": right_functions(task)[call.function](**call.args)
-            }
+            return {"value": right_functions(task)[call.function](**call.args)}
         except ValueError:
             return {"value": np.zeros((2, 3), "float32")}
 
@@ -313,9 +288,7 @@ def test_an_edit_fits_however_the_answer_is_written():
 
 def test_edits_of_a_mistake_are_made_at_once():
     tree = ast.parse("keys = w(a)\nvalues = w(b)")
-    _, mistake = first_mistake(
-        "one_query", ["w(a)", "w(b)"], ["w(b)", "w(a)"]
-    )
+    _, mistake = first_mistake("one_query", ["w(a)", "w(b)"], ["w(b)", "w(a)"])
     edit(tree, mistake)
     assert ast.unparse(tree) == "keys = w(b)\nvalues = w(a)"
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from minitransformer.coursework.exercise import Mistake, read_course
 from minitransformer.coursework.variants import wrong_functions
 
@@ -21,22 +20,13 @@ UNKNOWN = {
         'x @ weights["w1"]',
         'x[:, ::-1] @ weights["w1"]',
     ),
-    "only differences of logits matter": (
-        "-chosen[..., 0]",
-        "logits.mean() - chosen[..., 0]",
-    ),
+    "only differences of logits matter": ("-chosen[..., 0]", "logits.mean() - chosen[..., 0]"),
     "the sequences of a batch are independent of each other": (
         "table[token_ids]",
         "(table[token_ids] - table[token_ids].mean(axis=0))",
     ),
-    "equal embeddings have equal logits": (
-        "x @ table.T",
-        "x @ table.T + np.arange(len(table))",
-    ),
-    "more merges only go on from fewer": (
-        "return merges",
-        "return merges[::-1]",
-    ),
+    "equal embeddings have equal logits": ("x @ table.T", "x @ table.T + np.arange(len(table))"),
+    "more merges only go on from fewer": ("return merges", "return merges[::-1]"),
 }
 
 

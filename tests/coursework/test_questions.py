@@ -1,7 +1,6 @@
 """What questions are made of differs where it should."""
 
 import numpy as np
-
 from minitransformer.coursework import questions as q
 
 
@@ -23,9 +22,7 @@ def test_sizes_all_differ_and_are_plain_numbers():
 
 def test_a_question_has_plain_numbers_and_arrays_as_they_are():
     array = np.arange(3)
-    args = q.question(
-        "f", n=np.int64(3), x=np.float32(0.5), array=array
-    ).args
+    args = q.question("f", n=np.int64(3), x=np.float32(0.5), array=array).args
     assert (type(args["n"]), type(args["x"])) == (int, float)
     assert args["array"] is array
 

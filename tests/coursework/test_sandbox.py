@@ -8,21 +8,12 @@ import time
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
-
 from minitransformer.coursework import child, sandbox as sandboxes
-from minitransformer.coursework.checking import (
-    SEED,
-    check_exercise,
-    check_folder,
-)
-from minitransformer.coursework.exercise import (
-    Call,
-    find_task,
-    read_course,
-)
+from minitransformer.coursework.checking import SEED, check_exercise, check_folder
+from minitransformer.coursework.exercise import Call, find_task, read_course
 from minitransformer.coursework.judge import Ended, judge
 from minitransformer.coursework.sandbox import Sandbox
+from safetensors.numpy import save
 
 TASK = find_task(read_course(), "01")
 RIGHT = """
@@ -59,25 +50,13 @@ def test_right_code_gets_its_points(submission):
 @pytest.mark.parametrize(
     ("code", "line"),
     [
-        (
-            "import sys\n" + DEF + "sys.exit(0)",
-            "ended Python (exit code 0)",
-        ),
+        ("import sys\n" + DEF + "sys.exit(0)", "ended Python (exit code 0)"),
         ("import os\n" + DEF + "os._exit(3)", "ended Python (exit code 3)"),
         ("import ctypes\n" + DEF + "ctypes.string_at(0)", "Python crashed"),
-        (
-            "import numpy\n" + DEF + "return numpy.ones(10**12), 1",
-            "GB of memory",
-        ),
-        (
-            "import numpy\n" + DEF + "return numpy.zeros(10**8), 1",
-            "larger than 64 MB",
-        ),
+        ("import numpy\n" + DEF + "return numpy.ones(10**12), 1", "GB of memory"),
+        ("import numpy\n" + DEF + "return numpy.zeros(10**8), 1", "larger than 64 MB"),
         (DEF + "while True: print('x' * 1000)", "printed: stopped"),
-        (
-            DEF + "return one_query_attention(query, keys, values)",
-            "RecursionError",
-        ),
+        (DEF + "return one_query_attention(query, keys, values)", "RecursionError"),
         (DEF + "return object(), 1", "TypeError"),
         (DEF + "x = []; x.append(x); return x, x", "RecursionError"),
         (DEF + "return input(), 1", "EOFError"),
@@ -92,10 +71,7 @@ def test_right_code_gets_its_points(submission):
             "cannot be read",
         ),
         (
-            FORGE
-            + "{'value': True, 'seconds': 0.1, 'mutated': False})\n"
-            + DEF
-            + "return 1, 2",
+            FORGE + "{'value': True, 'seconds': 0.1, 'mutated': False})\n" + DEF + "return 1, 2",
             "output has shape ()",
         ),
         (
@@ -104,25 +80,14 @@ def test_right_code_gets_its_points(submission):
             + "return np.zeros(values.shape[1]), np.ones(len(keys))",
             "sum to one",
         ),
-        (
-            "import numpy as np\nnp.asarray = lambda *a, **k: 3\n"
-            + DEF
-            + "return 1, 2",
-            "",
-        ),
+        ("import numpy as np\nnp.asarray = lambda *a, **k: 3\n" + DEF + "return 1, 2", ""),
         ("import json\njson.dumps = None\n" + DEF + "return 1, 2", ""),
         (
             FORGE + "{'error': 'A\\nB\\ud800', 'text': '', 'place': ''})",
             "A B in one_query_attention",
         ),
-        (
-            FORGE + "{'error': 3, 'text': '', 'place': ''})",
-            "cannot be read",
-        ),
-        (
-            FORGE + "{'value': 1, 'seconds': '1', 'mutated': False})",
-            "cannot be read",
-        ),
+        (FORGE + "{'error': 3, 'text': '', 'place': ''})", "cannot be read"),
+        (FORGE + "{'value': 1, 'seconds': '1', 'mutated': False})", "cannot be read"),
         (FORGE + "{'value': 1})", "cannot be read"),
         (FORGE + "[1])", "cannot be read"),
     ],
@@ -135,9 +100,7 @@ def test_whatever_the_code_does_ends_in_a_line(submission, code, line):
     assert "\n" not in verdict.headline
 
 
-def test_an_endless_loop_is_stopped_and_the_others_still_run(
-    submission, monkeypatch
-):
+def test_an_endless_loop_is_stopped_and_the_others_still_run(submission, monkeypatch):
     folder = submission(RIGHT)
     (folder / "loop.py").write_text(
         "def scaled_dot_product_attention(**_):\n    while True: pass\n"
@@ -145,9 +108,7 @@ def test_an_endless_loop_is_stopped_and_the_others_still_run(
     adapters = folder / "adapters.py"
     adapters.write_text(
         adapters.read_text().replace(
-            "{",
-            '{"scaled_dot_product_attention": '
-            '"loop:scaled_dot_product_attention", ',
+            "{", '{"scaled_dot_product_attention": "loop:scaled_dot_product_attention", '
         )
     )
     monkeypatch.setattr(sandboxes, "SECONDS", 3.0)
@@ -160,9 +121,7 @@ def test_an_endless_loop_is_stopped_and_the_others_still_run(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="forks")
-def test_a_full_pipe_that_nobody_reads_does_not_hold_the_check(
-    submission, monkeypatch
-):
+def test_a_full_pipe_that_nobody_reads_does_not_hold_the_check(submission, monkeypatch):
     monkeypatch.setattr(sandboxes, "SECONDS", 3.0)
     folder = submission(
         "import os, time\n" + DEF + "if os.fork() == 0:\n"
@@ -173,11 +132,7 @@ def test_a_full_pipe_that_nobody_reads_does_not_hold_the_check(
     with Sandbox(folder) as sandbox:
         call = Call(
             "one_query_attention",
-            {
-                "query": np.zeros(8),
-                "keys": np.zeros((50_000, 8)),
-                "values": np.zeros((50_000, 8)),
-            },
+            {"query": np.zeros(8), "keys": np.zeros((50_000, 8)), "values": np.zeros((50_000, 8))},
         )
         for _ in range(2):
             with pytest.raises(Ended):
@@ -194,15 +149,10 @@ def test_what_the_code_has_started_ends_with_it(submission):
     )
     assert check_exercise(folder, TASK).right
     listed = subprocess.run(
-        ["ps", "-eo", "stat,args"],
-        capture_output=True,
-        text=True,
-        check=True,
+        ["ps", "-eo", "stat,args"], capture_output=True, text=True, check=True
     ).stdout
     assert not [
-        line
-        for line in listed.splitlines()
-        if "sleep(61.25)" in line and not line.startswith("Z")
+        line for line in listed.splitlines() if "sleep(61.25)" in line and not line.startswith("Z")
     ]
 
 
@@ -211,9 +161,7 @@ def test_the_package_is_not_lent(submission):
     verdict = check_exercise(submission(code + RIGHT), TASK)
     assert "ImportError" in verdict.headline
     assert "not lent" in verdict.text
-    verdict = check_exercise(
-        submission("from minitransformer import attention\n" + RIGHT), TASK
-    )
+    verdict = check_exercise(submission("from minitransformer import attention\n" + RIGHT), TASK)
     assert verdict.headline == "uses what is to be written here"
     assert "mine.py, line 1" in verdict.text
 
@@ -251,10 +199,7 @@ def test_another_seed_asks_with_other_numbers_and_sizes():
 
 def test_a_secret_seed_asks_other_questions(submission):
     # Right by heart: it knows the widths that one seed asks with.
-    widths = [
-        len(call.args["query"])
-        for call in TASK.exercise.calls(np.random.default_rng(SEED))
-    ]
+    widths = [len(call.args["query"]) for call in TASK.exercise.calls(np.random.default_rng(SEED))]
     other = next(
         seed
         for seed in range(100)
@@ -300,10 +245,7 @@ def test_a_message_comes_back_as_it_was():
     assert back["a"].dtype == np.float32
     np.testing.assert_array_equal(back["a"], value["a"])
     assert back["d"]["e"].shape == (0, 2)
-    assert child.load(child.dump((np.bool_(True), np.float32(0.5)))) == (
-        True,
-        0.5,
-    )
+    assert child.load(child.dump((np.bool_(True), np.float32(0.5)))) == (True, 0.5)
 
 
 def test_numbers_of_any_width_come_back_and_other_things_are_refused():
@@ -313,12 +255,8 @@ def test_numbers_of_any_width_come_back_and_other_things_are_refused():
     for array in (half, np.ones((2, 3), np.longdouble)):
         back = child.load(child.dump([array]))
         np.testing.assert_array_equal(back, np.ones((1, 2, 3)))
-    backwards = (
-        np.arange(6, dtype=">i4").reshape(2, 3).T
-    )  # and not in order
-    np.testing.assert_array_equal(
-        child.load(child.dump(backwards)), backwards
-    )
+    backwards = np.arange(6, dtype=">i4").reshape(2, 3).T  # and not in order
+    np.testing.assert_array_equal(child.load(child.dump(backwards)), backwards)
     for wrong in (np.array(["a"]), np.array([None]), 1j, object()):
         with pytest.raises(TypeError, match="neither an array"):
             child.dump({"x": wrong})
@@ -367,7 +305,5 @@ def test_numpy_exercises_load_no_tensorflow(submission):
         "assert 'tensorflow' not in sys.modules\n"
         "assert 'keras' not in sys.modules\n"
     )
-    folder = submission(
-        RIGHT + "\nimport sys\nassert 'tensorflow' not in sys.modules\n"
-    )
+    folder = submission(RIGHT + "\nimport sys\nassert 'tensorflow' not in sys.modules\n")
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True)

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from minitransformer import all_pairs, random_pairs
 from minitransformer.data.buckets import by_length, encode_pairs, fill
 
@@ -71,9 +70,7 @@ def test_a_batch_depends_on_seed_and_number_alone():
 
 def test_all_pairs_are_there_once_and_padding_weighs_nothing():
     rows = encoded()
-    batches = all_pairs(
-        by_length(rows, pad_id=0, count=3), batch_size=9, pad_id=0
-    )
+    batches = all_pairs(by_length(rows, pad_id=0, count=3), batch_size=9, pad_id=0)
     counted = sum(float(np.sum(weights)) for *_, weights in batches)
     assert counted == sum(len(target) - 1 for _, target in rows)
     for (source, inputs), targets, weights in batches:

@@ -1,7 +1,6 @@
 import hashlib
 
 import pytest
-
 from minitransformer import python_docs, read_text, shakespeare
 from minitransformer.data import corpora
 
@@ -24,9 +23,7 @@ def test_the_documentation_is_clean_and_holds_nothing_twice(docs):
 
 
 def test_it_is_read_once_and_kept(docs, monkeypatch):
-    monkeypatch.setattr(
-        corpora, "topics", lambda: pytest.fail("read again")
-    )
+    monkeypatch.setattr(corpora, "topics", lambda: pytest.fail("read again"))
     assert python_docs() == docs
 
 
@@ -39,9 +36,7 @@ def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path, monkeypatch):
 
 
 def test_missing_topics_are_named(monkeypatch, tmp_path):
-    monkeypatch.setitem(
-        __import__("sys").modules, "pydoc_data.topics", None
-    )
+    monkeypatch.setitem(__import__("sys").modules, "pydoc_data.topics", None)
     monkeypatch.setattr(corpora, "cache_folder", lambda: tmp_path)
     with pytest.raises(ValueError, match="documentation topics"):
         python_docs()
@@ -54,8 +49,7 @@ def test_line_ends_and_byte_order_mark_are_taken_away(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
-    [(None, "does not exist"), (b" \n", "empty"), (b"a\xff", "not UTF-8")],
+    ("data", "message"), [(None, "does not exist"), (b" \n", "empty"), (b"a\xff", "not UTF-8")]
 )
 def test_a_bad_file_is_refused(tmp_path, data, message):
     path = tmp_path / "text"
@@ -90,9 +84,7 @@ def test_shakespeare_is_fetched_once_and_verified(tmp_path, monkeypatch):
 
 def test_documents_bear_names_and_no_paragraph_twice(docs):
     documents = corpora.python_documents()
-    assert {"topic assert", "json.decoder", "asyncio.queues"} <= set(
-        documents
-    )
+    assert {"topic assert", "json.decoder", "asyncio.queues"} <= set(documents)
     paragraphs = [line for lines in documents.values() for line in lines]
     lowered = [paragraph.lower() for paragraph in paragraphs]
     assert len(set(lowered)) == len(lowered)

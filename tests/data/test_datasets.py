@@ -2,17 +2,13 @@ import itertools
 
 import numpy as np
 import pytest
-
 from minitransformer import consecutive_windows, next_token, random_windows
 
 IDS = np.arange(100, 200)
 
 
 def first(dataset, count):
-    return [
-        [part.numpy() for part in batch]
-        for batch in itertools.islice(dataset, count)
-    ]
+    return [[part.numpy() for part in batch] for batch in itertools.islice(dataset, count)]
 
 
 def test_targets_are_the_inputs_one_position_later():
@@ -48,9 +44,7 @@ def test_a_batch_depends_on_seed_and_number_alone():
 def test_validation_asks_for_every_token_but_the_first_once(tokens):
     ids = IDS[:tokens]
     asked = []
-    for inputs, targets, weights in consecutive_windows(
-        ids, seq_len=5, batch_size=6
-    ):
+    for inputs, targets, weights in consecutive_windows(ids, seq_len=5, batch_size=6):
         assert inputs.shape == (6, 5)
         real = weights.numpy() == 1
         assert set(np.unique(weights)) <= {0.0, 1.0}

@@ -2,7 +2,6 @@ import datetime
 import re
 
 import pytest
-
 from minitransformer import date_pairs
 from minitransformer.data.dates import FORMS, nth, write_date
 
@@ -27,9 +26,7 @@ def test_a_date_is_written_as_people_do(form, expected):
 
 
 def test_ordinals():
-    assert [
-        nth(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 22, 23, 30, 31)
-    ] == [
+    assert [nth(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 22, 23, 30, 31)] == [
         "1st",
         "2nd",
         "3rd",
@@ -43,10 +40,7 @@ def test_ordinals():
         "30th",
         "31st",
     ]
-    assert (
-        write_date(datetime.date(1999, 5, 1), "{le} {mois} {y}")
-        == "1er mai 1999"
-    )
+    assert write_date(datetime.date(1999, 5, 1), "{le} {mois} {y}") == "1er mai 1999"
 
 
 def test_every_form_of_every_date_has_one_answer():
@@ -65,9 +59,7 @@ def test_parts_are_disjoint_by_date_and_seeded():
     assert [len(part) for part in parts] == [500, 40, 60]
     targets = [target for part in parts for _, target in part]
     assert len(set(targets)) == 600
-    assert all(
-        re.fullmatch(r"\d{4}-\d\d-\d\d", target) for target in targets
-    )
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", target) for target in targets)
     assert date_pairs(train=500, valid=40, test=60, seed=7) == parts
     assert date_pairs(train=500, valid=40, test=60, seed=8) != parts
     forms = {re.sub(r"\d+", "0", source) for source, _ in parts[0]}

@@ -1,7 +1,6 @@
 import collections
 
 import pytest
-
 from minitransformer import read_labelled
 from minitransformer.data.labelled import (
     LIBRARY,
@@ -21,9 +20,7 @@ def test_two_columns_are_read(tmp_path):
 def test_a_bad_line_is_named_with_its_number(tmp_path, line):
     path = tmp_path / "task.tsv"
     path.write_text(f"fine\t1\n{line}\nfine\t0\n", encoding="utf-8")
-    message = (
-        "line 2: found 1 of 2 columns. Give a sentence, a tab and its label"
-    )
+    message = "line 2: found 1 of 2 columns. Give a sentence, a tab and its label"
     with pytest.raises(ValueError, match=message):
         read_labelled(path)
 
@@ -47,9 +44,7 @@ def test_a_label_that_occurs_once_is_refused():
 
 
 def test_only_one_label_is_refused():
-    with pytest.raises(
-        ValueError, match="All sentences have the label 'x'"
-    ):
+    with pytest.raises(ValueError, match="All sentences have the label 'x'"):
         number_labels([("a", "x"), ("b", "x")])
 
 
@@ -65,10 +60,7 @@ def test_each_label_is_in_both_parts(share):
     rows += [("p", "rare"), ("q", "rare")]
     learn, held = hold_out_labelled(rows + rows[:9], share=share, seed=3)
     assert sorted(learn + held) == sorted(rows)
-    all_of, kept = (
-        collections.Counter(label for _, label in part)
-        for part in (rows, held)
-    )
+    all_of, kept = (collections.Counter(label for _, label in part) for part in (rows, held))
     for label, count in all_of.items():
         wanted = min(max(1, round(share * count)), count // 2)
         assert kept[label] == wanted
@@ -91,7 +83,5 @@ def test_the_label_is_that_of_the_module(monkeypatch):
         "asyncio.tasks": ["A."],
         "jsonlike": ["X."],
     }
-    monkeypatch.setattr(
-        "minitransformer.data.labelled.python_documents", lambda: documents
-    )
+    monkeypatch.setattr("minitransformer.data.labelled.python_documents", lambda: documents)
     assert library_sentences() == [("J.", "text"), ("A.", "asynchronous")]

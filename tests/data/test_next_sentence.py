@@ -2,8 +2,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_bert import make_bert
-
 from minitransformer import (
     BertPretraining,
     WordPieceTokenizer,
@@ -15,15 +13,13 @@ from minitransformer import (
 from minitransformer.data.next_sentence import draw_pair, encode_documents
 from minitransformer.data.objectives import how_many
 
+from small_bert import make_bert
+
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = "abcdefghijklmnopqr"  # with the special ones, 23 pieces
 # Each sentence has ids of its own: 100 · document + 10 · sentence + place.
 DOCUMENTS = [
-    [
-        [100 * d + 10 * s + i for i in range(3 + (d + s) % 4)]
-        for s in range(7)
-    ]
-    for d in range(1, 6)
+    [[100 * d + 10 * s + i for i in range(3 + (d + s) % 4)] for s in range(7)] for d in range(1, 6)
 ]
 
 
@@ -35,10 +31,7 @@ def tokenizer():
 @pytest.fixture
 def documents(tokenizer):
     text = "\n\n".join(
-        "\n".join(
-            " ".join(LETTERS[(d + 5 * s + i) % 18] for i in range(4 + s))
-            for s in range(4)
-        )
+        "\n".join(" ".join(LETTERS[(d + 5 * s + i) % 18] for i in range(4 + s)) for s in range(4))
         for d in range(6)
     )
     return encode_documents(text, tokenizer)
@@ -46,10 +39,7 @@ def documents(tokenizer):
 
 def draw(count, max_tokens=20):
     rng = np.random.default_rng(7)
-    return [
-        draw_pair(DOCUMENTS, rng, max_tokens=max_tokens)
-        for _ in range(count)
-    ]
+    return [draw_pair(DOCUMENTS, rng, max_tokens=max_tokens) for _ in range(count)]
 
 
 def test_a_text_is_cut_into_documents_and_sentences(tokenizer):
@@ -96,18 +86,14 @@ def test_no_pair_is_longer_than_asked(max_tokens):
 def batches(documents, tokenizer, count, **options):
     options = {"max_len": 14, "batch_size": 6, "seed": 3, **options}
     return list(
-        pretraining_batches(documents, tokenizer, **options)
-        .take(count)
-        .as_numpy_iterator()
+        pretraining_batches(documents, tokenizer, **options).take(count).as_numpy_iterator()
     )
 
 
 def same(one, other):
     return all(
         np.array_equal(a, b)
-        for a, b in zip(
-            tf.nest.flatten(one), tf.nest.flatten(other), strict=True
-        )
+        for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True)
     )
 
 
@@ -116,9 +102,7 @@ def test_a_batch_has_the_form_that_a_bert_reads(documents, tokenizer):
         ids, segments, positions = inputs
         (words, follows), (word_weights, pair_weights) = targets, weights
         assert ids.shape == segments.shape == (6, 14)
-        assert (
-            positions.shape == words.shape == word_weights.shape == (6, 2)
-        )
+        assert positions.shape == words.shape == word_weights.shape == (6, 2)
         assert follows.shape == pair_weights.shape == (6, 1)
         for row, segment in zip(ids, segments, strict=True):
             ends = np.flatnonzero(row == tokenizer.sep_id)
@@ -138,39 +122,26 @@ def test_every_hidden_word_of_a_full_row_is_asked_for(max_len):
     ids = np.full((1, max_len), 7)
     ids[0, [0, 5, -1]] = 2, 3, 3
     *_, weights = masked_lm(
-        tf.constant(ids),
-        special_ids=[0, 2, 3, 4],
-        mask_id=4,
-        vocab_size=23,
-        seed=(1, 2),
+        tf.constant(ids), special_ids=[0, 2, 3, 4], mask_id=4, vocab_size=23, seed=(1, 2)
     )
     assert weights.numpy().sum() == int(how_many(max_len - 3))
 
 
-def test_the_same_seed_gives_the_same_batches_and_each_has_new_masks(
-    documents, tokenizer
-):
+def test_the_same_seed_gives_the_same_batches_and_each_has_new_masks(documents, tokenizer):
     one = batches(documents, tokenizer, 3)
     assert same(one, batches(documents, tokenizer, 3))
     assert not same(one, batches(documents, tokenizer, 3, seed=4))
 
 
-def test_the_same_pair_is_hidden_in_another_way_each_time(
-    documents, tokenizer, monkeypatch
-):
+def test_the_same_pair_is_hidden_in_another_way_each_time(documents, tokenizer, monkeypatch):
     pair = list(range(5, 14)), list(range(14, 22)), 1
-    monkeypatch.setattr(
-        "minitransformer.data.next_sentence.draw_pair",
-        lambda *_, **__: pair,
-    )
+    monkeypatch.setattr("minitransformer.data.next_sentence.draw_pair", lambda *_, **__: pair)
     drawn = batches(documents, tokenizer, 30, max_len=20, batch_size=1)
     places = {tuple(inputs[2][0]) for inputs, _, _ in drawn}
     assert len(places) > 20
 
 
-def test_a_batch_is_the_same_wherever_the_dataset_starts(
-    documents, tokenizer
-):
+def test_a_batch_is_the_same_wherever_the_dataset_starts(documents, tokenizer):
     all_of_them = batches(documents, tokenizer, 6)
     assert same(batches(documents, tokenizer, 2, first=4), all_of_them[4:])
 
@@ -181,9 +152,7 @@ def test_both_losses_are_means_that_count_alike(documents, tokenizer):
     [batch] = batches(documents, tokenizer, 1)
     inputs, targets, weights = batch
     means = []
-    for logits, target, weight in zip(
-        model(*inputs), targets, weights, strict=True
-    ):
+    for logits, target, weight in zip(model(*inputs), targets, weights, strict=True):
         total, count = masked_cross_entropy(logits, target, weight)
         means.append(float(total / count))
     mean = compile_evaluation(model, use_xla=False)

@@ -1,14 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from minitransformer import (
-    classification,
-    masked_cross_entropy,
-    masked_lm,
-    next_token,
-    translation,
-)
+from minitransformer import classification, masked_cross_entropy, masked_lm, next_token, translation
 from minitransformer.data.objectives import chosen_only
 
 
@@ -23,9 +16,7 @@ def test_next_token_asks_for_each_token_but_the_first(rng):
 def test_translation_gives_the_source_and_shifts_the_target():
     source = np.array([[7, 8, 3, 0, 0], [9, 3, 0, 0, 0]])
     target = np.array([[2, 5, 6, 3], [2, 5, 3, 0]])
-    (given, inputs), targets, weights = translation(
-        source, target, pad_id=0
-    )
+    (given, inputs), targets, weights = translation(source, target, pad_id=0)
     assert np.array_equal(given, source)
     assert np.array_equal(inputs, [[2, 5, 6], [2, 5, 3]])
     assert np.array_equal(targets, [[5, 6, 3], [5, 3, 0]])
@@ -37,11 +28,7 @@ SPECIAL, MASK = [0, 2, 3, 4], 4
 
 def hide(rows, seed=(0, 0), vocab_size=60):
     return masked_lm(
-        tf.constant(rows),
-        special_ids=SPECIAL,
-        mask_id=MASK,
-        vocab_size=vocab_size,
-        seed=seed,
+        tf.constant(rows), special_ids=SPECIAL, mask_id=MASK, vocab_size=vocab_size, seed=seed
     )
 
 
@@ -69,9 +56,7 @@ def test_special_and_padding_positions_are_never_chosen(rows):
         inputs, _, weights = hide(rows, seed=(1, seed))
         special = np.isin(rows, SPECIAL)
         assert (weights.numpy()[special] == 0).all()
-        np.testing.assert_array_equal(
-            inputs.numpy()[special], rows[special]
-        )
+        np.testing.assert_array_equal(inputs.numpy()[special], rows[special])
 
 
 def test_a_row_of_special_tokens_has_nothing_to_hide():
@@ -127,9 +112,7 @@ def test_only_the_chosen_are_kept_from_left_to_right():
 
 def test_a_row_of_padding_has_no_class():
     ids = np.array([[2, 7, 3], [0, 0, 0]])
-    inputs, targets, weights = classification(
-        tf.constant(ids), tf.constant([[4], [0]]), pad_id=0
-    )
+    inputs, targets, weights = classification(tf.constant(ids), tf.constant([[4], [0]]), pad_id=0)
     assert weights.numpy().tolist() == [[1.0], [0.0]]
     assert targets.numpy().tolist() == [[4], [0]]
     np.testing.assert_array_equal(inputs, ids)

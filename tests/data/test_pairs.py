@@ -2,7 +2,6 @@ import json
 import sys
 
 import pytest
-
 from minitransformer import interface_pairs, read_pairs
 from minitransformer.data.pairs import hold_out, looks_swapped
 

@@ -1,14 +1,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_bert import make_bert
-
-from minitransformer import (
-    WordPieceTokenizer,
-    embed_sentences,
-    encode_sentences,
-)
+from minitransformer import WordPieceTokenizer, embed_sentences, encode_sentences
 from minitransformer.data.sentences import frame, sentence_vectors
+
+from small_bert import make_bert
 
 PIECES = [
     "[PAD]",
@@ -32,9 +28,7 @@ def tokenizer():
 
 
 def test_a_sentence_stands_between_the_special_tokens(tokenizer):
-    assert encode_sentences(["the cat reads."], tokenizer, max_len=9) == [
-        [2, 9, 6, 7, 8, 11, 3]
-    ]
+    assert encode_sentences(["the cat reads."], tokenizer, max_len=9) == [[2, 9, 6, 7, 8, 11, 3]]
     ids, segments = frame([5, 6], [7], tokenizer)
     assert ids == [2, 5, 6, 3, 7, 3]
     assert segments == [0, 0, 0, 0, 1, 1]
@@ -44,9 +38,7 @@ def test_a_sentence_stands_between_the_special_tokens(tokenizer):
 def test_what_is_too_long_is_cut_and_said_once(tokenizer):
     with pytest.warns(UserWarning, match="were cut") as warned:
         rows = encode_sentences(
-            ["a cat read the file", "cat " * 700, "a cat"],
-            tokenizer,
-            max_len=6,
+            ["a cat read the file", "cat " * 700, "a cat"], tokenizer, max_len=6
         )
     assert len(warned) == 1
     assert "2 of 3 sentences have more than 6" in str(warned[0].message)
@@ -65,27 +57,19 @@ def test_the_vector_is_the_mean_of_the_real_tokens(normal):
     vectors = sentence_vectors(tf.constant(hidden), real)
     for row, length in enumerate([3, 5]):
         mean = hidden[row, :length].mean(0)
-        np.testing.assert_allclose(
-            vectors[row], mean / np.linalg.norm(mean), rtol=1e-5
-        )
+        np.testing.assert_allclose(vectors[row], mean / np.linalg.norm(mean), rtol=1e-5)
 
 
 def test_sentences_keep_their_order_whatever_their_length(tokenizer):
     model = make_bert()
     sentences = ["a", "the cat reads the file", "cat", "", "read a file ."]
     done = []
-    vectors = embed_sentences(
-        model, tokenizer, sentences, batch_size=2, report=done.append
-    )
+    vectors = embed_sentences(model, tokenizer, sentences, batch_size=2, report=done.append)
     assert done == [2, 4, 5]
     assert vectors.shape == (5, 12)
-    np.testing.assert_allclose(
-        np.linalg.norm(vectors, axis=1), 1, rtol=1e-5
-    )
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
     for sentence, vector in zip(sentences, vectors, strict=True):
         ids = encode_sentences([sentence], tokenizer, max_len=11)
         hidden, _ = model(tf.constant(ids))
         mean = hidden[0].numpy().mean(0)
-        np.testing.assert_allclose(
-            vector, mean / np.linalg.norm(mean), atol=1e-5
-        )
+        np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)

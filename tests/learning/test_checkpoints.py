@@ -1,16 +1,12 @@
 import keras
 import numpy as np
 import pytest
-
 from minitransformer import Checkpoints
 
 
 @pytest.fixture
 def state():
-    return [
-        keras.Variable(np.zeros((2, 3))),
-        keras.Variable(0, dtype="int64"),
-    ]
+    return [keras.Variable(np.zeros((2, 3))), keras.Variable(0, dtype="int64")]
 
 
 def fill(state, value):
@@ -34,17 +30,13 @@ def test_the_newest_state_comes_back_and_two_are_kept(tmp_path, state):
     assert [int(np.max(v)) for v in state] == [30, 30]
 
 
-def test_without_a_checkpoint_it_is_step_0_and_nothing_is_set(
-    tmp_path, state
-):
+def test_without_a_checkpoint_it_is_step_0_and_nothing_is_set(tmp_path, state):
     fill(state, 5)
     assert Checkpoints(tmp_path / "new", state).restore() == 0
     assert int(state[1]) == 5
 
 
-def test_wherever_a_file_is_cut_or_changed_the_one_before_serves(
-    tmp_path, state
-):
+def test_wherever_a_file_is_cut_or_changed_the_one_before_serves(tmp_path, state):
     checkpoints = save_steps(tmp_path, state, 10, 20)
     path = checkpoints.files()[0][1]
     whole = path.read_bytes()
@@ -84,9 +76,7 @@ def test_a_full_disk_leaves_the_last_good_one(tmp_path, state, monkeypatch):
     assert checkpoints.restore() == 20
 
 
-def test_a_stop_between_regular_states_changes_none_of_them(
-    tmp_path, state
-):
+def test_a_stop_between_regular_states_changes_none_of_them(tmp_path, state):
     checkpoints = Checkpoints(tmp_path, state, keep=3, every=30)
     for step in (30, 60, 90, 100):  # stopped at 100
         checkpoints.save(step)
@@ -102,9 +92,7 @@ def test_without_a_whole_state_there_is_no_mean(tmp_path, state):
         Checkpoints(tmp_path, state).average(state)
 
 
-def test_the_mean_of_the_kept_states_is_that_of_the_weights_alone(
-    tmp_path, state
-):
+def test_the_mean_of_the_kept_states_is_that_of_the_weights_alone(tmp_path, state):
     checkpoints = Checkpoints(tmp_path, state, keep=3)
     for step in (10, 20, 30, 70):
         fill(state, step)

@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 import pytest
-
 from minitransformer import masked_accuracy, masked_cross_entropy
 
 
@@ -29,15 +28,11 @@ def test_more_padding_moves_nothing(normal, rng):
 def test_same_as_keras_without_padding(normal, rng):
     logits, targets = normal(2, 3, 7), rng.integers(0, 7, (2, 3))
     loss, count = masked_cross_entropy(logits, targets, np.ones((2, 3)))
-    expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(
-        targets, logits
-    )
+    expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(targets, logits)
     np.testing.assert_allclose(loss / count, expected, rtol=1e-6)
 
 
-def test_label_smoothing_is_the_cross_entropy_with_a_soft_target(
-    normal, rng
-):
+def test_label_smoothing_is_the_cross_entropy_with_a_soft_target(normal, rng):
     logits, targets = normal(2, 3, 7), rng.integers(0, 7, (2, 3))
     weights = np.array([[1, 1, 0], [1, 0, 0]])
     soft = 0.9 * np.eye(7)[targets] + 0.1 / 7

@@ -3,10 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from test_training import fit, small_gpt, windows
-
 from minitransformer import make_optimizer, masked_cross_entropy, plain_step
 from minitransformer.learning import fast_steps
+from test_training import fit, small_gpt, windows
 
 
 def descent(model):
@@ -49,9 +48,7 @@ def test_fast_steps_find_the_losses_norms_and_weights_of_plain_ones(
     assert len(rows) == 1
     assert rows[0].loss == pytest.approx(np.mean(losses), rel=1e-5)
     assert rows[0].grad_norm == pytest.approx(norms[-1], rel=1e-4)
-    for ours, theirs in zip(
-        fast.get_weights(), plain.get_weights(), strict=True
-    ):
+    for ours, theirs in zip(fast.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
@@ -59,22 +56,17 @@ def test_plain_steps_alone_train_a_model(eagerly):
     model = small_gpt()
     optimizer = make_optimizer(model, learning_rate=1e-2)
     batch = next(iter(windows()(0)))
-    losses = [
-        float(plain_step(model, optimizer, [batch])[0]) for _ in range(10)
-    ]
+    losses = [float(plain_step(model, optimizer, [batch])[0]) for _ in range(10)]
     assert losses[-1] < 0.7 * losses[0]
 
 
 def test_another_loss_is_followed(eagerly):
     def doubled(logits, targets, weights):
-        loss_sum, weight_sum = masked_cross_entropy(
-            logits, targets, weights
-        )
+        loss_sum, weight_sum = masked_cross_entropy(logits, targets, weights)
         return 2 * loss_sum, weight_sum
 
     (loss, norm), (other_loss, other_norm) = (
-        train_plainly(small_gpt(), 1, 1, loss)[0]
-        for loss in (masked_cross_entropy, doubled)
+        train_plainly(small_gpt(), 1, 1, loss)[0] for loss in (masked_cross_entropy, doubled)
     )
     assert other_loss == pytest.approx(2 * loss)
     assert other_norm == pytest.approx(2 * norm, rel=1e-4)

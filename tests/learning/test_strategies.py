@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
-
 from minitransformer.learning.strategies import (
     is_chief,
     make_strategy,
@@ -19,10 +18,7 @@ TWO = ["localhost:7001", "localhost:7002"]
 
 def cluster(index=0, workers=TWO, kind="worker", **others):
     return json.dumps(
-        {
-            "cluster": {"worker": workers, **others},
-            "task": {"type": kind, "index": index},
-        }
+        {"cluster": {"worker": workers, **others}, "task": {"type": kind, "index": index}}
     )
 
 
@@ -65,9 +61,7 @@ def test_no_tpu_gives_one_sentence(monkeypatch):
         def __init__(self):
             raise ValueError("please provide a TPU name")
 
-    monkeypatch.setattr(
-        tf.distribute.cluster_resolver, "TPUClusterResolver", Nowhere
-    )
+    monkeypatch.setattr(tf.distribute.cluster_resolver, "TPUClusterResolver", Nowhere)
     with pytest.raises(ValueError, match="No TPU answers"):
         make_strategy("tpu")
 

@@ -45,9 +45,7 @@ def test_two_replicas_equal_one_with_the_whole_batch():
     results = []
     for replicas in ("1", "2"):
         run = subprocess.run(
-            [sys.executable, "-c", PROGRAM, replicas],
-            capture_output=True,
-            text=True,
+            [sys.executable, "-c", PROGRAM, replicas], capture_output=True, text=True
         )
         assert run.returncode == 0, run.stderr[-2000:]
         results.append(json.loads(run.stdout.splitlines()[-1]))

@@ -5,10 +5,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, make_tiny_gpt
-from safetensors.numpy import load_file
-from small_bert import make_bert
-
 from minitransformer import (
     GPT,
     Checkpoints,
@@ -23,6 +19,10 @@ from minitransformer import (
 )
 from minitransformer.learning import fast_steps
 from minitransformer.runs.saving import assign_weights
+from safetensors.numpy import load_file
+
+from conftest import ROOT, make_tiny_gpt
+from small_bert import make_bert
 
 IDS = np.random.default_rng(1).integers(0, 23, 300)
 
@@ -39,9 +39,7 @@ def windows(batch_size=4, seed=5):
 
 
 def fit(model, steps=6, rows=None, batches=None, rate=1e-2, **options):
-    optimizer = options.pop("optimizer", None) or make_optimizer(
-        model, learning_rate=rate
-    )
+    optimizer = options.pop("optimizer", None) or make_optimizer(model, learning_rate=rate)
     rows = [] if rows is None else rows
     done = train(
         model,
@@ -67,44 +65,31 @@ def assert_same_weights(a, b, exactly=True, atol=0.0):
             np.testing.assert_allclose(x, y, atol=atol)
 
 
-def test_a_step_is_clipped_adamw_that_decays_matrices_only(
-    monkeypatch, eagerly
-):
+def test_a_step_is_clipped_adamw_that_decays_matrices_only(monkeypatch, eagerly):
     monkeypatch.setattr(fast_steps, "CLIP_NORM", 0.5)
     model, by_hand = small_gpt(), small_gpt()
     _, rows = fit(model, steps=1, rate=0.1)
     inputs, targets, weights = next(iter(windows()(0)))
     with tf.GradientTape() as tape:
-        loss, count = masked_cross_entropy(
-            by_hand(inputs), targets, weights
-        )
+        loss, count = masked_cross_entropy(by_hand(inputs), targets, weights)
         mean = loss / count
     variables = by_hand.trainable_variables
-    gradients = [
-        tf.convert_to_tensor(g).numpy()
-        for g in tape.gradient(mean, variables)
-    ]
+    gradients = [tf.convert_to_tensor(g).numpy() for g in tape.gradient(mean, variables)]
     norm = np.sqrt(sum((g**2).sum() for g in gradients))
     assert rows[0].loss == pytest.approx(float(mean), rel=1e-5)
     assert rows[0].grad_norm == pytest.approx(norm, rel=1e-4)
     assert norm > 0.5
-    for ours, before, g in zip(
-        model.trainable_variables, variables, gradients, strict=True
-    ):
+    for ours, before, g in zip(model.trainable_variables, variables, gradients, strict=True):
         g = g * 0.5 / norm
         # The first step of Adam: both moments are the gradient's own.
         change = 0.1 * g / (np.abs(g) + 1e-8)
         decay = 0.1 * 0.1 * before.numpy() if g.ndim == 2 else 0.0
         expected = before.numpy() - decay - change
         far = np.abs(g) > 1e-5  # where ε does not matter
-        np.testing.assert_allclose(
-            ours.numpy()[far], expected[far], atol=2e-3
-        )
+        np.testing.assert_allclose(ours.numpy()[far], expected[far], atol=2e-3)
 
 
-def test_a_step_goes_no_further_than_the_clipped_gradient(
-    monkeypatch, eagerly
-):
+def test_a_step_goes_no_further_than_the_clipped_gradient(monkeypatch, eagerly):
     # Plain descent: Adam's first step is the same at any scale.
     for clip_norm in (0.5, 1e6):
         model = small_gpt()
@@ -115,9 +100,7 @@ def test_a_step_goes_no_further_than_the_clipped_gradient(
         way = np.sqrt(
             sum(
                 ((new - old) ** 2).sum()
-                for new, old in zip(
-                    model.get_weights(), before, strict=True
-                )
+                for new, old in zip(model.get_weights(), before, strict=True)
             )
         )
         length = min(rows[0].grad_norm, clip_norm)
@@ -134,9 +117,7 @@ def test_the_loss_falls_to_what_can_be_known():
         steps=120,
         rate=3e-3,
         evaluate_every=60,
-        batches=lambda first: random_windows(
-            ids, seq_len=7, batch_size=4, seed=0, first=first
-        ),
+        batches=lambda first: random_windows(ids, seq_len=7, batch_size=4, seed=0, first=first),
     )
     assert rows[-1].loss < 0.3 * rows[0].loss
 
@@ -157,11 +138,7 @@ def test_accumulated_batches_are_one_large_batch(eagerly):
         return (
             halves(2 * first)
             .batch(2, drop_remainder=True)
-            .map(
-                lambda *parts: tuple(
-                    tf.concat(tf.unstack(p), 0) for p in parts
-                )
-            )
+            .map(lambda *parts: tuple(tf.concat(tf.unstack(p), 0) for p in parts))
         )
 
     _, one = fit(large, steps=4, batches=whole)
@@ -184,9 +161,7 @@ def test_a_batch_read_in_parts_makes_the_same_step(monkeypatch, use_xla):
     ("replicas", "part", "parts"),
     [(1, 96, 1), (1, 95, 2), (2, 48, 1), (1, 40, 3), (1, 1, 12), (3, 1, 4)],
 )
-def test_parts_are_as_large_as_they_may_be(
-    monkeypatch, replicas, part, parts
-):
+def test_parts_are_as_large_as_they_may_be(monkeypatch, replicas, part, parts):
     monkeypatch.setattr(fast_steps, "PART", part)
     stack = np.zeros((3, 12, 8)), np.zeros((3, 12, 5))
     assert fast_steps.count_parts(stack, replicas) == parts
@@ -194,10 +169,7 @@ def test_parts_are_as_large_as_they_may_be(
 
 @pytest.mark.parametrize(
     ("dropout_rate", "use_xla", "accumulate"),
-    [
-        (0.4, False, 2),
-        pytest.param(0.4, True, 1, marks=pytest.mark.slow),
-    ],
+    [(0.4, False, 2), pytest.param(0.4, True, 1, marks=pytest.mark.slow)],
 )
 def test_resumed_training_ends_with_the_same_weights_bit_for_bit(
     tmp_path, dropout_rate, use_xla, accumulate
@@ -259,9 +231,7 @@ def test_xla_and_plain_tensorflow_agree():
 
 
 def test_rows_tell_of_each_call_and_the_last_step_is_validated():
-    _, rows = fit(
-        small_gpt(), steps=33, evaluate_every=20, evaluate=lambda: 1.5
-    )
+    _, rows = fit(small_gpt(), steps=33, evaluate_every=20, evaluate=lambda: 1.5)
     assert [row.step for row in rows] == [10, 20, 30, 33]
     losses = [row.valid_loss for row in rows]
     assert losses == [None, 1.5, None, 1.5]
@@ -276,9 +246,7 @@ def test_validation_is_the_mean_over_all_targets(eagerly):
     for i in range(0, len(IDS) - 1, 7):
         part = IDS[i : i + 8][None]
         weights = np.ones((1, part.shape[1] - 1))
-        total += masked_cross_entropy(
-            model(part[:, :-1]), part[:, 1:], weights
-        )[0]
+        total += masked_cross_entropy(model(part[:, :-1]), part[:, 1:], weights)[0]
     assert loss == pytest.approx(float(total) / (len(IDS) - 1), rel=1e-5)
 
 
@@ -292,13 +260,7 @@ def test_ctrl_c_saves_and_stops(eagerly, tmp_path):
         if row.step == 6:
             signal.raise_signal(signal.SIGINT)
 
-    done, _ = fit(
-        model,
-        steps=30,
-        optimizer=optimizer,
-        checkpoints=checkpoints,
-        report=press,
-    )
+    done, _ = fit(model, steps=30, optimizer=optimizer, checkpoints=checkpoints, report=press)
     assert done == 6
     assert [step for step, _ in checkpoints.files()] == [6]
     assert signal.getsignal(signal.SIGINT) is before
@@ -337,9 +299,7 @@ def from_pytorch(tensors, kind, num_layers):
         for norm in ("attention_norm", "feed_forward_norm"):
             ours[f"{new}{norm}/gain"] = theirs[f"{old}{norm}.weight"]
         parts = np.split(theirs[f"{old}query_key_value.weight"], 3)
-        for name, part in zip(
-            ("query", "key", "value"), parts, strict=True
-        ):
+        for name, part in zip(("query", "key", "value"), parts, strict=True):
             ours[f"{new}self_attention/{name}_dense/kernel"] = part.T
         for name, place in (
             ("output", "self_attention"),
@@ -353,36 +313,21 @@ def from_pytorch(tensors, kind, num_layers):
 
 @pytest.mark.parametrize("use_xla", [False, True])
 def test_twenty_steps_are_those_of_pytorch(use_xla):
-    peer = load_file(
-        ROOT / "tests" / "fixtures" / "pytorch_steps.safetensors"
-    )
+    peer = load_file(ROOT / "tests" / "fixtures" / "pytorch_steps.safetensors")
     model = GPT(
-        GPTConfig(
-            vocab_size=29,
-            max_len=16,
-            d_model=24,
-            num_heads=3,
-            num_layers=2,
-            use_bias=False,
-        )
+        GPTConfig(vocab_size=29, max_len=16, d_model=24, num_heads=3, num_layers=2, use_bias=False)
     )
     assign_weights(model, from_pytorch(peer, "weight", 2))
     inputs, targets = peer["inputs"], peer["targets"]
 
     with tf.GradientTape() as tape:
-        loss, count = masked_cross_entropy(
-            model(inputs[0]), targets[0], np.ones(targets[0].shape)
-        )
+        loss, count = masked_cross_entropy(model(inputs[0]), targets[0], np.ones(targets[0].shape))
         loss = loss / count
     ours = tape.gradient(loss, model.trainable_variables)
     theirs = from_pytorch(peer, "gradient", 2)
-    for weight, gradient in zip(
-        model.trainable_variables, ours, strict=True
-    ):
+    for weight, gradient in zip(model.trainable_variables, ours, strict=True):
         name = weight.path.removeprefix("gpt/")
-        np.testing.assert_allclose(
-            tf.convert_to_tensor(gradient), theirs[name], atol=1e-5
-        )
+        np.testing.assert_allclose(tf.convert_to_tensor(gradient), theirs[name], atol=1e-5)
 
     _, rows = fit(
         model,
@@ -394,9 +339,7 @@ def test_twenty_steps_are_those_of_pytorch(use_xla):
             (inputs, targets, np.ones(targets.shape, "float32"))
         ),
     )
-    np.testing.assert_allclose(
-        [row.loss for row in rows], peer["losses"], atol=1e-3
-    )
+    np.testing.assert_allclose([row.loss for row in rows], peer["losses"], atol=1e-3)
 
 
 def test_label_smoothing_is_for_the_step_and_not_for_validation(eagerly):
@@ -406,16 +349,12 @@ def test_label_smoothing_is_for_the_step_and_not_for_validation(eagerly):
     expected = {
         smoothing: float(loss / count)
         for smoothing in (0.0, 0.3)
-        for loss, count in [
-            masked_cross_entropy(logits, targets, weights, smoothing)
-        ]
+        for loss, count in [masked_cross_entropy(logits, targets, weights, smoothing)]
     }
     mean_loss = compile_evaluation(model, use_xla=False)
     data = [(inputs, targets, weights)]
     assert mean_loss(data) == pytest.approx(expected[0.0], rel=1e-5)
-    accuracy = compile_evaluation(
-        model, use_xla=False, measure=masked_accuracy
-    )
+    accuracy = compile_evaluation(model, use_xla=False, measure=masked_accuracy)
     right = np.mean(np.argmax(logits, axis=-1) == targets.numpy())
     assert accuracy(data) == pytest.approx(right)
     loss = functools.partial(masked_cross_entropy, label_smoothing=0.3)
@@ -438,9 +377,7 @@ def test_the_longest_row_of_tokens_is_found():
 
 
 @pytest.mark.parametrize("part", [14, 10_000])
-def test_several_questions_are_asked_in_one_step(
-    monkeypatch, eagerly, part
-):
+def test_several_questions_are_asked_in_one_step(monkeypatch, eagerly, part):
     # As many parts as rows, or one: the loss and the gradient are the same.
     from minitransformer import BertPretraining
 
@@ -455,15 +392,11 @@ def test_several_questions_are_asked_in_one_step(
     share = np.full((4, 1), weights.sum() / 4, "f4")
     batch = ((ids, 0 * ids, places), (words, follows), (weights, share))
     expected = 0.0
-    for logits, target, weight in zip(
-        model(*batch[0]), batch[1], batch[2], strict=True
-    ):
+    for logits, target, weight in zip(model(*batch[0]), batch[1], batch[2], strict=True):
         total, count = masked_cross_entropy(logits, target, weight)
         expected += float(total / count)
     _, rows = fit(
-        model,
-        steps=1,
-        batches=lambda first: tf.data.Dataset.from_tensors(batch).repeat(),
+        model, steps=1, batches=lambda first: tf.data.Dataset.from_tensors(batch).repeat()
     )
     assert rows[0].loss == pytest.approx(expected, rel=1e-5)
     assert rows[0].grad_norm > 0

@@ -5,10 +5,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT
-from safetensors import safe_open
-from small_bert import IDS, SEGMENTS, SIZES, make_bert
-
 from minitransformer import (
     Bert,
     BertClassifier,
@@ -20,6 +16,10 @@ from minitransformer import (
 )
 from minitransformer.data.buckets import fill
 from minitransformer.data.sentences import sentence_vectors
+from safetensors import safe_open
+
+from conftest import ROOT
+from small_bert import IDS, SEGMENTS, SIZES, make_bert
 
 
 @pytest.fixture(scope="module")
@@ -43,35 +43,23 @@ def test_same_vectors_as_hugging_face_in_one_padded_batch(minilm):
     token_ids = tf.constant(fill(rows, len(rows), tokenizer.pad_id))
     model = Bert.from_pretrained(minilm)
     hidden, pooled = model(token_ids)
-    places = {
-        "first": 0 * lengths,
-        "middle": lengths // 2,
-        "last": lengths - 1,
-    }
+    places = {"first": 0 * lengths, "middle": lengths // 2, "last": lengths - 1}
     every = np.arange(len(rows))
     for name, place in places.items():
-        np.testing.assert_allclose(
-            hidden.numpy()[every, place], theirs[name], atol=1e-4
-        )
+        np.testing.assert_allclose(hidden.numpy()[every, place], theirs[name], atol=1e-4)
     np.testing.assert_allclose(pooled, theirs["pooled"], atol=1e-4)
     vectors = sentence_vectors(hidden, token_ids != tokenizer.pad_id)
     np.testing.assert_allclose(vectors, theirs["vectors"], atol=1e-5)
 
 
 def test_shapes_and_structures_are_fixed(bert):
-    for options in (
-        {},
-        {"segment_ids": SEGMENTS},
-        {"padding_mask": IDS != 0},
-    ):
+    for options in ({}, {"segment_ids": SEGMENTS}, {"padding_mask": IDS != 0}):
         hidden, pooled = bert(IDS, **options)
         assert hidden.shape == (2, 7, 12)
         assert pooled.shape == (2, 12)
     maps = bert.attention_maps(IDS, SEGMENTS)
     assert [m.shape for m in maps] == [(2, 3, 7, 7)] * 2
-    words, follows = BertPretraining(bert)(
-        IDS, SEGMENTS, np.array([[1, 2, 4], [0, 3, 5]])
-    )
+    words, follows = BertPretraining(bert)(IDS, SEGMENTS, np.array([[1, 2, 4], [0, 3, 5]]))
     assert words.shape == (2, 3, 23)
     assert follows.shape == (2, 1, 2)
     assert BertClassifier(bert, 5)(IDS).shape == (2, 1, 5)
@@ -121,9 +109,7 @@ def test_the_gelu_is_exact():
 
     x = np.linspace(-4, 4, 101)
     erf = np.vectorize(math.erf)(x / 2**0.5)
-    np.testing.assert_allclose(
-        gelu(tf.constant(x)), x * (1 + erf) / 2, atol=1e-9
-    )
+    np.testing.assert_allclose(gelu(tf.constant(x)), x * (1 + erf) / 2, atol=1e-9)
 
 
 def test_the_pooled_vector_is_the_first_tokens(bert):
@@ -139,9 +125,7 @@ def test_word_logits_are_tied_and_only_those_asked_for(bert):
     some, _ = model(IDS, SEGMENTS, np.array([[4, 2], [6, 0]]))
     all_of_them, _ = model(IDS, SEGMENTS, np.tile(np.arange(7), (2, 1)))
     for row, places in enumerate([[4, 2], [6, 0]]):
-        np.testing.assert_allclose(
-            some[row], all_of_them.numpy()[row, places], atol=1e-5
-        )
+        np.testing.assert_allclose(some[row], all_of_them.numpy()[row, places], atol=1e-5)
     hidden, _ = bert(IDS, SEGMENTS)
     x = model.word_norm(model.word_dense(hidden)).numpy()
     expected = x @ bert.embedding.table.numpy().T + np.linspace(0, 1, 23)
@@ -152,16 +136,9 @@ def test_the_first_guesses_cost_as_much_as_blind_ones():
     keras.utils.set_random_seed(0)
     model = BertPretraining(Bert(BertConfig(**SIZES)))
     words, follows = model(IDS, SEGMENTS, np.array([[1, 2], [3, 4]]))
-    for logits, targets, classes in (
-        (words, [[3, 5], [7, 9]], 23),
-        (follows, [[0], [1]], 2),
-    ):
-        loss, count = masked_cross_entropy(
-            logits, targets, np.ones_like(targets)
-        )
-        assert float(loss / count) == pytest.approx(
-            np.log(classes), abs=0.1
-        )
+    for logits, targets, classes in ((words, [[3, 5], [7, 9]], 23), (follows, [[0], [1]], 2)):
+        loss, count = masked_cross_entropy(logits, targets, np.ones_like(targets))
+        assert float(loss / count) == pytest.approx(np.log(classes), abs=0.1)
 
 
 def test_no_two_matrices_begin_alike():
@@ -192,9 +169,7 @@ def test_dropout_reaches_all_its_places():
     keras.utils.set_random_seed(0)
     model = BertClassifier(make_bert(dropout_rate=0.5), 3)
     rates = [
-        layer.rate
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.Dropout)
+        layer.rate for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout)
     ]
     # Embeddings, two layers in each block, the classifier.
     assert rates == [0.5] * 6
@@ -216,19 +191,14 @@ def test_the_classifier_drops_from_the_pooled_vector():
 def test_saved_and_loaded_it_is_the_same(bert, kind, tmp_path):
     model, inputs = {
         "bert": (bert, (IDS, SEGMENTS)),
-        "pretraining": (
-            BertPretraining(bert),
-            (IDS, SEGMENTS, np.array([[1], [2]])),
-        ),
+        "pretraining": (BertPretraining(bert), (IDS, SEGMENTS, np.array([[1], [2]]))),
         "classifier": (BertClassifier(bert, 4), (IDS, SEGMENTS)),
     }[kind]
     model.save(tmp_path)
     again = type(model).load(tmp_path)
     assert again.config == model.config
     for ours, theirs in zip(
-        tf.nest.flatten(model(*inputs)),
-        tf.nest.flatten(again(*inputs)),
-        strict=True,
+        tf.nest.flatten(model(*inputs)), tf.nest.flatten(again(*inputs)), strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
 

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import tensorflow as tf
-
 from minitransformer import (
     Decoder,
     Encoder,
@@ -22,29 +21,17 @@ class Copier(keras.Model):
 
     def __init__(self):
         super().__init__(name="copier")
-        sizes = {
-            "num_layers": 1,
-            "d_model": 32,
-            "num_heads": 4,
-            "d_ff": 64,
-            "norm_first": True,
-        }
-        self.embedding = TokenEmbedding(
-            vocab_size=VOCAB, d_model=32, name="embedding"
-        )
+        sizes = {"num_layers": 1, "d_model": 32, "num_heads": 4, "d_ff": 64, "norm_first": True}
+        self.embedding = TokenEmbedding(vocab_size=VOCAB, d_model=32, name="embedding")
         self.positions = SinusoidalPositions(max_len=8, d_model=32)
         self.encoder = Encoder(**sizes)
         self.decoder = Decoder(cross_attention=True, **sizes)
 
     def call(self, source_ids, target_ids):
         mask = padding_mask(source_ids, pad_id=PAD)
-        memory, _ = self.encoder(
-            self.positions(self.embedding(source_ids)), padding_mask=mask
-        )
+        memory, _ = self.encoder(self.positions(self.embedding(source_ids)), padding_mask=mask)
         x, _, _ = self.decoder(
-            self.positions(self.embedding(target_ids)),
-            memory=memory,
-            memory_padding_mask=mask,
+            self.positions(self.embedding(target_ids)), memory=memory, memory_padding_mask=mask
         )
         return self.embedding.logits(x)
 
@@ -57,9 +44,7 @@ def pairs(count, seed):
         length = rng.integers(2, LONGEST + 1)
         row[:length] = rng.integers(2, VOCAB, length)
     targets = source[:, :LONGEST]
-    inputs = np.concatenate(
-        [np.full((count, 1), BOS, "int32"), targets[:, :-1]], axis=1
-    )
+    inputs = np.concatenate([np.full((count, 1), BOS, "int32"), targets[:, :-1]], axis=1)
     weights = (targets != PAD).astype("float32")
     return (source, inputs), targets, weights
 
@@ -69,9 +54,7 @@ def test_a_tiny_encoder_decoder_learns_to_copy_exactly():
     model = Copier()
     (source, inputs), targets, weights = pairs(20_000, seed=1)
     model(source[:1], inputs[:1])
-    data = tf.data.Dataset.from_tensor_slices(
-        ((source, inputs), targets, weights)
-    )
+    data = tf.data.Dataset.from_tensor_slices(((source, inputs), targets, weights))
     optimizer = make_optimizer(model, learning_rate=3e-3, weight_decay=0.0)
     losses = []
     train(

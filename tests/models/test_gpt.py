@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, make_tiny_gpt
-from safetensors.numpy import load_file
-
 from minitransformer import GPT, GPTConfig, masked_cross_entropy
 from minitransformer.runs.saving import assign_weights
+from safetensors.numpy import load_file
+
+from conftest import ROOT, make_tiny_gpt
 
 FIXTURE = ROOT / "tests" / "fixtures" / "gpt2.safetensors"
 
@@ -28,38 +28,26 @@ def from_hugging_face(theirs, num_layers):
             ours[f"{new}{name}_norm/gain"] = theirs[f"{block}{old}.weight"]
             ours[f"{new}{name}_norm/bias"] = theirs[f"{block}{old}.bias"]
         for kind, part in (("weight", "kernel"), ("bias", "bias")):
-            query, key, value = np.split(
-                theirs[f"{block}attn.c_attn.{kind}"], 3, axis=-1
-            )
+            query, key, value = np.split(theirs[f"{block}attn.c_attn.{kind}"], 3, axis=-1)
             attention = f"{new}self_attention/"
             ours[f"{attention}query_dense/{part}"] = query
             ours[f"{attention}key_dense/{part}"] = key
             ours[f"{attention}value_dense/{part}"] = value
-            ours[f"{attention}output_dense/{part}"] = theirs[
-                f"{block}attn.c_proj.{kind}"
-            ]
+            ours[f"{attention}output_dense/{part}"] = theirs[f"{block}attn.c_proj.{kind}"]
             for old, name in (("c_fc", "expand"), ("c_proj", "contract")):
-                ours[f"{new}feed_forward/{name}_dense/{part}"] = theirs[
-                    f"{block}mlp.{old}.{kind}"
-                ]
+                ours[f"{new}feed_forward/{name}_dense/{part}"] = theirs[f"{block}mlp.{old}.{kind}"]
     return ours
 
 
 def test_same_logits_as_hugging_face_gpt2():
     theirs = load_file(FIXTURE)
-    model = GPT(
-        GPTConfig(
-            vocab_size=97, max_len=23, d_model=28, num_heads=4, num_layers=3
-        )
-    )
+    model = GPT(GPTConfig(vocab_size=97, max_len=23, d_model=28, num_heads=4, num_layers=3))
     assign_weights(model, from_hugging_face(theirs, 3))
     logits = model(theirs["token_ids"])
     np.testing.assert_allclose(logits, theirs["logits"], atol=1e-4)
 
 
-def test_changing_a_later_token_leaves_earlier_logits_unchanged(
-    tiny_gpt, rng
-):
+def test_changing_a_later_token_leaves_earlier_logits_unchanged(tiny_gpt, rng):
     ids = rng.integers(0, 23, (2, 9))
     before = tiny_gpt(ids).numpy()
     ids[1, 5] = (ids[1, 5] + 1) % 23
@@ -72,33 +60,19 @@ def test_changing_a_later_token_leaves_earlier_logits_unchanged(
 def test_the_first_loss_is_that_of_a_blind_guess(rng, vocab_size):
     model = GPT(GPTConfig.nano(vocab_size))
     ids = rng.integers(0, vocab_size, (8, 65))
-    loss, count = masked_cross_entropy(
-        model(ids[:, :-1]), ids[:, 1:], np.ones((8, 64), "float32")
-    )
-    assert float(loss / count) == pytest.approx(
-        math.log(vocab_size), abs=0.1
-    )
+    loss, count = masked_cross_entropy(model(ids[:, :-1]), ids[:, 1:], np.ones((8, 64), "float32"))
+    assert float(loss / count) == pytest.approx(math.log(vocab_size), abs=0.1)
 
 
 def test_residual_projections_start_smaller():
-    model = GPT(
-        GPTConfig(
-            vocab_size=50,
-            max_len=16,
-            d_model=128,
-            num_heads=4,
-            num_layers=8,
-        )
-    )
+    model = GPT(GPTConfig(vocab_size=50, max_len=16, d_model=128, num_heads=4, num_layers=8))
     for weight in model.trainable_variables:
         values = weight.numpy()
         if values.ndim < 2:
             expected = 1.0 if weight.path.endswith("gain") else 0.0
             assert (values == expected).all()
             continue
-        residual = weight.path.endswith(
-            ("output_dense/kernel", "contract_dense/kernel")
-        )
+        residual = weight.path.endswith(("output_dense/kernel", "contract_dense/kernel"))
         stddev = 0.02 / 4 if residual else 0.02
         assert values.std() == pytest.approx(stddev, rel=0.1), weight.path
 
@@ -146,13 +120,7 @@ def test_a_sequence_beyond_max_len_is_refused(tiny_gpt):
     ],
 )
 def test_impossible_sizes_are_refused(change, message):
-    sizes = {
-        "vocab_size": 23,
-        "max_len": 11,
-        "d_model": 12,
-        "num_heads": 3,
-        "num_layers": 2,
-    }
+    sizes = {"vocab_size": 23, "max_len": 11, "d_model": 12, "num_heads": 3, "num_layers": 2}
     with pytest.raises(ValueError, match=message):
         GPTConfig(**{**sizes, **change})
 
@@ -163,9 +131,7 @@ def test_dropout_is_for_training_only():
     np.testing.assert_array_equal(model(ids), model(ids, training=False))
     assert np.abs(model(ids) - model(ids, training=True)).max() > 1e-2
     rates = [
-        layer.rate
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.Dropout)
+        layer.rate for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout)
     ]
     assert rates == [0.5] * (1 + 2 * 2)
 

@@ -2,12 +2,7 @@ import math
 
 import numpy as np
 import pytest
-
-from minitransformer import (
-    LSTMSeq2Seq,
-    LSTMSeq2SeqConfig,
-    masked_cross_entropy,
-)
+from minitransformer import LSTMSeq2Seq, LSTMSeq2SeqConfig, masked_cross_entropy
 
 SIZES = {
     "source_vocab_size": 17,
@@ -31,11 +26,7 @@ FORMS = [
 
 def make(attention="general", input_feeding=True, **sizes):
     return LSTMSeq2Seq(
-        LSTMSeq2SeqConfig(
-            **SIZES | sizes,
-            attention=attention,
-            input_feeding=input_feeding,
-        )
+        LSTMSeq2SeqConfig(**SIZES | sizes, attention=attention, input_feeding=input_feeding)
     )
 
 
@@ -47,9 +38,7 @@ def ids(rng):
 
 
 @pytest.mark.parametrize(("attention", "input_feeding"), FORMS)
-def test_a_batch_gives_what_each_sentence_gives_alone(
-    ids, attention, input_feeding
-):
+def test_a_batch_gives_what_each_sentence_gives_alone(ids, attention, input_feeding):
     model, (source, target) = make(attention, input_feeding), ids
     logits = model(source, target)
     assert logits.shape == (2, 4, 13)
@@ -58,9 +47,7 @@ def test_a_batch_gives_what_each_sentence_gives_alone(
 
 
 @pytest.mark.parametrize(("attention", "input_feeding"), FORMS)
-def test_a_later_target_token_changes_nothing_before(
-    ids, attention, input_feeding
-):
+def test_a_later_target_token_changes_nothing_before(ids, attention, input_feeding):
     model, (source, target) = make(attention, input_feeding), ids
     before = model(source, target).numpy()
     target[0, 2] = target[0, 2] % 12 + 1
@@ -109,9 +96,7 @@ def test_the_first_loss_is_that_of_guessing(ids):
 def test_dropout_is_for_training_only(ids):
     source, target = ids
     model = make(dropout_rate=0.5)
-    np.testing.assert_array_equal(
-        model(source, target), model(source, target)
-    )
+    np.testing.assert_array_equal(model(source, target), model(source, target))
     training = model(source, target, training=True)
     assert np.abs(training - model(source, target)).max() > 1e-4
 
@@ -122,10 +107,7 @@ def test_dropout_is_for_training_only(ids):
         ({"units": 0}, "units=0"),
         ({"attention": "flash"}, "flash"),
         ({"dropout_rate": 1.0}, "dropout_rate"),
-        (
-            {"attention": "dot", "input_feeding": False, "units": 9},
-            "equal widths",
-        ),
+        ({"attention": "dot", "input_feeding": False, "units": 9}, "equal widths"),
     ],
 )
 def test_sizes_that_make_no_sense_are_refused(change, message):
@@ -134,16 +116,12 @@ def test_sizes_that_make_no_sense_are_refused(change, message):
 
 
 @pytest.mark.parametrize(("attention", "input_feeding"), FORMS)
-def test_saved_and_loaded_it_is_the_same(
-    ids, tmp_path, attention, input_feeding
-):
+def test_saved_and_loaded_it_is_the_same(ids, tmp_path, attention, input_feeding):
     model, (source, target) = make(attention, input_feeding), ids
     model.save(tmp_path)
     again = LSTMSeq2Seq.load(tmp_path)
     assert again.config == model.config
-    np.testing.assert_array_equal(
-        again(source, target), model(source, target)
-    )
+    np.testing.assert_array_equal(again(source, target), model(source, target))
 
 
 def test_embeddings_are_scaled_by_the_root_of_the_width():
@@ -151,7 +129,5 @@ def test_embeddings_are_scaled_by_the_root_of_the_width():
     ids = np.array([[5, 7, 3]])
     table = model.source_embedding.table.numpy()
     np.testing.assert_allclose(
-        model.embed(model.source_embedding, ids),
-        table[ids] * model.config.d_model**0.5,
-        rtol=1e-6,
+        model.embed(model.source_embedding, ids), table[ids] * model.config.d_model**0.5, rtol=1e-6
     )

@@ -2,7 +2,6 @@ import math
 
 import numpy as np
 import pytest
-
 from minitransformer import (
     Transformer,
     TransformerConfig,
@@ -46,9 +45,7 @@ def test_padding_of_the_source_changes_nothing(ids, norm_first):
 def test_padding_of_the_target_changes_no_real_token(ids):
     model, (source, target) = make(), ids
     longer = np.pad(target, ((0, 0), (0, 3)))
-    np.testing.assert_allclose(
-        model(source, longer)[:, :4], model(source, target), atol=1e-5
-    )
+    np.testing.assert_allclose(model(source, longer)[:, :4], model(source, target), atol=1e-5)
 
 
 @pytest.mark.parametrize("norm_first", [True, False])
@@ -85,9 +82,7 @@ def test_one_table_serves_both_sides_and_the_logits(ids):
     tables = [w for w in model.trainable_variables if "table" in w.path]
     assert len(tables) == 1
     memory, real, _ = model.encode(source)
-    x, _, _ = model.decoder(
-        model.embed(target), memory=memory, memory_padding_mask=real
-    )
+    x, _, _ = model.decoder(model.embed(target), memory=memory, memory_padding_mask=real)
     logits = x.numpy() @ tables[0].numpy().T
     np.testing.assert_allclose(model(source, target), logits, atol=1e-5)
 
@@ -103,15 +98,11 @@ def test_dropout_stands_where_the_paper_has_it(ids):
     model, (source, target) = make(dropout_rate=0.4), ids
     blocks = [*model.encoder.blocks, *model.decoder.blocks]
     on_weights = [block.self_attention.dropout.rate for block in blocks]
-    on_weights += [
-        block.cross_attention.dropout.rate for block in model.decoder.blocks
-    ]
+    on_weights += [block.cross_attention.dropout.rate for block in model.decoder.blocks]
     others = [model.dropout.rate, *(block.dropout.rate for block in blocks)]
     assert set(on_weights) == {0.0}
     assert set(others) == {0.4}
-    np.testing.assert_array_equal(
-        model(source, target), model(source, target)
-    )
+    np.testing.assert_array_equal(model(source, target), model(source, target))
     training = model(source, target, training=True)
     assert np.abs(training - model(source, target)).max() > 1e-3
 
@@ -119,13 +110,9 @@ def test_dropout_stands_where_the_paper_has_it(ids):
 def test_the_first_loss_is_near_that_of_guessing(rng):
     model = make(vocab_size=101, d_model=48)
     source, target, others = rng.integers(4, 101, (3, 7, 6))
-    total, count = masked_cross_entropy(
-        model(source[:, :5], target), others, np.ones(others.shape)
-    )
+    total, count = masked_cross_entropy(model(source[:, :5], target), others, np.ones(others.shape))
     # Logits of variance 1 cost half a nat more.
-    assert float(total / count) == pytest.approx(
-        math.log(101) + 0.5, abs=0.4
-    )
+    assert float(total / count) == pytest.approx(math.log(101) + 0.5, abs=0.4)
 
 
 def test_post_norm_is_the_default_and_ends_without_a_norm(ids):
@@ -187,6 +174,4 @@ def test_saved_and_loaded_it_is_the_same(ids, tmp_path):
     model.save(tmp_path)
     again = Transformer.load(tmp_path)
     assert again.config == model.config
-    np.testing.assert_array_equal(
-        again(source, target), model(source, target)
-    )
+    np.testing.assert_array_equal(again(source, target), model(source, target))

@@ -1,7 +1,6 @@
 import csv
 
 import pytest
-
 from minitransformer.learning.training import Row
 from minitransformer.runs.logs import Log, curve, read_log
 

@@ -3,14 +3,11 @@ import struct
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
-from small_bert import IDS
-
 from minitransformer import Bert
-from minitransformer.runs.pretrained import (
-    bert_names,
-    minilm_folder,
-)
+from minitransformer.runs.pretrained import bert_names, minilm_folder
+from safetensors.numpy import load_file, save_file
+
+from small_bert import IDS
 
 TABLE = "embeddings.word_embeddings.weight"
 
@@ -40,9 +37,7 @@ def test_the_names_are_those_of_hugging_face():
         "feed_forward/contract_dense/bias": "output.dense.bias",
         "feed_forward_norm/bias": "output.LayerNorm.bias",
     }.items():
-        assert (
-            names[f"encoder/block_0/{ours}"] == f"encoder.layer.0.{theirs}"
-        )
+        assert names[f"encoder/block_0/{ours}"] == f"encoder.layer.0.{theirs}"
     assert len(set(names.values())) == len(names) == 7 + 2 * 16
 
 
@@ -67,12 +62,7 @@ def test_a_published_model_is_read(published, prefix, older):
 
 def test_half_precision_is_read(published):
     folder, model = published
-    rewrite(
-        folder,
-        lambda tensors: tensors.update(
-            {TABLE: tensors[TABLE].astype("float16")}
-        ),
-    )
+    rewrite(folder, lambda tensors: tensors.update({TABLE: tensors[TABLE].astype("float16")}))
     again = Bert.from_pretrained(folder)
     np.testing.assert_allclose(again(IDS)[0], model(IDS)[0], atol=1e-2)
 
@@ -82,9 +72,7 @@ def test_what_is_wrong_with_tensors_is_listed_by_name(published):
 
     def change(tensors):
         del tensors["encoder.layer.1.output.dense.bias"]
-        tensors["encoder.layer.7.output.dense.bias"] = np.zeros(
-            12, "float32"
-        )
+        tensors["encoder.layer.7.output.dense.bias"] = np.zeros(12, "float32")
         tensors["pooler.dense.weight"] = np.zeros((12, 5), "float32")
 
     rewrite(folder, change)
@@ -98,9 +86,7 @@ def test_what_is_wrong_with_tensors_is_listed_by_name(published):
         assert part in str(error.value)
 
 
-@pytest.mark.parametrize(
-    "name", ["config.json", "model.safetensors", "vocab.txt"]
-)
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt"])
 def test_a_missing_file_is_named(published, name):
     folder, _ = published
     (folder / name).unlink()
@@ -132,9 +118,7 @@ def test_a_header_that_lies_costs_no_memory(published, lie):
             header[TABLE]["data_offsets"] = [0, huge]
         header[TABLE]["shape"] = [huge // 48, 12]
         text = json.dumps(header).encode()
-        path.write_bytes(
-            struct.pack("<Q", len(text)) + text + data[8 + size :]
-        )
+        path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
     with pytest.raises(ValueError, match="is damaged"):
         Bert.from_pretrained(folder)
 
@@ -142,10 +126,7 @@ def test_a_header_that_lies_costs_no_memory(published, lie):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            {"hidden_size": 3 * 10**8},
-            "needs",
-        ),  # nothing of that size is made
+        ({"hidden_size": 3 * 10**8}, "needs"),  # nothing of that size is made
         ({"vocab_size": 24}, "23 pieces, but the model 24"),
         ({"hidden_act": "gelu_new"}, "hidden_act 'gelu_new'"),
         ({"model_type": "roberta"}, "model_type 'roberta'"),
@@ -158,9 +139,7 @@ def test_a_header_that_lies_costs_no_memory(published, lie):
         ({"pad_token_id": -1}, "pad_id=-1"),
     ],
 )
-def test_a_configuration_of_another_kind_is_refused(
-    published, change, message
-):
+def test_a_configuration_of_another_kind_is_refused(published, change, message):
     folder, _ = published
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))

@@ -2,10 +2,9 @@ import io
 import subprocess
 import sys
 
-from rich.console import Console
-
 from minitransformer.learning.training import Row
 from minitransformer.runs.progress import TrainingProgress
+from rich.console import Console
 
 
 def report(terminal):
@@ -44,8 +43,6 @@ def test_importing_is_quiet_and_a_failure_is_not():
     )
     for line, shown in (("pass", False), ("1 / 0", True)):
         result = subprocess.run(
-            [sys.executable, "-c", code.format(line)],
-            capture_output=True,
-            text=True,
+            [sys.executable, "-c", code.format(line)], capture_output=True, text=True
         )
         assert ("noise" in result.stderr) is shown

@@ -1,13 +1,8 @@
 import json
 
 import pytest
-
 from minitransformer import Run
-from minitransformer.runs.folders import (
-    fresh_folder,
-    newest_run,
-    read_settings,
-)
+from minitransformer.runs.folders import fresh_folder, newest_run, read_settings
 
 DEFAULTS = {"steps": 10, "seed": 0, "text": None, "batch_size": 4}
 
@@ -95,9 +90,7 @@ def test_the_newest_run_is_found(tmp_path):
     assert newest_run(tmp_path, ["target.model"]).name == "lstm-001"
 
 
-def test_settings_are_merged_once_flags_before_saved_ones_before_defaults(
-    tmp_path,
-):
+def test_settings_are_merged_once_flags_before_saved_ones_before_defaults(tmp_path):
     claim(tmp_path, {"steps": 99, "text": "here.txt"})
     settings = claim(tmp_path, {"text": "there.txt"}, resume=True)
     assert settings["steps"] == 99
@@ -125,11 +118,7 @@ def test_settings_of_an_earlier_version_are_read(tmp_path):
     old = {"steps": 30, "seed": 3, "batch_size": 2, "recipe": "x"}
     (tmp_path / "settings.json").write_text(json.dumps(old))
     settings = claim(tmp_path, resume=True)
-    assert settings == {
-        **DEFAULTS,
-        **old,
-        "text_sha256": settings["text_sha256"],
-    }
+    assert settings == {**DEFAULTS, **old, "text_sha256": settings["text_sha256"]}
 
 
 @pytest.mark.parametrize(
@@ -141,9 +130,7 @@ def test_settings_of_an_earlier_version_are_read(tmp_path):
         (OSError(28, "No space left on device"), 1, "make room"),
     ],
 )
-def test_what_stops_a_training_is_said_and_has_an_exit_code(
-    tmp_path, capsys, error, code, message
-):
+def test_what_stops_a_training_is_said_and_has_an_exit_code(tmp_path, capsys, error, code, message):
     flags = {"out": str(tmp_path), "resume": False, "overwrite": False}
     run = Run(flags, DEFAULTS)
     with pytest.raises(SystemExit) as stop, run.errors():
@@ -156,8 +143,5 @@ def test_what_stops_a_training_is_said_and_has_an_exit_code(
 
 def test_a_bug_in_a_training_keeps_its_traceback(tmp_path):
     flags = {"out": str(tmp_path), "resume": False, "overwrite": False}
-    with (
-        pytest.raises(ValueError, match="shapes"),
-        Run(flags, DEFAULTS).errors(),
-    ):
+    with pytest.raises(ValueError, match="shapes"), Run(flags, DEFAULTS).errors():
         raise ValueError("shapes")

@@ -2,14 +2,10 @@ import json
 
 import numpy as np
 import pytest
-from conftest import make_tiny_gpt
-
 from minitransformer import GPT
-from minitransformer.runs.saving import (
-    assign_weights,
-    named_weights,
-    write_atomically,
-)
+from minitransformer.runs.saving import assign_weights, named_weights, write_atomically
+
+from conftest import make_tiny_gpt
 
 
 @pytest.fixture
@@ -21,10 +17,7 @@ def saved(tmp_path):
 
 def test_a_loaded_model_is_the_saved_one(saved):
     model, folder = saved
-    assert sorted(p.name for p in folder.iterdir()) == [
-        "config.json",
-        "weights.safetensors",
-    ]
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "weights.safetensors"]
     loaded = GPT.load(folder)
     assert loaded.config == model.config
     ids = np.array([[1, 2, 3]])

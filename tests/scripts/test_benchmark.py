@@ -3,9 +3,9 @@
 import importlib.util
 
 import pytest
-from conftest import load_script, make_tiny_gpt
-
 from scripts.bench.peers.measure import CONFIGS, Sizes, matrix_rate, memory
+
+from conftest import load_script, make_tiny_gpt
 
 
 @pytest.fixture
@@ -29,11 +29,7 @@ def test_operations_are_those_of_the_matrices(benchmark):
 def test_ratios_are_ours_over_theirs(benchmark):
     chosen = {
         name: benchmark.comparisons()[name]
-        for name in (
-            "train/small/pytorch",
-            "memory/small/pytorch",
-            "time_to_peer_loss/pytorch",
-        )
+        for name in ("train/small/pytorch", "memory/small/pytorch", "time_to_peer_loss/pytorch")
     }
 
     def notes(speed, growth):
@@ -50,11 +46,7 @@ def test_ratios_are_ours_over_theirs(benchmark):
             "ours/recipe/small": recipe(30, loss),
             "pytorch/recipe/small": recipe(60, 1.9),
         }
-        for ours, theirs, loss in (
-            (300, 100, 1.8),
-            (200, 100, 1.8),
-            (90, 90, 1.8),
-        )
+        for ours, theirs, loss in ((300, 100, 1.8), (200, 100, 1.8), (90, 90, 1.8))
     ]
     result = benchmark.summarize(rounds, chosen)
     assert result["ratios"] == {
@@ -64,9 +56,7 @@ def test_ratios_are_ours_over_theirs(benchmark):
     }
     assert result["ranges"]["train/small/pytorch"] == [1, 3]
     share = result["medians"]["ours/train/small"]["share_of_rate"]
-    assert share == pytest.approx(
-        200 * CONFIGS["small"].operations() / 1e9 / 100
-    )
+    assert share == pytest.approx(200 * CONFIGS["small"].operations() / 1e9 / 100)
     # Faster to a worse result is no result.
     for made in rounds:
         made["ours/recipe/small"]["valid_loss"] = 1.95
@@ -74,14 +64,10 @@ def test_ratios_are_ours_over_theirs(benchmark):
     assert "time_to_peer_loss/pytorch" not in worse
 
 
-def test_a_missing_peer_is_skipped_and_named(
-    benchmark, monkeypatch, capsys
-):
+def test_a_missing_peer_is_skipped_and_named(benchmark, monkeypatch, capsys):
     found = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util,
-        "find_spec",
-        lambda name: None if name == "torch" else found(name),
+        importlib.util, "find_spec", lambda name: None if name == "torch" else found(name)
     )
     with pytest.raises(SystemExit, match="bench"):
         benchmark.main(["--only", "train/small/pytorch"])

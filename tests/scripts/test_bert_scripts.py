@@ -2,9 +2,9 @@ import json
 import re
 
 import pytest
-from conftest import exit_code, load_script, refuse
-
 from minitransformer import BertClassifier, BertPretraining, Run
+
+from conftest import exit_code, load_script, refuse
 
 TOPICS = [
     ("animals", "the cat sleeps", "the dog barks", "a cow eats grass"),
@@ -35,9 +35,7 @@ def text(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text(
         "\n\n".join(
-            "\n".join(f"{line} {i}." for line in lines)
-            for i in range(20)
-            for _, *lines in TOPICS
+            "\n".join(f"{line} {i}." for line in lines) for i in range(20) for _, *lines in TOPICS
         ),
         encoding="utf-8",
     )
@@ -69,9 +67,7 @@ TINY = [
 ]
 
 
-def test_a_bert_is_pretrained_and_resumed(
-    train_bert, text, tmp_path, capfd, eagerly
-):
+def test_a_bert_is_pretrained_and_resumed(train_bert, text, tmp_path, capfd, eagerly):
     out = tmp_path / "run"
     argv = ["--text", str(text), "--out", str(out), *TINY]
     assert exit_code(train_bert.main, argv) == 0
@@ -97,11 +93,7 @@ def test_a_bert_is_pretrained_and_resumed(
     [
         (None, [], "does not exist"),
         ("one document. Only one.", [], "four documents"),
-        (
-            "a. B\n\nc. D\n\ne. F\n\ngg\n",
-            ["--vocab-size", "30"],
-            "two documents",
-        ),
+        ("a. B\n\nc. D\n\ne. F\n\ngg\n", ["--vocab-size", "30"], "two documents"),
         ("a b. c\n\nd e. f\n\n" * 30, ["--vocab-size", "3"], "too small"),
         (None, ["--resume"], "which run to resume"),
     ],
@@ -124,10 +116,7 @@ def task(tmp_path):
     path = tmp_path / "task.tsv"
     path.write_text(
         "".join(
-            f"{line} {i}\t{topic}\n"
-            for i in range(8)
-            for topic, *lines in TOPICS
-            for line in lines
+            f"{line} {i}\t{topic}\n" for i in range(8) for topic, *lines in TOPICS for line in lines
         ),
         encoding="utf-8",
     )
@@ -138,9 +127,7 @@ def task(tmp_path):
 def bert(published):
     """A folder with a published BERT that has a real vocabulary."""
     folder, _ = published
-    pieces = (
-        "[PAD] [UNK] [CLS] [SEP] [MASK] the a is cat dog cow two three "
-    )
+    pieces = "[PAD] [UNK] [CLS] [SEP] [MASK] the a is cat dog cow two three "
     pieces += "five red blue green sleeps barks odd"
     pieces = [*pieces.split(), "warm", "cold", "new"]
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
@@ -155,18 +142,8 @@ def test_three_ways_are_compared_and_resumed(
     finetune_bert, bert, task, tmp_path, capfd, eagerly, monkeypatch
 ):
     out = tmp_path / "out"
-    argv = [
-        "--task",
-        str(task),
-        "--bert",
-        str(bert),
-        "--out",
-        str(out),
-        *FEW,
-    ]
-    monkeypatch.setattr(
-        finetune_bert, "train_once", stop_at(finetune_bert, 2)
-    )
+    argv = ["--task", str(task), "--bert", str(bert), "--out", str(out), *FEW]
+    monkeypatch.setattr(finetune_bert, "train_once", stop_at(finetune_bert, 2))
     assert exit_code(finetune_bert.main, [*argv, "--resume"]) == 130
     said = capfd.readouterr()
     assert "nothing to resume" in said.out
@@ -174,9 +151,7 @@ def test_three_ways_are_compared_and_resumed(
     first = json.loads((out / "results.json").read_text())
     assert list(first) == ["from scratch"]
     monkeypatch.undo()
-    assert (
-        exit_code(finetune_bert.main, ["--out", str(out), "--resume"]) == 0
-    )
+    assert exit_code(finetune_bert.main, ["--out", str(out), "--resume"]) == 0
     said = capfd.readouterr().out
     results = json.loads((out / "results.json").read_text())
     assert results.keys() == finetune_bert.WAYS.keys()
@@ -188,12 +163,7 @@ def test_three_ways_are_compared_and_resumed(
     assert (out / "accuracy.svg").is_file()
     with task.open("a", encoding="utf-8") as file:
         file.write("one more\tanimals\n")
-    refuse(
-        finetune_bert.main,
-        ["--out", str(out), "--resume"],
-        capfd,
-        "has changed since",
-    )
+    refuse(finetune_bert.main, ["--out", str(out), "--resume"], capfd, "has changed since")
     model = BertClassifier.load(out)
     labels = json.loads((out / "labels.json").read_text())
     assert labels == ["animals", "colours", "numbers"]
@@ -279,12 +249,7 @@ def test_a_vocabulary_of_another_size_is_refused(
     finetune_bert, train_bert, text, task, tmp_path, capfd, eagerly
 ):
     run = tmp_path / "run"
-    assert (
-        exit_code(
-            train_bert.main, ["--text", str(text), "--out", str(run), *TINY]
-        )
-        == 0
-    )
+    assert exit_code(train_bert.main, ["--text", str(text), "--out", str(run), *TINY]) == 0
     vocabulary = run / "vocab.txt"
     vocabulary.write_text(vocabulary.read_text() + "more\n")
     capfd.readouterr()
@@ -293,22 +258,14 @@ def test_a_vocabulary_of_another_size_is_refused(
 
 
 @pytest.mark.minilm
-def test_the_documentation_is_searched_by_meaning(
-    search_docs, tmp_path, capfd, monkeypatch
-):
+def test_the_documentation_is_searched_by_meaning(search_docs, tmp_path, capfd, monkeypatch):
     passages = [
         ("io.readline", "Read and return one line from the stream."),
         ("math.sqrt", "Return the square root of a number."),
         ("random.shuffle", "Put the items of a list in random order."),
     ]
     monkeypatch.setattr(search_docs, "library_passages", lambda: passages)
-    argv = [
-        "how do I read a file line by line",
-        "--cache",
-        str(tmp_path),
-        "--count",
-        "2",
-    ]
+    argv = ["how do I read a file line by line", "--cache", str(tmp_path), "--count", "2"]
     assert exit_code(search_docs.main, argv) == 0
     first = capfd.readouterr()
     assert first.out.split()[1] == "io.readline"
@@ -337,7 +294,5 @@ def test_built_in_functions_are_among_the_passages(search_docs):
 
 
 def test_a_folder_without_a_bert_is_named(search_docs, tmp_path, capfd):
-    assert (
-        exit_code(search_docs.main, ["why", "--bert", str(tmp_path)]) == 2
-    )
+    assert exit_code(search_docs.main, ["why", "--bert", str(tmp_path)]) == 2
     assert "config.json is not there" in capfd.readouterr().err

@@ -9,8 +9,9 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from safetensors.numpy import load_file
+
+from conftest import ROOT
 
 pytestmark = pytest.mark.slow
 STEPS = 1500
@@ -53,24 +54,17 @@ def text(tmp_path):
 
 
 def rows(out):
-    return [
-        line.split(",")[:5]
-        for line in (out / "log.csv").read_text().splitlines()
-    ]
+    return [line.split(",")[:5] for line in (out / "log.csv").read_text().splitlines()]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
-def test_killed_at_any_moment_it_ends_with_the_same_weights(
-    text, tmp_path, processes
-):
+def test_killed_at_any_moment_it_ends_with_the_same_weights(text, tmp_path, processes):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     subprocess.run(command(text, whole), check=True)
     kills = 0
     # While TensorFlow loads, before the first checkpoint, and after some.
     for step in (None, 20, 300, 900):
-        process = subprocess.Popen(
-            command(text, parts, "--resume"), start_new_session=True
-        )
+        process = subprocess.Popen(command(text, parts, "--resume"), start_new_session=True)
         processes.append(process)
         deadline = time.monotonic() + 120
         if step is None:
@@ -91,15 +85,11 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(
     for name in expected:
         np.testing.assert_array_equal(weights[name], expected[name])
     assert rows(parts) == rows(whole)
-    assert (parts / "sample.txt").read_text() == (
-        whole / "sample.txt"
-    ).read_text()
+    assert (parts / "sample.txt").read_text() == (whole / "sample.txt").read_text()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows signals differently")
-def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(
-    text, tmp_path, processes
-):
+def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(text, tmp_path, processes):
     out = tmp_path / "my run"
     process = subprocess.Popen(
         command(text, out, "--steps", "100000"),
@@ -120,6 +110,4 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(
     step = int(rows(out)[-1][0])
     saved = [p.name for p in (out / "checkpoints").iterdir()]
     assert f"step-{step:08d}.safetensors" in saved
-    assert (
-        json.loads((out / "settings.json").read_text())["steps"] == 100_000
-    )
+    assert json.loads((out / "settings.json").read_text())["steps"] == 100_000

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from conftest import ROOT, exit_code, refuse
 
 SMALL = [
@@ -30,9 +31,7 @@ def text_file(tmp_path):
     return path
 
 
-@pytest.mark.parametrize(
-    "name", ["train_gpt", "generate", "train_translation", "translate"]
-)
+@pytest.mark.parametrize("name", ["train_gpt", "generate", "train_translation", "translate"])
 def test_help_needs_no_tensorflow(name):
     code = (
         "import runpy, sys\n"
@@ -43,9 +42,7 @@ def test_help_needs_no_tensorflow(name):
     )
     path = ROOT / "scripts" / f"{name}.py"
     result = subprocess.run(
-        [sys.executable, "-c", code, path, "--help"],
-        capture_output=True,
-        text=True,
+        [sys.executable, "-c", code, path, "--help"], capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
     assert "--help" in result.stdout
@@ -59,23 +56,11 @@ def test_help_needs_no_tensorflow(name):
         ("short", [], "one window"),
         ("abcdefg" * 4, [], "one window"),
         (b"\xff\xfe\x00", [], "not UTF-8"),
-        (
-            "abc " * 99,
-            ["--d-model", "10", "--num-heads", "4"],
-            "multiple of",
-        ),
+        ("abc " * 99, ["--d-model", "10", "--num-heads", "4"], "multiple of"),
         ("abc " * 99, ["--dropout-rate", "1.5"], "dropout_rate=1.5"),
         ("abc " * 99, ["--max-len", "1"], "max_len=1"),
-        (
-            "abc " * 99,
-            ["--tokenizer", "sentencepiece", "--vocab-size", "9"],
-            "at least 320",
-        ),
-        (
-            "abc " * 99,
-            ["--tokenizer", "bpe", "--vocab-size", "9"],
-            "at least 257",
-        ),
+        ("abc " * 99, ["--tokenizer", "sentencepiece", "--vocab-size", "9"], "at least 320"),
+        ("abc " * 99, ["--tokenizer", "bpe", "--vocab-size", "9"], "at least 257"),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_leaves_nothing_behind(
@@ -90,9 +75,7 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing_behind(
     assert not out.exists()
 
 
-def test_a_folder_as_text_and_resume_without_a_name(
-    train_gpt, tmp_path, capfd
-):
+def test_a_folder_as_text_and_resume_without_a_name(train_gpt, tmp_path, capfd):
     refuse(train_gpt.main, ["--text", str(tmp_path)], capfd, "folder")
     refuse(train_gpt.main, ["--resume"], capfd, "--out DIR")
 
@@ -116,9 +99,7 @@ def test_a_flag_that_makes_no_sense_exits_with_2(train_gpt, flags, capsys):
     assert "usage" in capsys.readouterr().err
 
 
-def test_a_run_from_text_to_sample(
-    train_gpt, generate_script, text_file, tmp_path, capfd
-):
+def test_a_run_from_text_to_sample(train_gpt, generate_script, text_file, tmp_path, capfd):
     out = tmp_path / "my run"
     argv = [
         "--text",
@@ -135,12 +116,7 @@ def test_a_run_from_text_to_sample(
     ]
     assert exit_code(train_gpt.main, argv) == 0
     told = capfd.readouterr().out
-    for part in (
-        "nats",
-        "bits per character (zlib -9",
-        "Next, try",
-        "30/30",
-    ):
+    for part in ("nats", "bits per character (zlib -9", "Next, try", "30/30"):
         assert part in told
     assert {p.name for p in out.iterdir()} >= {
         "settings.json",
@@ -175,15 +151,8 @@ def test_a_run_from_text_to_sample(
     assert len(outputs[2]) == 3 + 300 + 1
 
     refuse(generate_script.main, [*run[:2], "--prompt", ""], capfd, "empty")
-    refuse(
-        generate_script.main, [*run[:2], "--prompt", "a안"], capfd, "'안'"
-    )
-    refuse(
-        generate_script.main,
-        ["--run", str(tmp_path), "--prompt", "a"],
-        capfd,
-        "no saved model",
-    )
+    refuse(generate_script.main, [*run[:2], "--prompt", "a안"], capfd, "'안'")
+    refuse(generate_script.main, ["--run", str(tmp_path), "--prompt", "a"], capfd, "no saved model")
 
     # The run is there: not without being asked, and not as another one.
     refuse(train_gpt.main, argv, capfd, "--resume")
@@ -213,15 +182,7 @@ def test_a_disk_that_fills_up_ends_with_1_and_keeps_the_checkpoint(
 
     monkeypatch.setattr(checkpoints, "write_atomically", full)
     out = tmp_path / "run"
-    argv = [
-        "--text",
-        str(text_file),
-        "--out",
-        str(out),
-        *SMALL,
-        "--steps",
-        "600",
-    ]
+    argv = ["--text", str(text_file), "--out", str(out), *SMALL, "--steps", "600"]
     assert exit_code(train_gpt.main, argv) == 1
     error = capfd.readouterr().err
     assert "No space left on device" in error
@@ -231,14 +192,9 @@ def test_a_disk_that_fills_up_ends_with_1_and_keeps_the_checkpoint(
 
 
 @pytest.mark.parametrize("kind", ["sentencepiece", "bpe"])
-def test_pieces_train_and_write(
-    train_gpt, generate_script, tmp_path, capfd, kind
-):
+def test_pieces_train_and_write(train_gpt, generate_script, tmp_path, capfd, kind):
     path = tmp_path / "text"
-    path.write_text(
-        "안녕하세요, 세계! The cat sat on the mat. 😀\n" * 99,
-        encoding="utf-8",
-    )
+    path.write_text("안녕하세요, 세계! The cat sat on the mat. 😀\n" * 99, encoding="utf-8")
     out = tmp_path / "run"
     argv = [
         "--text",

@@ -7,17 +7,13 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT
-
 from minitransformer.runs.logs import read_log
 from scripts.start_workers import environments, start
 
+from conftest import ROOT
+
 pytestmark = pytest.mark.slow
-PIPES = {
-    "stdout": subprocess.PIPE,
-    "stderr": subprocess.PIPE,
-    "text": True,
-}
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 SCRIPT = str(ROOT / "scripts" / "train_gpt.py")
 
 
@@ -59,24 +55,18 @@ def two_workers(processes):
     """Function that starts two workers, which end with the test."""
 
     def start_two(script, arguments):
-        workers = start(
-            2, script, arguments, **PIPES, start_new_session=True
-        )
+        workers = start(2, script, arguments, **PIPES, start_new_session=True)
         processes.extend(workers)
         return workers
 
     return start_two
 
 
-def test_two_workers_make_the_run_of_one_and_resume_it_exactly(
-    tmp_path, two_workers
-):
+def test_two_workers_make_the_run_of_one_and_resume_it_exactly(tmp_path, two_workers):
     text = tmp_path / "text.txt"
     text.write_text("a quick brown fox jumps over the lazy dog. " * 60)
     one, two, cut = tmp_path / "one", tmp_path / "two", tmp_path / "cut"
-    code = subprocess.run(
-        [sys.executable, SCRIPT, *flags(text, one, 600)], **PIPES
-    )
+    code = subprocess.run([sys.executable, SCRIPT, *flags(text, one, 600)], **PIPES)
     assert code.returncode == 0, code.stderr
     codes, wrote = end(two_workers(SCRIPT, flags(text, two, 600)))
     assert codes == [0, 0], wrote
@@ -86,9 +76,7 @@ def test_two_workers_make_the_run_of_one_and_resume_it_exactly(
     first, both = read_log(one)[:10], read_log(two)[:10]  # of 5 steps
     for column in ("loss", "valid_loss", "grad_norm"):
         np.testing.assert_allclose(
-            [row[column] for row in both],
-            [row[column] for row in first],
-            rtol=1e-4,
+            [row[column] for row in both], [row[column] for row in first], rtol=1e-4
         )
     # … and the clipping, by both workers' norm, had something to do.
     assert max(row.grad_norm for row in both) > 1
@@ -132,9 +120,7 @@ def test_only_the_chief_writes_and_all_must_agree(tmp_path, processes):
                 start_new_session=True,
                 **PIPES,
             )
-            for out, seed, environment in zip(
-                (chief, other), seeds, environments(2), strict=True
-            )
+            for out, seed, environment in zip((chief, other), seeds, environments(2), strict=True)
         ]
         processes.extend(workers)
         codes, wrote = end(workers)
@@ -146,9 +132,7 @@ def test_only_the_chief_writes_and_all_must_agree(tmp_path, processes):
 def test_two_workers_translate_as_one(tmp_path, two_workers):
     script = str(ROOT / "scripts" / "train_translation.py")
     words = ["red", "green", "blue", "grey", "pink", "white"]
-    lines = [
-        f"{word} {n}\t{n} {word[::-1]}" for n in range(20) for word in words
-    ]
+    lines = [f"{word} {n}\t{n} {word[::-1]}" for n in range(20) for word in words]
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text("\n".join(lines), encoding="utf-8")
 

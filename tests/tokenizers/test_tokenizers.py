@@ -2,12 +2,7 @@ from pydoc_data.topics import topics
 
 import numpy as np
 import pytest
-
-from minitransformer import (
-    CharTokenizer,
-    SentencePieceTokenizer,
-    load_tokenizer,
-)
+from minitransformer import CharTokenizer, SentencePieceTokenizer, load_tokenizer
 
 TEXT = topics["assignment"] + topics["for"] + topics["class"]
 HARD = [
@@ -38,9 +33,7 @@ def test_any_text_survives_sentencepiece_exactly(pieces, text):
 
 
 def test_a_space_survives_pieces_of_a_text_without_spaces():
-    pieces = SentencePieceTokenizer.train(
-        "天地玄黄宇宙洪荒" * 40, vocab_size=320
-    )
+    pieces = SentencePieceTokenizer.train("天地玄黄宇宙洪荒" * 40, vocab_size=320)
     assert pieces.decode(pieces.encode("天 地 a")) == "天 地 a"
 
 
@@ -78,9 +71,7 @@ def test_characters_know_their_text_and_name_the_unknown():
     assert len(ids) == 7
     assert ids[5:] == [tokenizer.unk_id, tokenizer.unk_id]
     assert tokenizer.unk_id not in ids[:5]
-    assert (
-        tokenizer.decode(tokenizer.encode("안녕\nhello")) == "안녕\nhello"
-    )
+    assert tokenizer.decode(tokenizer.encode("안녕\nhello")) == "안녕\nhello"
     assert tokenizer.unknown("hello ×") == [" ", "×"]
 
 

@@ -3,10 +3,10 @@ import unicodedata
 from pydoc_data.topics import topics
 
 import pytest
-from conftest import ROOT
-
 from minitransformer import WordPieceTokenizer, load_tokenizer
 from minitransformer.tokenizers.wordpiece import words
+
+from conftest import ROOT
 
 FIXTURE = ROOT / "tests" / "fixtures" / "wordpiece.json"
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -15,17 +15,7 @@ TEXT = topics["assignment"] + topics["for"] + topics["class"]
 
 @pytest.fixture
 def tokenizer():
-    pieces = [
-        "un",
-        "##afford",
-        "##able",
-        "##aff",
-        "able",
-        "read",
-        "##s",
-        ".",
-        "世",
-    ]
+    pieces = ["un", "##afford", "##able", "##aff", "able", "read", "##s", ".", "世"]
     return WordPieceTokenizer([*SPECIAL, *pieces])
 
 
@@ -59,9 +49,7 @@ def test_text_is_cleaned_and_cut_into_words(text, expected):
 def test_the_longest_piece_comes_first(tokenizer):
     pieces = [tokenizer.pieces[i] for i in tokenizer.encode("unaffordable")]
     assert pieces == ["un", "##afford", "##able"]
-    assert tokenizer.decode(tokenizer.encode("Reads able.")) == (
-        "reads able ."
-    )
+    assert tokenizer.decode(tokenizer.encode("Reads able.")) == ("reads able .")
 
 
 def test_a_word_with_an_unknown_part_is_unknown_as_a_whole(tokenizer):
@@ -96,8 +84,7 @@ def test_it_learns_pieces_that_spell_its_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "size", "message"),
-    [(TEXT, 20, "too small"), (" \n\x00", 100, "no words")],
+    ("text", "size", "message"), [(TEXT, 20, "too small"), (" \n\x00", 100, "no words")]
 )
 def test_what_cannot_be_learned_is_refused(text, size, message):
     with pytest.raises(ValueError, match=message):
@@ -123,9 +110,7 @@ def test_a_bad_vocabulary_is_refused(tmp_path, data, message):
 
 
 def test_a_long_line_is_learned_from_too():
-    text = (
-        "word and other words " * 10_000
-    )  # SentencePiece drops what is too long
+    text = "word and other words " * 10_000  # SentencePiece drops what is too long
     text += "x" * 1_200_000  # and this is no word
     tokenizer = WordPieceTokenizer.train(text, vocab_size=60)
     assert {"word", "and", "other"} <= set(tokenizer.pieces)

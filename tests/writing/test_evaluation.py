@@ -1,15 +1,12 @@
 import importlib.util
 
 import pytest
-
 from minitransformer import corpus_bleu, exact_match
 from scripts.evidence.tatoeba import by_source_length
 
 
 def test_exact_match_is_letter_by_letter():
-    assert exact_match(
-        ["a b", "c", "d "], ["a b", "c", "d"]
-    ) == pytest.approx(2 / 3)
+    assert exact_match(["a b", "c", "d "], ["a b", "c", "d"]) == pytest.approx(2 / 3)
     for wrong in (([], []), (["a"], ["a", "b"])):
         with pytest.raises(ValueError, match="cannot be compared"):
             exact_match(*wrong)
@@ -37,6 +34,4 @@ def test_short_and_long_sentences_are_measured_separately():
         (2, 2, 0.5),
         (4, 2, 1.0),
     ]
-    assert by_source_length(
-        sources[:2], ours[:2], theirs[:2], exact_match, [4, 9]
-    ) == [(4, 2, 0.5)]
+    assert by_source_length(sources[:2], ours[:2], theirs[:2], exact_match, [4, 9]) == [(4, 2, 0.5)]

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import make_tiny_gpt
-
 from minitransformer import generate, stream
 from minitransformer.runs import compilation
 from minitransformer.writing.generation import extend
 from minitransformer.writing.sampling import choose
+
+from conftest import make_tiny_gpt
 
 PROMPTS = [[1, 2, 3], [4, 5, 6]]
 
@@ -15,13 +15,7 @@ PROMPTS = [[1, 2, 3], [4, 5, 6]]
 def test_compiled_equals_line_by_line(tiny_gpt, options):
     def run(use_cache):
         return generate(
-            tiny_gpt,
-            PROMPTS,
-            max_new_tokens=30,
-            seed=3,
-            stop_id=0,
-            use_cache=use_cache,
-            **options,
+            tiny_gpt, PROMPTS, max_new_tokens=30, seed=3, stop_id=0, use_cache=use_cache, **options
         )
 
     compiled = run(use_cache=True)
@@ -50,37 +44,18 @@ def window_rule(model, ids, count):
 
 @pytest.mark.parametrize("use_cache", [True, False])
 @pytest.mark.parametrize("length", [1, 11, 30])
-def test_greedy_follows_the_window_rule_past_its_end(
-    tiny_gpt, eagerly, rng, use_cache, length
-):
+def test_greedy_follows_the_window_rule_past_its_end(tiny_gpt, eagerly, rng, use_cache, length):
     prompt = rng.integers(0, 23, (2, length))
-    ids = generate(
-        tiny_gpt,
-        prompt,
-        max_new_tokens=17,
-        temperature=0,
-        use_cache=use_cache,
-    )
+    ids = generate(tiny_gpt, prompt, max_new_tokens=17, temperature=0, use_cache=use_cache)
     assert ids.shape == (2, length + 17)
     for row, start in zip(ids, prompt, strict=True):
         assert row.tolist() == window_rule(tiny_gpt, start, 17)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"temperature": 0.7, "top_k": 5}, {"top_p": 0.8}]
-)
-def test_with_and_without_cache_choose_the_same_tokens(
-    tiny_gpt, eagerly, options
-):
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.7, "top_k": 5}, {"top_p": 0.8}])
+def test_with_and_without_cache_choose_the_same_tokens(tiny_gpt, eagerly, options):
     both = [
-        generate(
-            tiny_gpt,
-            PROMPTS,
-            max_new_tokens=14,
-            seed=3,
-            use_cache=cached,
-            **options,
-        )
+        generate(tiny_gpt, PROMPTS, max_new_tokens=14, seed=3, use_cache=cached, **options)
         for cached in (True, False)
     ]
     np.testing.assert_array_equal(*both)
@@ -89,9 +64,7 @@ def test_with_and_without_cache_choose_the_same_tokens(
 
 def test_a_seed_repeats_and_no_seed_does_not(tiny_gpt, eagerly):
     def run(seed):
-        return generate(
-            tiny_gpt, PROMPTS, max_new_tokens=8, seed=seed
-        ).tolist()
+        return generate(tiny_gpt, PROMPTS, max_new_tokens=8, seed=seed).tolist()
 
     assert run(1) == run(1)
     assert run(1) != run(2)
@@ -104,15 +77,9 @@ def test_a_seed_repeats_and_no_seed_does_not(tiny_gpt, eagerly):
 def test_a_row_that_has_ended_is_filled_with_the_stop_id(tiny_gpt, eagerly):
     free = generate(tiny_gpt, PROMPTS, max_new_tokens=20, seed=5)
     # A token that the two rows make at different places.
-    firsts = [
-        {t: i for i, t in reversed(list(enumerate(r[3:])))} for r in free
-    ]
-    stop = next(
-        int(t) for t, i in firsts[0].items() if firsts[1].get(t, 99) != i
-    )
-    ids = generate(
-        tiny_gpt, PROMPTS, max_new_tokens=20, seed=5, stop_id=stop
-    )
+    firsts = [{t: i for i, t in reversed(list(enumerate(r[3:])))} for r in free]
+    stop = next(int(t) for t, i in firsts[0].items() if firsts[1].get(t, 99) != i)
+    ids = generate(tiny_gpt, PROMPTS, max_new_tokens=20, seed=5, stop_id=stop)
     assert ids.shape == free.shape
     ends = []
     for row, unstopped in zip(ids[:, 3:], free[:, 3:], strict=True):
@@ -125,23 +92,15 @@ def test_a_row_that_has_ended_is_filled_with_the_stop_id(tiny_gpt, eagerly):
 
 
 def test_streamed_pieces_are_the_whole(tiny_gpt, eagerly):
-    whole = generate(
-        tiny_gpt, PROMPTS, max_new_tokens=21, seed=2, stop_id=7
-    )
-    parts = list(
-        stream(
-            tiny_gpt, PROMPTS, max_new_tokens=21, seed=2, stop_id=7, chunk=4
-        )
-    )
+    whole = generate(tiny_gpt, PROMPTS, max_new_tokens=21, seed=2, stop_id=7)
+    parts = list(stream(tiny_gpt, PROMPTS, max_new_tokens=21, seed=2, stop_id=7, chunk=4))
     assert [p.shape[1] for p in parts[:2]] == [3, 4]
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
 
 
 def test_one_row_is_the_same_alone_and_in_a_batch(tiny_gpt, eagerly):
     together = generate(tiny_gpt, PROMPTS, max_new_tokens=20, temperature=0)
-    alone = generate(
-        tiny_gpt, PROMPTS[1:], max_new_tokens=20, temperature=0
-    )
+    alone = generate(tiny_gpt, PROMPTS[1:], max_new_tokens=20, temperature=0)
     np.testing.assert_array_equal(together[1:], alone)
 
 
@@ -156,30 +115,20 @@ def test_samples_follow_the_probabilities_and_the_temperature():
     logits = np.log([0.5, 0.3, 0.15, 0.05])
     for temperature in (1.0, 0.5, 2.0):
         p = np.exp(logits / temperature)
-        np.testing.assert_allclose(
-            draws(logits, temperature=temperature), p / p.sum(), atol=0.03
-        )
+        np.testing.assert_allclose(draws(logits, temperature=temperature), p / p.sum(), atol=0.03)
     assert draws(logits, temperature=0)[0] == 1
 
 
 def test_top_k_and_top_p_keep_the_likeliest():
     logits = np.log([0.1, 0.4, 0.2, 0.3])
-    np.testing.assert_allclose(
-        draws(logits, top_k=2), [0, 4 / 7, 0, 3 / 7], atol=0.03
-    )
+    np.testing.assert_allclose(draws(logits, top_k=2), [0, 4 / 7, 0, 3 / 7], atol=0.03)
     assert draws(logits, top_k=1)[1] == 1
-    np.testing.assert_allclose(
-        draws(logits, top_k=9), np.exp(logits), atol=0.03
-    )
+    np.testing.assert_allclose(draws(logits, top_k=9), np.exp(logits), atol=0.03)
     # 0.4 + 0.3 reach 0.65; 0.4 alone reaches 0.3.
-    np.testing.assert_allclose(
-        draws(logits, top_p=0.65), [0, 4 / 7, 0, 3 / 7], atol=0.03
-    )
+    np.testing.assert_allclose(draws(logits, top_p=0.65), [0, 4 / 7, 0, 3 / 7], atol=0.03)
     assert draws(logits, top_p=0.3)[1] == 1
     assert draws(logits, top_p=1e-6)[1] == 1
-    np.testing.assert_allclose(
-        draws(logits, top_p=1.0), np.exp(logits), atol=0.03
-    )
+    np.testing.assert_allclose(draws(logits, top_p=1.0), np.exp(logits), atol=0.03)
 
 
 def test_top_k_and_top_p_cut_each_row_on_its_own():
@@ -214,9 +163,7 @@ def test_other_lengths_use_the_same_program():
         ([[1]], {"seed": 2**31}, "seed=2147483648"),
     ],
 )
-def test_what_cannot_be_generated_is_refused(
-    tiny_gpt, prompt, options, message
-):
+def test_what_cannot_be_generated_is_refused(tiny_gpt, prompt, options, message):
     with pytest.raises(ValueError, match=message):
         generate(tiny_gpt, prompt, **{"max_new_tokens": 3, **options})
 

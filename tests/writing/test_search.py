@@ -3,7 +3,6 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from minitransformer import (
     LSTMSeq2Seq,
     LSTMSeq2SeqConfig,
@@ -19,30 +18,16 @@ VOCAB, LONGEST = 5, 4
 
 def translators():
     """Models with opinions: their weights are far from the first ones."""
-    lstm = {
-        "source_vocab_size": VOCAB,
-        "target_vocab_size": VOCAB,
-        "d_model": 6,
-        "units": 7,
-        **IDS,
-    }
+    lstm = {"source_vocab_size": VOCAB, "target_vocab_size": VOCAB, "d_model": 6, "units": 7, **IDS}
     made = {
         "transformer": Transformer(
             TransformerConfig(
-                vocab_size=VOCAB,
-                max_len=6,
-                d_model=12,
-                num_heads=3,
-                num_layers=2,
-                d_ff=20,
-                **IDS,
+                vocab_size=VOCAB, max_len=6, d_model=12, num_heads=3, num_layers=2, d_ff=20, **IDS
             )
         ),
         "lstm": LSTMSeq2Seq(LSTMSeq2SeqConfig(attention="general", **lstm)),
         "textbook": LSTMSeq2Seq(
-            LSTMSeq2SeqConfig(
-                attention="additive", input_feeding=False, **lstm
-            )
+            LSTMSeq2SeqConfig(attention="additive", input_feeding=False, **lstm)
         ),
         "plain": LSTMSeq2Seq(LSTMSeq2SeqConfig(attention="none", **lstm)),
     }
@@ -84,16 +69,10 @@ def every_translation():
 
 @pytest.mark.parametrize("length_penalty", [0.0, 0.6, 2.0])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_wide_beam_finds_the_best_of_all(
-    models, eagerly, kind, length_penalty
-):
+def test_a_wide_beam_finds_the_best_of_all(models, eagerly, kind, length_penalty):
     model, rows = models[kind], list(every_translation())
     ids, scores = beam_search(
-        model,
-        SOURCE,
-        beam_size=VOCAB**LONGEST,
-        max_len=LONGEST,
-        length_penalty=length_penalty,
+        model, SOURCE, beam_size=VOCAB**LONGEST, max_len=LONGEST, length_penalty=length_penalty
     )
     for source, found, score in zip(SOURCE, ids, scores, strict=True):
         sums, lengths = log_probabilities(model, source, rows)
@@ -125,34 +104,24 @@ def test_a_beam_of_one_is_greedy(models, eagerly, kind):
     np.testing.assert_array_equal(ids, greedy)
     for source, row, score in zip(SOURCE, ids, scores, strict=True):
         [total], [length] = log_probabilities(model, source, [row])
-        assert score == pytest.approx(
-            total / ((5 + length) / 6) ** 0.6, abs=1e-4
-        )
+        assert score == pytest.approx(total / ((5 + length) / 6) ** 0.6, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_score_is_that_of_the_row_it_comes_with(models, eagerly, kind):
     for beam_size in (2, 3, 4):
-        ids, scores = beam_search(
-            models[kind], SOURCE, beam_size=beam_size, max_len=6
-        )
+        ids, scores = beam_search(models[kind], SOURCE, beam_size=beam_size, max_len=6)
         for source, row, score in zip(SOURCE, ids, scores, strict=True):
-            [total], [length] = log_probabilities(
-                models[kind], source, [row]
-            )
+            [total], [length] = log_probabilities(models[kind], source, [row])
             expected = total / ((5 + length) / 6) ** 0.6
             assert score == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_wider_beam_never_scores_worse_than_the_best_of_all(
-    models, eagerly
-):
+def test_a_wider_beam_never_scores_worse_than_the_best_of_all(models, eagerly):
     model = models["transformer"]
     best = beam_search(model, SOURCE, beam_size=200, max_len=4)[1]
     for beam_size in (1, 2, 3):
-        scores = beam_search(model, SOURCE, beam_size=beam_size, max_len=4)[
-            1
-        ]
+        scores = beam_search(model, SOURCE, beam_size=beam_size, max_len=4)[1]
         assert (scores <= best + 1e-5).all()
 
 
@@ -168,8 +137,7 @@ def test_compiled_equals_line_by_line(models):
 
 
 @pytest.mark.parametrize(
-    "search",
-    [greedy_search, lambda *a, **o: beam_search(*a, beam_size=3, **o)[0]],
+    "search", [greedy_search, lambda *a, **o: beam_search(*a, beam_size=3, **o)[0]]
 )
 def test_behind_the_end_is_padding(models, eagerly, search):
     for model in models.values():
@@ -209,18 +177,14 @@ def test_nothing_is_written_behind_the_end(eagerly):
     source, right = [[0], [1]], [[3, 2, 0, 0, 0, 0], [3, 4, 5, 2, 0, 0]]
     assert greedy_search(Chain(), source, max_len=6).tolist() == right
     for beam_size in (1, 2):
-        ids, _ = beam_search(
-            Chain(), source, beam_size=beam_size, max_len=6
-        )
+        ids, _ = beam_search(Chain(), source, beam_size=beam_size, max_len=6)
         assert ids.tolist() == right
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sentence_is_the_same_alone_and_in_a_batch(models, eagerly, kind):
     together, _ = beam_search(models[kind], SOURCE, beam_size=3, max_len=6)
-    alone, _ = beam_search(
-        models[kind], SOURCE[2:, :2], beam_size=3, max_len=6
-    )
+    alone, _ = beam_search(models[kind], SOURCE[2:, :2], beam_size=3, max_len=6)
     np.testing.assert_array_equal(together[2:], alone)
 
 

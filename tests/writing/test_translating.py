@@ -5,14 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from conftest import exit_code, load_script, refuse
-
 from minitransformer import SentencePieceTokenizer, translate
 from minitransformer.writing.translating import SIDES, alignment
 
-TEXT = "\n".join(
-    f" {word} {n}" for n in range(60) for word in ("cat", "dog", "bird")
-)
+from conftest import exit_code, load_script, refuse
+
+TEXT = "\n".join(f" {word} {n}" for n in range(60) for word in ("cat", "dog", "bird"))
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +43,7 @@ class Upside:
         import tensorflow as tf
 
         [source] = state
-        here = tf.gather(
-            source, tf.minimum(position, source.shape[1] - 1), axis=1
-        )
+        here = tf.gather(source, tf.minimum(position, source.shape[1] - 1), axis=1)
         here = tf.where(here == 0, 3, here)
         return 50.0 * tf.one_hot(here, 400), state
 
@@ -58,46 +54,31 @@ class Upside:
         return tf.ones(shape) / shape[-1]
 
 
-def test_sentences_keep_their_order_whatever_their_length(
-    tokenizer, eagerly
-):
+def test_sentences_keep_their_order_whatever_their_length(tokenizer, eagerly):
     sentences = ["cat 1 2 3", "dog", " bird 5 ", "cat 12 dog 7", "bird 9"]
     for batch_size in (2, 64):
         made = translate(
-            Upside(),
-            [tokenizer] * 2,
-            sentences,
-            max_len=40,
-            batch_size=batch_size,
-            beam_size=2,
+            Upside(), [tokenizer] * 2, sentences, max_len=40, batch_size=batch_size, beam_size=2
         )
         assert made == [sentence.strip() for sentence in sentences]
 
 
 def test_a_long_sentence_is_cut(tokenizer, eagerly):
-    [made] = translate(
-        Upside(), [tokenizer] * 2, ["cat " * 30], max_len=9, beam_size=1
-    )
+    [made] = translate(Upside(), [tokenizer] * 2, ["cat " * 30], max_len=9, beam_size=1)
     assert "cat cat cat cat".startswith(made[:11])
     assert len(made) < 60
 
 
 def test_an_alignment_names_its_pieces(tokenizer):
-    weights, rows, columns = alignment(
-        Upside(), [tokenizer] * 2, "cat 1", "dog 2", max_len=40
-    )
+    weights, rows, columns = alignment(Upside(), [tokenizer] * 2, "cat 1", "dog 2", max_len=40)
     assert weights.shape == (len(rows), len(columns))
     assert "".join(columns).replace("␣", " ") == " cat 1end"
     assert rows[-1] == columns[-1] == "end"
-    weights, *_ = alignment(
-        Upside(), [tokenizer] * 2, "cat 1", "dog 2 " * 9, max_len=2
-    )
+    weights, *_ = alignment(Upside(), [tokenizer] * 2, "cat 1", "dog 2 " * 9, max_len=2)
     assert weights.shape == (2, 2)
 
 
-def test_a_sentence_of_another_language_is_spelled_in_bytes(
-    translate_script, tokenizer
-):
+def test_a_sentence_of_another_language_is_spelled_in_bytes(translate_script, tokenizer):
     spelled_in_bytes = translate_script.spelled_in_bytes
     assert spelled_in_bytes(tokenizer, "cat 12") < 0.2
     assert spelled_in_bytes(tokenizer, "고양이 열두 마리") > 0.7
@@ -127,9 +108,7 @@ def pairs_file(tmp_path):
     lines = [
         f"{color} {n}\t{word} {n}"
         for n in range(12)
-        for color, word in zip(
-            ["red", "green", "blue", "grey", "pink"], words, strict=True
-        )
+        for color, word in zip(["red", "green", "blue", "grey", "pink"], words, strict=True)
     ]
     path.write_text("\n".join(lines) + "\n\n", encoding="utf-8")
     return path
@@ -137,22 +116,10 @@ def pairs_file(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "model",
-    [
-        [],
-        ["--model", "lstm", "--per-side"],
-        ["--model", "lstm", "--attention", "none"],
-    ],
+    "model", [[], ["--model", "lstm", "--per-side"], ["--model", "lstm", "--attention", "none"]]
 )
 def test_a_run_is_trained_kept_and_translates(
-    train_translation,
-    translate_script,
-    pairs_file,
-    tmp_path,
-    capfd,
-    model,
-    monkeypatch,
-    eagerly,
+    train_translation, translate_script, pairs_file, tmp_path, capfd, model, monkeypatch, eagerly
 ):
     out = tmp_path / "run"
     argv = ["--pairs", str(pairs_file), "--out", str(out), *TINY, *model]
@@ -177,19 +144,12 @@ def test_a_run_is_trained_kept_and_translates(
     assert all(row.count("\t") == 2 for row in rows)
 
     monkeypatch.chdir(tmp_path)
-    assert (
-        exit_code(translate_script.main, ["--run", str(out), "red 3"]) == 0
-    )
+    assert exit_code(translate_script.main, ["--run", str(out), "red 3"]) == 0
     result = capfd.readouterr()
     assert len(result.out.splitlines()) == 1
     assert (tmp_path / "alignment.svg").exists() == ("none" not in model)
     if "none" not in model:  # nothing is overwritten unasked
-        assert (
-            translate_script.main(
-                ["--run", str(out), rows[0].split("\t")[-1]]
-            )
-            == 0
-        )
+        assert translate_script.main(["--run", str(out), rows[0].split("\t")[-1]]) == 0
         said = capfd.readouterr().err
         assert (tmp_path / "alignment-2.svg").exists()
         assert "translates into" in said  # it is no English
@@ -199,13 +159,7 @@ def test_a_run_is_trained_kept_and_translates(
 
 
 def test_another_vocabulary_is_refused(
-    train_translation,
-    translate_script,
-    pairs_file,
-    tmp_path,
-    capfd,
-    monkeypatch,
-    eagerly,
+    train_translation, translate_script, pairs_file, tmp_path, capfd, monkeypatch, eagerly
 ):
     monkeypatch.chdir(tmp_path)  # pictures are drawn there
     out = tmp_path / "run"
@@ -213,20 +167,10 @@ def test_another_vocabulary_is_refused(
     assert exit_code(train_translation.main, argv) == 0
     capfd.readouterr()
     other = SentencePieceTokenizer.train(TEXT * 3, vocab_size=321)
-    assert (
-        other.vocab_size
-        != SentencePieceTokenizer.load(out / SIDES[0]).vocab_size
-    )
+    assert other.vocab_size != SentencePieceTokenizer.load(out / SIDES[0]).vocab_size
     other.save(out / SIDES[0])
-    refuse(
-        translate_script.main,
-        ["--run", str(out), "red"],
-        capfd,
-        "another run's",
-    )
-    refuse(
-        train_translation.main, [*argv, "--resume"], capfd, "another run's"
-    )
+    refuse(translate_script.main, ["--run", str(out), "red"], capfd, "another run's")
+    refuse(train_translation.main, [*argv, "--resume"], capfd, "another run's")
     # The size may be the same, and the pieces others.
     model = (out / SIDES[1]).read_bytes()
     (out / SIDES[0]).write_bytes(model)
@@ -235,21 +179,9 @@ def test_another_vocabulary_is_refused(
     settings["vocabulary_sha256"] = "0" * 64
     (out / "settings.json").write_text(json.dumps(settings))
     capfd.readouterr()
-    refuse(
-        translate_script.main,
-        ["--run", str(out), "red"],
-        capfd,
-        "another run's",
-    )
-    refuse(
-        translate_script.main,
-        ["--run", str(tmp_path), "red"],
-        capfd,
-        "holds no translator",
-    )
-    refuse(
-        translate_script.main, ["--run", str(out), " "], capfd, "is empty"
-    )
+    refuse(translate_script.main, ["--run", str(out), "red"], capfd, "another run's")
+    refuse(translate_script.main, ["--run", str(tmp_path), "red"], capfd, "holds no translator")
+    refuse(translate_script.main, ["--run", str(out), " "], capfd, "is empty")
 
 
 @pytest.mark.parametrize(
@@ -258,11 +190,7 @@ def test_another_vocabulary_is_refused(
         (None, [], "does not exist"),
         ("a\tb\nc d\n", [], "line 2"),
         ("a\tb\nc\td\n", [], "2 different sentences"),
-        (
-            "a b c\td\n" * 3 + "b\te\nc\tf\n",
-            ["--max-len", "1"],
-            "larger --max-len",
-        ),
+        ("a b c\td\n" * 3 + "b\te\nc\tf\n", ["--max-len", "1"], "larger --max-len"),
         ("a\tb\nc\td\ne\tf\n", ["--per-side"], "--per-side"),
         ("a\tb\nc\td\ne\tf\n", ["--vocab-size", "9"], "at least 320"),
         ("a\tb\nc\td\ne\tf\n", ["--dropout-rate", "2"], "dropout_rate"),
@@ -281,21 +209,10 @@ def test_a_mistake_gets_one_sentence_and_leaves_nothing_behind(
     assert not out.exists()
 
 
-def test_swapped_columns_are_refused(
-    train_translation, pairs_file, tmp_path, capfd
-):
+def test_swapped_columns_are_refused(train_translation, pairs_file, tmp_path, capfd):
     swapped = tmp_path / "swapped.tsv"
-    swapped.write_text(
-        "rouge 3\tred 3\nvert 1\tgreen 1\n", encoding="utf-8"
-    )
-    argv = [
-        "--pairs",
-        str(pairs_file),
-        "--test",
-        str(swapped),
-        "--out",
-        str(tmp_path / "run"),
-    ]
+    swapped.write_text("rouge 3\tred 3\nvert 1\tgreen 1\n", encoding="utf-8")
+    argv = ["--pairs", str(pairs_file), "--test", str(swapped), "--out", str(tmp_path / "run")]
     refuse(train_translation.main, argv, capfd, "other way round")
 
 
@@ -306,13 +223,7 @@ def test_long_pairs_are_counted_and_said_once(
     for n in range(3):
         text += f"{n} {'red ' * 60}\tlong {n}\n"
     pairs_file.write_text(text, encoding="utf-8")
-    argv = [
-        "--pairs",
-        str(pairs_file),
-        "--out",
-        str(tmp_path / "run"),
-        *TINY,
-    ]
+    argv = ["--pairs", str(pairs_file), "--out", str(tmp_path / "run"), *TINY]
     assert exit_code(train_translation.main, argv) == 0
     lines = capfd.readouterr().out.splitlines()
     [said] = [line for line in lines if line.startswith("too long")]

@@ -10,12 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from scripts.bench.peers.measure import (
-    CONFIGS,
-    Meter,
-    matrix_rate,
-    seconds_of,
-)
+from scripts.bench.peers.measure import CONFIGS, Meter, matrix_rate, seconds_of
 
 
 def main(peer, task, config, started=None, text=None, seed=1):

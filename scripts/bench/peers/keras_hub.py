@@ -21,9 +21,7 @@ def train(sizes, meter, use_xla=False):
         )
     )
     model.compile(
-        keras.optimizers.AdamW(
-            1e-3, weight_decay=0.1, beta_2=0.99, global_clipnorm=1.0
-        ),
+        keras.optimizers.AdamW(1e-3, weight_decay=0.1, beta_2=0.99, global_clipnorm=1.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=use_xla,
     )
@@ -31,9 +29,7 @@ def train(sizes, meter, use_xla=False):
     inputs = {"token_ids": inputs, "padding_mask": inputs >= 0}
     data = tf.data.Dataset.from_tensor_slices((inputs, targets)).cache()
     data = data.repeat().prefetch(2)
-    first = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: meter.stepped()
-    )
+    first = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: meter.stepped())
     model.fit(data, steps_per_epoch=1, callbacks=[first], verbose=0)
     model.fit(data, steps_per_epoch=2, verbose=0)
     since = time.perf_counter()

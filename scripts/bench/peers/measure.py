@@ -48,16 +48,11 @@ class Sizes:
     def batches(self, count):
         """Draw inputs and targets, `(count, batch, window)` each."""
         shape = (count, self.batch_size, self.max_len + 1)
-        tokens = np.random.default_rng(1).integers(
-            0, self.vocab_size, shape, dtype="int32"
-        )
+        tokens = np.random.default_rng(1).integers(0, self.vocab_size, shape, dtype="int32")
         return tokens[..., :-1], tokens[..., 1:]
 
 
-CONFIGS = {
-    "small": Sizes(65, 64, 128, 4, 4, 12, 200),
-    "baby": Sizes(65, 256, 384, 6, 6, 16, 10),
-}
+CONFIGS = {"small": Sizes(65, 64, 128, 4, 4, 12, 200), "baby": Sizes(65, 256, 384, 6, 6, 16, 10)}
 CALL = 10  # steps at a time: what `train` puts into one compiled call
 
 
@@ -70,10 +65,7 @@ def memory():
     if sys.platform == "linux":
         with open("/proc/self/status") as file:
             status = dict(line.split(":", 1) for line in file)
-        return [
-            int(status[name].split()[0]) / 1024
-            for name in ("VmRSS", "VmHWM")
-        ]
+        return [int(status[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM")]
     import resource  # no such module on Windows
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -9,7 +9,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-
 from minitransformer import GPT, GPTConfig, generate, make_optimizer
 from minitransformer.learning.fast_steps import compile_steps
 from minitransformer.runs.logs import read_log
@@ -69,8 +68,7 @@ def script(sizes, meter):
     with tempfile.TemporaryDirectory() as folder:
         run, since = Path(folder, "run"), time.time()
         with subprocess.Popen(
-            [sys.executable, path, "--steps", "10", "--out", run],
-            stdout=subprocess.DEVNULL,
+            [sys.executable, path, "--steps", "10", "--out", run], stdout=subprocess.DEVNULL
         ) as process:
             while not read_log(run) and process.poll() is None:
                 time.sleep(0.05)
@@ -82,6 +80,4 @@ def script(sizes, meter):
 def sample(sizes, batch_size):
     model = GPT(GPTConfig(**sizes.model, use_bias=False))
     prompt = np.zeros((batch_size, 1), "int32")
-    return lambda: generate(
-        model, prompt, max_new_tokens=sizes.max_len - 1, seed=1
-    )
+    return lambda: generate(model, prompt, max_new_tokens=sizes.max_len - 1, seed=1)

@@ -9,10 +9,9 @@ import time
 
 import numpy as np
 import torch
+from scripts.bench.peers.measure import cores
 from torch import nn
 from torch.nn import functional
-
-from scripts.bench.peers.measure import cores
 
 
 class Block(nn.Module):
@@ -30,12 +29,9 @@ class Block(nn.Module):
         batch, seq, width = x.shape
         parts = self.query_key_value(self.attention_norm(x)).split(width, 2)
         query, key, value = (
-            part.view(batch, seq, self.num_heads, -1).transpose(1, 2)
-            for part in parts
+            part.view(batch, seq, self.num_heads, -1).transpose(1, 2) for part in parts
         )
-        heads = functional.scaled_dot_product_attention(
-            query, key, value, is_causal=True
-        )
+        heads = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         x = x + self.output(heads.transpose(1, 2).reshape(x.shape))
         hidden = self.expand(self.feed_forward_norm(x))
         hidden = functional.gelu(hidden, approximate="tanh")
@@ -48,9 +44,7 @@ class GPT(nn.Module):
         self.max_len = max_len
         self.embedding = nn.Embedding(vocab_size, d_model)
         self.positions = nn.Embedding(max_len, d_model)
-        self.blocks = nn.ModuleList(
-            Block(d_model, num_heads) for _ in range(num_layers)
-        )
+        self.blocks = nn.ModuleList(Block(d_model, num_heads) for _ in range(num_layers))
         self.final_norm = nn.LayerNorm(d_model, bias=False)
         for name, weight in self.named_parameters():
             if weight.dim() < 2:
@@ -71,14 +65,8 @@ def make_optimizer(model, learning_rate):
     weights = list(model.parameters())
     return torch.optim.AdamW(
         [
-            {
-                "params": [w for w in weights if w.dim() > 1],
-                "weight_decay": 0.1,
-            },
-            {
-                "params": [w for w in weights if w.dim() < 2],
-                "weight_decay": 0.0,
-            },
+            {"params": [w for w in weights if w.dim() > 1], "weight_decay": 0.1},
+            {"params": [w for w in weights if w.dim() < 2], "weight_decay": 0.0},
         ],
         lr=learning_rate,
         betas=(0.9, 0.99),
@@ -127,10 +115,7 @@ def recipe(sizes, meter, text, seed):
     rows, seq = sizes.batch_size, sizes.max_len
     since = time.perf_counter()
     for i in range(2000):
-        rise, fall = (
-            (i + 1) / 101,
-            (1 + math.cos(math.pi * (i - 100) / 1900)),
-        )
+        rise, fall = ((i + 1) / 101, (1 + math.cos(math.pi * (i - 100) / 1900)))
         rate = 1e-3 * rise if i < 100 else 1e-4 + 9e-4 * fall / 2
         for group in optimizer.param_groups:
             group["lr"] = rate

@@ -1,9 +1,8 @@
 """Hugging Face's GPT-2, writing with its cache."""
 
 import torch
-from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
-
 from scripts.bench.peers.measure import cores
+from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 
 
 def sample(sizes, batch_size):
@@ -21,13 +20,7 @@ def sample(sizes, batch_size):
     ).eval()
     prompt = torch.zeros((batch_size, 1), dtype=torch.long)
     options = GenerationConfig(
-        do_sample=True,
-        top_k=0,
-        use_cache=True,
-        pad_token_id=0,
-        max_new_tokens=sizes.max_len - 1,
+        do_sample=True, top_k=0, use_cache=True, pad_token_id=0, max_new_tokens=sizes.max_len - 1
     )
     seen = torch.ones_like(prompt)
-    return lambda: model.generate(
-        prompt, attention_mask=seen, generation_config=options
-    )
+    return lambda: model.generate(prompt, attention_mask=seen, generation_config=options)

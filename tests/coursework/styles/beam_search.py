@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import tensorflow as tf
-
 from minitransformer.writing.search import beam_search as package_search
 
 
@@ -13,12 +12,7 @@ def with_heap(log_probabilities, beam_size, bos_id, eos_id, length_penalty):
     def entry(tokens, total, ended):
         n = len(tokens) - 1
         score = total / ((5.0 + n) / 6.0) ** length_penalty
-        return {
-            "tokens": tokens,
-            "total": total,
-            "end": ended,
-            "score": score,
-        }
+        return {"tokens": tokens, "total": total, "end": ended, "score": score}
 
     time, vocab_size, _ = np.shape(log_probabilities)
     beam = [entry((bos_id,), 0.0, False)]
@@ -33,10 +27,7 @@ def with_heap(log_probabilities, beam_size, bos_id, eos_id, length_penalty):
                 more = [
                     entry(
                         (*b["tokens"], token),
-                        b["total"]
-                        + float(
-                            log_probabilities[t][b["tokens"][-1]][token]
-                        ),
+                        b["total"] + float(log_probabilities[t][b["tokens"][-1]][token]),
                         token == eos_id,
                     )
                     for token in range(vocab_size)
@@ -50,9 +41,7 @@ def with_heap(log_probabilities, beam_size, bos_id, eos_id, length_penalty):
     return list(best["tokens"][1:]), best["score"]
 
 
-def with_arrays(
-    log_probabilities, beam_size, bos_id, eos_id, length_penalty
-):
+def with_arrays(log_probabilities, beam_size, bos_id, eos_id, length_penalty):
     time, vocab_size, _ = log_probabilities.shape
     nothing = np.full(vocab_size, -np.inf)
     nothing[0] = 0  # one candidate, of any token, stands for what has ended
@@ -77,9 +66,7 @@ def with_arrays(
     return written[best][: lengths[best]], scores[best]
 
 
-def with_recursion(
-    log_probabilities, beam_size, bos_id, eos_id, length_penalty
-):
+def with_recursion(log_probabilities, beam_size, bos_id, eos_id, length_penalty):
     def penalty(n):
         return np.exp(length_penalty * (np.log(5 + n) - np.log(6)))
 
@@ -109,15 +96,9 @@ class Table:
     def __init__(self, log_probabilities, bos_id, eos_id):
         time, vocab_size, _ = log_probabilities.shape
         rows = ((0, 0), (0, 1), (0, 1))
-        self.table = tf.constant(
-            np.pad(log_probabilities, rows, constant_values=-1e9)
-        )
+        self.table = tf.constant(np.pad(log_probabilities, rows, constant_values=-1e9))
         self.config = SimpleNamespace(
-            pad_id=vocab_size,
-            bos_id=bos_id,
-            eos_id=eos_id,
-            max_len=time,
-            source_vocab_size=1,
+            pad_id=vocab_size, bos_id=bos_id, eos_id=eos_id, max_len=time, source_vocab_size=1
         )
 
     def start(self, source_ids, max_len):
@@ -127,9 +108,7 @@ class Table:
         return tf.gather(self.table[position], token_ids), state
 
 
-def with_package(
-    log_probabilities, beam_size, bos_id, eos_id, length_penalty
-):
+def with_package(log_probabilities, beam_size, bos_id, eos_id, length_penalty):
     model = Table(log_probabilities, bos_id, eos_id)
     tf.config.run_functions_eagerly(True)  # each table would be compiled
     try:

@@ -37,9 +37,7 @@ def with_indices(token_ids, special_ids, mask_id, lots, fates, random_ids):
     return inputs, targets, weights
 
 
-def with_arithmetic(
-    token_ids, special_ids, mask_id, lots, fates, random_ids
-):
+def with_arithmetic(token_ids, special_ids, mask_id, lots, fates, random_ids):
     special = (token_ids[:, :, None] == special_ids).any(axis=-1)
     chosen = (lots < 0.15) * (1 - special)
     hidden = chosen * (fates < 0.8)
@@ -49,9 +47,7 @@ def with_arithmetic(
     return inputs, token_ids + 0, np.float32(chosen)
 
 
-def with_tensorflow(
-    token_ids, special_ids, mask_id, lots, fates, random_ids
-):
+def with_tensorflow(token_ids, special_ids, mask_id, lots, fates, random_ids):
     tokens = tf.constant(token_ids)
     special = tf.reduce_any(tokens[..., None] == special_ids, axis=-1)
     chosen = tf.logical_and(lots < 0.15, tf.logical_not(special))

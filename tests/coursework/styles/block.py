@@ -2,17 +2,13 @@
 
 import numpy as np
 import tensorflow as tf
-
 from minitransformer.blocks import EncoderBlock
 from minitransformer.feed_forward import FeedForward
 
 
 def einsum_feed_forward(x, weights):
     wide = np.einsum("bsd,df->bsf", x, weights["w1"]) + weights["b1"]
-    return (
-        np.einsum("bsf,fd->bsd", wide * (wide > 0), weights["w2"])
-        + weights["b2"]
-    )
+    return np.einsum("bsf,fd->bsd", wide * (wide > 0), weights["w2"]) + weights["b2"]
 
 
 def einsum_block(x, mask, weights):
@@ -22,18 +18,13 @@ def einsum_block(x, mask, weights):
         ) * gain + bias
 
     h = norm(x, weights["gain1"], weights["bias1"])
-    q, k, v = (
-        np.einsum("bsd,de->bse", h, weights[name])
-        for name in ("w_q", "w_k", "w_v")
-    )
+    q, k, v = (np.einsum("bsd,de->bse", h, weights[name]) for name in ("w_q", "w_k", "w_v"))
     scores = np.einsum("bqe,bke->bqk", q, k) / x.shape[-1] ** 0.5
     scores = np.where(mask, scores, -np.inf)
     weight = np.exp(scores - scores.max(-1, keepdims=True))
     weight /= weight.sum(-1, keepdims=True)
     x = x + np.einsum("bqk,bke,ed->bqd", weight, v, weights["w_o"])
-    return x + einsum_feed_forward(
-        norm(x, weights["gain2"], weights["bias2"]), weights
-    )
+    return x + einsum_feed_forward(norm(x, weights["gain2"], weights["bias2"]), weights)
 
 
 def loop_feed_forward(x, weights):
@@ -62,17 +53,11 @@ def loop_block(x, mask, weights):
             query = weights["w_q"].T @ vector
             total, read = 0.0, np.zeros(x.shape[-1])
             for j in np.flatnonzero(mask[b, t]):
-                score = (
-                    query
-                    @ (weights["w_k"].T @ normed[j])
-                    / np.sqrt(len(query))
-                )
+                score = query @ (weights["w_k"].T @ normed[j]) / np.sqrt(len(query))
                 total += np.exp(score)
                 read += np.exp(score) * (weights["w_v"].T @ normed[j])
             stream[b, t] += weights["w_o"].T @ (read / total)
-    normed = np.array(
-        [[norm(vector, 2) for vector in row] for row in stream]
-    )
+    normed = np.array([[norm(vector, 2) for vector in row] for row in stream])
     return stream + loop_feed_forward(normed.astype("float32"), weights)
 
 
@@ -80,13 +65,9 @@ def flat_feed_forward(x, weights):
     """Lay all tokens below each other, and put the biases in as a row."""
     rows = x.reshape(-1, x.shape[-1])
     one = np.ones((len(rows), 1), x.dtype)
-    hidden = np.hstack([rows, one]) @ np.vstack(
-        [weights["w1"], weights["b1"]]
-    )
+    hidden = np.hstack([rows, one]) @ np.vstack([weights["w1"], weights["b1"]])
     hidden = np.hstack([hidden.clip(min=0), one])
-    return (hidden @ np.vstack([weights["w2"], weights["b2"]])).reshape(
-        x.shape
-    )
+    return (hidden @ np.vstack([weights["w2"], weights["b2"]])).reshape(x.shape)
 
 
 def flat_block(x, mask, weights):
@@ -104,12 +85,7 @@ def flat_block(x, mask, weights):
         h = norm(stream, weights["gain1"], weights["bias1"])
         scores = h.T @ pair @ h
         exponentials = np.exp(scores - scores.max(1)[:, None]) * allowed
-        stream = (
-            stream
-            + (
-                exponentials / exponentials.sum(1)[:, None] @ (h.T @ mixed)
-            ).T
-        )
+        stream = stream + (exponentials / exponentials.sum(1)[:, None] @ (h.T @ mixed)).T
         h = norm(stream, weights["gain2"], weights["bias2"])
         outputs.append(stream.T + flat_feed_forward(h.T[None], weights)[0])
     return np.stack(outputs)
@@ -123,19 +99,13 @@ def tensor_feed_forward(x, weights):
 def tensor_block(x, mask, weights):
     def norm(x, gain, bias):
         mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
-        return tf.nn.batch_normalization(
-            x, mean, variance, bias, gain, 1e-5
-        )
+        return tf.nn.batch_normalization(x, mean, variance, bias, gain, 1e-5)
 
     h = norm(x, weights["gain1"], weights["bias1"])
-    scores = tf.matmul(
-        h @ weights["w_q"], h @ weights["w_k"], transpose_b=True
-    )
+    scores = tf.matmul(h @ weights["w_q"], h @ weights["w_k"], transpose_b=True)
     scores = scores / x.shape[-1] ** 0.5 + tf.where(mask, 0.0, -1e9)
     x = x + tf.nn.softmax(scores) @ (h @ weights["w_v"]) @ weights["w_o"]
-    return x + tensor_feed_forward(
-        norm(x, weights["gain2"], weights["bias2"]), weights
-    )
+    return x + tensor_feed_forward(norm(x, weights["gain2"], weights["bias2"]), weights)
 
 
 def package_feed_forward(x, weights):
@@ -153,9 +123,7 @@ def fill_feed_forward(layer, weights):
 
 def package_block(x, mask, weights):
     d_model, d_ff = weights["w1"].shape
-    block = EncoderBlock(
-        d_model=d_model, num_heads=1, d_ff=d_ff, norm_first=True
-    )
+    block = EncoderBlock(d_model=d_model, num_heads=1, d_ff=d_ff, norm_first=True)
     block.build(x.shape)
     attention = block.self_attention
     for dense, name in (
@@ -166,33 +134,16 @@ def package_block(x, mask, weights):
     ):
         dense.kernel.assign(weights[name])  # their biases are 0
     block.attention_norm.set_weights([weights["gain1"], weights["bias1"]])
-    block.feed_forward_norm.set_weights(
-        [weights["gain2"], weights["bias2"]]
-    )
+    block.feed_forward_norm.set_weights([weights["gain2"], weights["bias2"]])
     fill_feed_forward(block.feed_forward, weights)
     output, _ = block(x, attention_mask=mask[:, None])
     return output
 
 
 STYLES = {
-    "einsum": {
-        "feed_forward": einsum_feed_forward,
-        "pre_norm_block": einsum_block,
-    },
-    "loops": {
-        "feed_forward": loop_feed_forward,
-        "pre_norm_block": loop_block,
-    },
-    "features first": {
-        "feed_forward": flat_feed_forward,
-        "pre_norm_block": flat_block,
-    },
-    "TensorFlow": {
-        "feed_forward": tensor_feed_forward,
-        "pre_norm_block": tensor_block,
-    },
-    "package": {
-        "feed_forward": package_feed_forward,
-        "pre_norm_block": package_block,
-    },
+    "einsum": {"feed_forward": einsum_feed_forward, "pre_norm_block": einsum_block},
+    "loops": {"feed_forward": loop_feed_forward, "pre_norm_block": loop_block},
+    "features first": {"feed_forward": flat_feed_forward, "pre_norm_block": flat_block},
+    "TensorFlow": {"feed_forward": tensor_feed_forward, "pre_norm_block": tensor_block},
+    "package": {"feed_forward": package_feed_forward, "pre_norm_block": package_block},
 }

@@ -132,9 +132,7 @@ def linked_train(text, num_merges):
 def linked_encode(text, merges):
     ranks = {tuple(pair): i for i, pair in enumerate(merges)}
     row = Linked(text.encode())
-    heap = [
-        (ranks[row.pair(p)], p) for p in row.ids if row.pair(p) in ranks
-    ]
+    heap = [(ranks[row.pair(p)], p) for p in row.ids if row.pair(p) in ranks]
     heapq.heapify(heap)
     while heap:
         rank, place = heapq.heappop(heap)
@@ -163,14 +161,6 @@ STYLES = {
         "encode": counted_encode,
         "decode": counted_decode,
     },
-    "strings": {
-        "train_byte_pairs": string_train,
-        "encode": string_encode,
-        "decode": string_decode,
-    },
-    "linked": {
-        "train_byte_pairs": linked_train,
-        "encode": linked_encode,
-        "decode": linked_decode,
-    },
+    "strings": {"train_byte_pairs": string_train, "encode": string_encode, "decode": string_decode},
+    "linked": {"train_byte_pairs": linked_train, "encode": linked_encode, "decode": linked_decode},
 }

@@ -2,18 +2,13 @@
 
 import numpy as np
 import tensorflow as tf
-
 from minitransformer.learning.losses import masked_cross_entropy
 
 
 def one_hot_loss(logits, targets, weights):
-    one_hot = (targets[..., None] == np.arange(logits.shape[-1])).astype(
-        "float32"
-    )
+    one_hot = (targets[..., None] == np.arange(logits.shape[-1])).astype("float32")
     peak = logits.max(-1, keepdims=True)
-    log_sum = peak[..., 0] + np.log(
-        np.einsum("btv->bt", np.exp(logits - peak))
-    )
+    log_sum = peak[..., 0] + np.log(np.einsum("btv->bt", np.exp(logits - peak)))
     surprise = log_sum - np.einsum("btv,btv->bt", logits, one_hot)
     count = np.einsum("bt->", weights)
     return np.einsum("bt,bt->", surprise, weights) / count if count else 0.0
@@ -25,9 +20,7 @@ def loop_loss(logits, targets, weights):
         for z, y, w in zip(row, ids, counts, strict=True):
             if w:
                 z = z.astype("float64")
-                surprises.append(
-                    max(z) - z[y] + np.log(sum(np.exp(z - max(z))))
-                )
+                surprises.append(max(z) - z[y] + np.log(sum(np.exp(z - max(z)))))
     return sum(surprises) / len(surprises) if surprises else 0.0
 
 
@@ -37,17 +30,13 @@ def chosen_loss(logits, targets, weights):
     if not real.any():
         return np.float32(0)
     rows, ids = logits[real], targets[real]  # (counting, vocab_size)
-    return np.mean(
-        np.logaddexp.reduce(rows, axis=1) - rows[np.arange(len(ids)), ids]
-    )
+    return np.mean(np.logaddexp.reduce(rows, axis=1) - rows[np.arange(len(ids)), ids])
 
 
 def tensor_loss(logits, targets, weights):
     log_p = tf.nn.log_softmax(logits)
     surprise = -tf.gather(log_p, targets, batch_dims=2)
-    return tf.math.divide_no_nan(
-        tf.reduce_sum(surprise * weights), tf.reduce_sum(weights)
-    )
+    return tf.math.divide_no_nan(tf.reduce_sum(surprise * weights), tf.reduce_sum(weights))
 
 
 def package_loss(logits, targets, weights):

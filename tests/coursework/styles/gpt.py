@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import tensorflow as tf
-
 from minitransformer import GPT, GPTConfig
 
 
@@ -22,10 +21,7 @@ def with_einsum(token_ids, weights, num_heads):
     for block in weights["blocks"]:
         h = norm(x, block["gain1"], block["bias1"])
         width = h.shape[-1] // num_heads
-        cut = {
-            name: block[name].reshape(-1, num_heads, width)
-            for name in ("w_q", "w_k", "w_v")
-        }
+        cut = {name: block[name].reshape(-1, num_heads, width) for name in ("w_q", "w_k", "w_v")}
         q = np.einsum("bid,dhe->bhie", h, cut["w_q"])
         k = np.einsum("bjd,dhe->bhje", h, cut["w_k"])
         v = np.einsum("bjd,dhe->bhje", h, cut["w_v"])
@@ -37,9 +33,7 @@ def with_einsum(token_ids, weights, num_heads):
         x = x + np.einsum("bhij,bhje,hed->bid", shares, v, out)
         h = norm(x, block["gain2"], block["bias2"])
         z = np.einsum("bid,df->bif", h, block["w1"]) + block["b1"]
-        cdf = (
-            1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))
-        ) / 2
+        cdf = (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))) / 2
         x = x + np.einsum("bif,fd->bid", z * cdf, block["w2"]) + block["b2"]
     x = norm(x, weights["final_gain"], weights["final_bias"])
     return np.einsum("bid,vd->biv", x, weights["token_table"])
@@ -51,18 +45,11 @@ def with_loops(token_ids, weights, num_heads):
         raise ValueError("too long")
 
     def norm(vector, gain, bias):
-        variance = sum((c - vector.mean()) ** 2 for c in vector) / len(
-            vector
-        )
-        return (vector - vector.mean()) / (
-            variance + 1e-5
-        ) ** 0.5 * gain + bias
+        variance = sum((c - vector.mean()) ** 2 for c in vector) / len(vector)
+        return (vector - vector.mean()) / (variance + 1e-5) ** 0.5 * gain + bias
 
     def gelu(c):
-        return c / (
-            1
-            + math.exp(-2 * math.sqrt(2 / math.pi) * (c + 0.044715 * c**3))
-        )
+        return c / (1 + math.exp(-2 * math.sqrt(2 / math.pi) * (c + 0.044715 * c**3)))
 
     def one_text(ids):
         stream = [
@@ -70,9 +57,7 @@ def with_loops(token_ids, weights, num_heads):
             for i, token in enumerate(ids)
         ]
         for block in weights["blocks"]:
-            normed = [
-                norm(x, block["gain1"], block["bias1"]) for x in stream
-            ]
+            normed = [norm(x, block["gain1"], block["bias1"]) for x in stream]
             keys = [h @ block["w_k"] for h in normed]
             values = [h @ block["w_v"] for h in normed]
             width = len(stream[0]) // num_heads
@@ -81,29 +66,19 @@ def with_loops(token_ids, weights, num_heads):
                 query, found = normed[i] @ block["w_q"], []
                 for head in range(num_heads):
                     own = slice(head * width, (head + 1) * width)
-                    scores = np.array(
-                        [query[own] @ key[own] for key in keys[: i + 1]]
-                    ) / math.sqrt(width)
+                    scores = np.array([query[own] @ key[own] for key in keys[: i + 1]]) / math.sqrt(
+                        width
+                    )
                     shares = np.exp(scores - max(scores))
                     shares = shares / sum(shares)
-                    found.append(
-                        sum(
-                            s * v[own]
-                            for s, v in zip(shares, values, strict=False)
-                        )
-                    )
+                    found.append(sum(s * v[own] for s, v in zip(shares, values, strict=False)))
                 after.append(x + np.concatenate(found) @ block["w_o"])
             stream = []
             for x in after:
                 h = norm(x, block["gain2"], block["bias2"])
-                z = np.array(
-                    [gelu(c) for c in h @ block["w1"] + block["b1"]]
-                )
+                z = np.array([gelu(c) for c in h @ block["w1"] + block["b1"]])
                 stream.append(x + z @ block["w2"] + block["b2"])
-        last = [
-            norm(x, weights["final_gain"], weights["final_bias"])
-            for x in stream
-        ]
+        last = [norm(x, weights["final_gain"], weights["final_bias"]) for x in stream]
         return [[x @ row for row in weights["token_table"]] for x in last]
 
     return np.array([one_text(ids) for ids in token_ids])
@@ -119,16 +94,11 @@ def with_tensorflow(token_ids, weights, num_heads):
 
     def norm(x, gain, bias):
         mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
-        return tf.nn.batch_normalization(
-            x, mean, variance, bias, gain, 1e-5
-        )
+        return tf.nn.batch_normalization(x, mean, variance, bias, gain, 1e-5)
 
     for block in weights["blocks"]:
         h = norm(x, block["gain1"], block["bias1"])
-        parts = [
-            tf.split(h @ block[name], num_heads, axis=-1)
-            for name in ("w_q", "w_k", "w_v")
-        ]
+        parts = [tf.split(h @ block[name], num_heads, axis=-1) for name in ("w_q", "w_k", "w_v")]
         heads = []
         for q, k, v in zip(*parts, strict=True):
             scores = tf.matmul(q, k, transpose_b=True) * q.shape[-1] ** -0.5
@@ -143,10 +113,7 @@ def with_tensorflow(token_ids, weights, num_heads):
 
 
 def with_package(token_ids, weights, num_heads):
-    (vocab, d_model), blocks = (
-        weights["token_table"].shape,
-        weights["blocks"],
-    )
+    (vocab, d_model), blocks = (weights["token_table"].shape, weights["blocks"])
     model = GPT(
         GPTConfig(
             vocab_size=vocab,
@@ -173,12 +140,8 @@ def with_package(token_ids, weights, num_heads):
         layer.attention_norm.bias.assign(block["bias1"])
         layer.feed_forward_norm.gain.assign(block["gain2"])
         layer.feed_forward_norm.bias.assign(block["bias2"])
-        layer.feed_forward.expand_dense.set_weights(
-            [block["w1"], block["b1"]]
-        )
-        layer.feed_forward.contract_dense.set_weights(
-            [block["w2"], block["b2"]]
-        )
+        layer.feed_forward.expand_dense.set_weights([block["w1"], block["b1"]])
+        layer.feed_forward.contract_dense.set_weights([block["w2"], block["b2"]])
     model.decoder.final_norm.gain.assign(weights["final_gain"])
     model.decoder.final_norm.bias.assign(weights["final_bias"])
     return model(token_ids)

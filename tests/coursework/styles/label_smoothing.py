@@ -2,7 +2,6 @@
 
 import numpy as np
 import tensorflow as tf
-
 from minitransformer.learning.losses import masked_cross_entropy
 
 
@@ -10,15 +9,10 @@ def einsum_loss(logits, targets, weights, label_smoothing):
     vocab_size = logits.shape[-1]
     soft = np.full(logits.shape, label_smoothing / vocab_size)
     np.put_along_axis(
-        soft,
-        targets[..., None],
-        1 - label_smoothing + label_smoothing / vocab_size,
-        axis=-1,
+        soft, targets[..., None], 1 - label_smoothing + label_smoothing / vocab_size, axis=-1
     )
     log_p = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
-    return -np.einsum("bt,btv,btv->", weights, soft, log_p) / max(
-        np.sum(weights), 1.0
-    )
+    return -np.einsum("bt,btv,btv->", weights, soft, log_p) / max(np.sum(weights), 1.0)
 
 
 def loop_loss(logits, targets, weights, label_smoothing):
@@ -50,22 +44,13 @@ def two_parts_loss(logits, targets, weights, label_smoothing):
 def tensor_loss(logits, targets, weights, label_smoothing):
     vocab_size = logits.shape[-1]
     even = label_smoothing / vocab_size
-    soft = tf.one_hot(
-        targets,
-        vocab_size,
-        on_value=1 - label_smoothing + even,
-        off_value=even,
-    )
+    soft = tf.one_hot(targets, vocab_size, on_value=1 - label_smoothing + even, off_value=even)
     surprise = tf.nn.softmax_cross_entropy_with_logits(soft, logits)
-    return tf.math.divide_no_nan(
-        tf.reduce_sum(surprise * weights), tf.reduce_sum(weights)
-    )
+    return tf.math.divide_no_nan(tf.reduce_sum(surprise * weights), tf.reduce_sum(weights))
 
 
 def package_loss(logits, targets, weights, label_smoothing):
-    total, count = masked_cross_entropy(
-        logits, targets, weights, label_smoothing
-    )
+    total, count = masked_cross_entropy(logits, targets, weights, label_smoothing)
     return total / tf.maximum(count, 1)
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import tensorflow as tf
-
 from minitransformer import normalization
 
 
@@ -12,9 +11,7 @@ def einsum(x, gain, bias, epsilon):
     mean = np.einsum("bsd->bs", x) / width
     variance = np.einsum("bsd,bsd->bs", x, x) / width - mean**2
     scale = 1 / np.sqrt(variance + epsilon)
-    return (
-        np.einsum("bsd,bs,d->bsd", x - mean[..., None], scale, gain) + bias
-    )
+    return np.einsum("bsd,bs,d->bsd", x - mean[..., None], scale, gain) + bias
 
 
 def loops(x, gain, bias, epsilon):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import tensorflow as tf
-
 from minitransformer.scoring import GeneralScore, attend
 
 
@@ -38,9 +37,7 @@ def query_side_step(state, memory, padding_mask, w_a, w_c):
     query = w_a @ state.T  # (memory_units, batch)
     scores = (rows * query).sum(axis=1)
     weights = np.exp(
-        scores - np.where(padding_mask.T, scores, -1e9).max(0),
-        where=padding_mask.T,
-        out=0 * scores,
+        scores - np.where(padding_mask.T, scores, -1e9).max(0), where=padding_mask.T, out=0 * scores
     )
     weights = weights / weights.sum(0)
     context = (rows * weights[:, None]).sum(0)
@@ -58,9 +55,7 @@ def package_step(state, memory, padding_mask, w_a, w_c):
     score = GeneralScore(units=state.shape[-1])
     score.key_dense.build(memory.shape)
     score.key_dense.kernel.assign(w_a)
-    context, weights = attend(
-        score, state[:, None], score.keys(memory), memory, padding_mask
-    )
+    context, weights = attend(score, state[:, None], score.keys(memory), memory, padding_mask)
     joined = tf.concat([context[:, 0], state], axis=-1)
     return tf.tanh(joined @ w_c), weights[:, 0]
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import tensorflow as tf
-
 from minitransformer import masks
 
 
@@ -52,9 +51,7 @@ def rows_causal(query_len, key_len):
 
 def rows_decoder(token_ids, pad_id):
     seq = token_ids.shape[1]
-    return np.minimum(
-        triangle_padding(token_ids, pad_id), rows_causal(seq, seq)
-    )
+    return np.minimum(triangle_padding(token_ids, pad_id), rows_causal(seq, seq))
 
 
 def tensorflow_padding(token_ids, pad_id):
@@ -69,9 +66,7 @@ def tensorflow_causal(query_len, key_len):
 
 def tensorflow_decoder(token_ids, pad_id):
     seq = token_ids.shape[1]
-    return tf.logical_and(
-        tensorflow_causal(seq, seq), tensorflow_padding(token_ids, pad_id)
-    )
+    return tf.logical_and(tensorflow_causal(seq, seq), tensorflow_padding(token_ids, pad_id))
 
 
 def package_padding(token_ids, pad_id):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import tensorflow as tf
-
 from minitransformer import multi_head
 
 
@@ -33,8 +32,7 @@ def einsum_attention(query, memory, mask, weights, num_heads):
     width = query.shape[-1]
     head_dim = refuse(width, num_heads)
     w_q, w_k, w_v = (
-        weights[name].reshape(width, num_heads, head_dim)
-        for name in ("w_q", "w_k", "w_v")
+        weights[name].reshape(width, num_heads, head_dim) for name in ("w_q", "w_k", "w_v")
     )
     w_o = weights["w_o"].reshape(num_heads, head_dim, width)
     queries = np.einsum("bqm,mhd->bhqd", query, w_q)

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import tensorflow as tf
-
 from minitransformer import scaled_dot_product_attention
 
 
@@ -18,15 +17,13 @@ def einsum(query, keys, values):
 def loops(query, keys, values):
     """With plain Python numbers, in double precision."""
     scores = [
-        sum(float(q) * float(k) for q, k in zip(query, key, strict=True))
-        / len(query) ** 0.5
+        sum(float(q) * float(k) for q, k in zip(query, key, strict=True)) / len(query) ** 0.5
         for key in keys
     ]
     exponentials = [math.exp(score - max(scores)) for score in scores]
     weights = [e / sum(exponentials) for e in exponentials]
     output = [
-        sum(w * float(v) for w, v in zip(weights, column, strict=True))
-        for column in values.T
+        sum(w * float(v) for w, v in zip(weights, column, strict=True)) for column in values.T
     ]
     return output, weights
 
@@ -38,13 +35,10 @@ def tensorflow(query, keys, values):
 
 
 def package(query, keys, values):
-    output, weights = scaled_dot_product_attention(
-        query[None], keys, values
-    )
+    output, weights = scaled_dot_product_attention(query[None], keys, values)
     return output[0], weights[0]
 
 
 STYLES = {
-    style.__name__: {"one_query_attention": style}
-    for style in (einsum, loops, tensorflow, package)
+    style.__name__: {"one_query_attention": style} for style in (einsum, loops, tensorflow, package)
 }

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import tensorflow as tf
-
 from minitransformer import positions
 
 

@@ -7,7 +7,6 @@ from unittest import mock
 
 import numpy as np
 import tensorflow as tf
-
 from minitransformer.writing.sampling import choose
 
 
@@ -35,9 +34,7 @@ def by_places(logits, temperature, top_k, top_p):
 
 
 def draw_by_argmax(probabilities, uniform):
-    above = (
-        np.cumsum(probabilities, axis=1, dtype="float64") > uniform[:, None]
-    )
+    above = np.cumsum(probabilities, axis=1, dtype="float64") > uniform[:, None]
     last = [np.flatnonzero(row)[-1] for row in probabilities]
     return np.where(above.any(axis=1), above.argmax(axis=1), last)
 
@@ -50,10 +47,7 @@ def by_loops(logits, temperature, top_k, top_p):
             best = row.index(max(row))
             rows.append([float(i == best) for i in range(len(row))])
             continue
-        weight = {
-            i: math.exp((z - max(row)) / temperature)
-            for i, z in enumerate(row)
-        }
+        weight = {i: math.exp((z - max(row)) / temperature) for i, z in enumerate(row)}
         if top_k is not None:
             least = sorted(weight.values(), reverse=True)[:top_k][-1]
             weight = {i: w for i, w in weight.items() if w >= least}
@@ -72,9 +66,7 @@ def by_loops(logits, temperature, top_k, top_p):
 
 def draw_by_bisection(probabilities, uniform):
     tokens = []
-    for row, u in zip(
-        probabilities.tolist(), uniform.tolist(), strict=True
-    ):
+    for row, u in zip(probabilities.tolist(), uniform.tolist(), strict=True):
         sums = list(itertools.accumulate(row))
         token = bisect.bisect_right(sums, u)
         while token == len(row) or row[token] == 0:
@@ -113,23 +105,13 @@ def with_package(logits, temperature, top_k, top_p):
     the softmax of the sums is.
     """
     if temperature == 0:
-        token = choose(
-            logits, seed=(0, 0), temperature=0, top_k=top_k, top_p=top_p
-        )
+        token = choose(logits, seed=(0, 0), temperature=0, top_k=top_k, top_p=top_p)
         return tf.one_hot(token, logits.shape[-1])
     with (
         mock.patch("tensorflow.random.stateless_uniform", equal_noise),
-        mock.patch(
-            "tensorflow.argmax", lambda sums, **_: tf.nn.softmax(sums)
-        ),
+        mock.patch("tensorflow.argmax", lambda sums, **_: tf.nn.softmax(sums)),
     ):
-        return choose(
-            logits,
-            seed=(0, 0),
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-        )
+        return choose(logits, seed=(0, 0), temperature=temperature, top_k=top_k, top_p=top_p)
 
 
 def equal_noise(shape, *_, **__):
@@ -137,20 +119,8 @@ def equal_noise(shape, *_, **__):
 
 
 STYLES = {
-    "places": {
-        "next_token_probabilities": by_places,
-        "sample": draw_by_argmax,
-    },
-    "loops": {
-        "next_token_probabilities": by_loops,
-        "sample": draw_by_bisection,
-    },
-    "tensorflow": {
-        "next_token_probabilities": with_tensorflow,
-        "sample": draw_with_searchsorted,
-    },
-    "package": {
-        "next_token_probabilities": with_package,
-        "sample": draw_with_searchsorted,
-    },
+    "places": {"next_token_probabilities": by_places, "sample": draw_by_argmax},
+    "loops": {"next_token_probabilities": by_loops, "sample": draw_by_bisection},
+    "tensorflow": {"next_token_probabilities": with_tensorflow, "sample": draw_with_searchsorted},
+    "package": {"next_token_probabilities": with_package, "sample": draw_with_searchsorted},
 }
