@@ -14,10 +14,7 @@ from minitransformer.coursework.exercise import (
     find_task,
     read_course,
 )
-from minitransformer.coursework.forbidden import (
-    forbidden_names,
-    used_names,
-)
+from minitransformer.coursework.forbidden import forbidden_names, used_names
 from minitransformer.coursework.judge import Verdict, judge
 from minitransformer.coursework.report import Results, explain
 from minitransformer.coursework.sandbox import Sandbox

@@ -11,12 +11,7 @@ from pathlib import Path
 from minitransformer.coursework.checking import check_folder
 from minitransformer.coursework.exercise import Task
 from minitransformer.coursework.judge import escaped
-from minitransformer.coursework.report import (
-    Results,
-    progress,
-    save,
-    score,
-)
+from minitransformer.coursework.report import Results, progress, save, score
 
 MISTAKES = """\
 # Mistakes, and how often they were met
