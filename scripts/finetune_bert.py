@@ -184,6 +184,7 @@ def train_all(run, task, results):
 def train_once(run, task, way, number):
     """Train in one way, and measure accuracy on the way."""
     import keras
+
     from minitransformer.data.buckets import by_length
     from minitransformer.data.objectives import classification
     from minitransformer.runs.progress import TrainingProgress

@@ -174,6 +174,7 @@ def index(model, tokenizer, passages, folder, weights):
 def searcher(model, tokenizer, passages, vectors, count):
     """Make a function from a question to (score, name, passage)s."""
     import numpy as np
+
     from minitransformer.data.sentences import make_embedder
 
     embed = make_embedder(model)

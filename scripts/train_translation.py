@@ -234,6 +234,7 @@ def fit(run, corpus, model_config):
     import functools
 
     import keras
+
     from minitransformer.data.buckets import by_length
 
     settings, pad_id = run.settings, model_config.pad_id

@@ -82,6 +82,7 @@ def tiny_gpt():
 def make_tiny_gpt(seed=0, **options):
     """Make a GPT whose logits are far apart, for parity and generation."""
     import keras
+
     from minitransformer import GPT, GPTConfig
 
     keras.utils.set_random_seed(seed)
@@ -103,11 +104,11 @@ def make_tiny_gpt(seed=0, **options):
 @pytest.fixture
 def published(tmp_path):
     """A small BERT as Hugging Face would have published it."""
+    from safetensors.numpy import save_file
+    from small_bert import SIZES, make_bert
+
     from minitransformer.runs.pretrained import MUST_BE, bert_names
     from minitransformer.runs.saving import named_weights
-    from safetensors.numpy import save_file
-
-    from small_bert import SIZES, make_bert
 
     model = make_bert()
     weights = named_weights(model)

@@ -19,8 +19,9 @@ def run_tests(folder, arguments):
         for path in sys.path
         if root not in Path(path, "x").resolve().parents or "site-packages" in path
     ]
-    import minitransformer
     import pytest
+
+    import minitransformer
 
     assert here in Path(minitransformer.__file__).resolve().parents
     output = io.StringIO()

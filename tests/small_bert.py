@@ -1,6 +1,7 @@
 """A BERT of sizes that all differ, for the tests of several rooms."""
 
 import numpy as np
+
 from minitransformer import Bert, BertConfig
 
 IDS = np.array([[5, 7, 9, 4, 6, 0, 0], [8, 3, 2, 11, 22, 1, 13]])

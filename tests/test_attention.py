@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from minitransformer import attention_weights, scaled_dot_product_attention
 
 BATCH, HEADS, QUERY, KEY, HEAD_DIM, VALUE_DIM = 2, 4, 3, 5, 7, 6

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from minitransformer import DecoderBlock, EncoderBlock, causal_mask
 
 SIZES = {"d_model": 12, "num_heads": 4, "d_ff": 20}

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
-import minitransformer as mt
 import numpy as np
 import pytest
 import tensorflow as tf
-from minitransformer.runs.saving import assign_weights, named_weights
 from safetensors.numpy import load_file, save_file
+
+import minitransformer as mt
+from minitransformer.runs.saving import assign_weights, named_weights
 
 # All differ, so that no transposition passes.
 BATCH, QUERY, KEY, HEADS, HEAD_DIM, D_FF = 2, 5, 7, 3, 4, 20

@@ -2,6 +2,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
+
 from minitransformer import diagram_svg
 
 BOXES = {"below": (0, 0, "a < b", 0), "above": (0, 2, "norm", 1), "side": (1.5, 2, "+", 2)}

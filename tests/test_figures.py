@@ -2,6 +2,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+
 from minitransformer import curve_svg, heatmap_svg
 from minitransformer.figures import ticks
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from minitransformer import causal_mask, padding_mask, widen_padding_mask
 
 

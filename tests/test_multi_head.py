@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from minitransformer import MultiHeadAttention, causal_mask, merge_heads, split_heads
 from minitransformer.multi_head import write_cache
 

@@ -3,9 +3,8 @@
 import shutil
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-import pytest
-
 import elsewhere
+import pytest
 from conftest import ROOT
 from mutants import MUTANTS
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from minitransformer import LearnedPositions, SinusoidalPositions, rotate, sinusoidal_positions
 
 

@@ -7,11 +7,11 @@ import subprocess
 import sys
 import tomllib
 
-import minitransformer
 import pytest
-from scripts.book import names, sizes, source
-
 from conftest import ROOT
+
+import minitransformer
+from scripts.book import names, sizes, source
 
 PACKAGE = ROOT / "minitransformer"
 # The reading order: the ladder, then attention before it, and the models.

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from minitransformer import Decoder, Encoder
 
 SIZES = {"num_layers": 3, "d_model": 12, "num_heads": 4, "d_ff": 20}

@@ -24,9 +24,9 @@ import random
 import re
 from pathlib import Path
 
-from minitransformer import _MODULE_OF
 from pymdownx.highlight import Highlight
 
+from minitransformer import _MODULE_OF
 from scripts.book.source import ROOT, code_lines, fence, find
 
 DOCS = ROOT / "docs"

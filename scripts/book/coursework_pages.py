@@ -12,7 +12,6 @@ import os
 
 from minitransformer.coursework.exercise import read_course
 from minitransformer.coursework.folder import stub
-
 from scripts.book.source import ROOT
 
 FOLDER = ROOT / "docs" / "coursework"

@@ -13,7 +13,6 @@ import re
 from pathlib import Path
 
 from minitransformer import _MODULES
-
 from scripts.book.source import ROOT, find
 
 STUB = ROOT / "minitransformer" / "__init__.pyi"

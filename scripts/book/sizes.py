@@ -19,7 +19,6 @@ import subprocess
 from pathlib import Path
 
 from minitransformer import _MODULE_OF
-
 from scripts.book.source import ROOT, code_lines
 
 SHORT = [

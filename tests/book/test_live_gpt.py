@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-
 from conftest import ROOT, make_tiny_gpt
 
 pytest_plugins = ["browser"]
@@ -43,9 +42,10 @@ def export():
 
 def load_halves(path):
     """Make the Python model of a page's weights."""
+    from safetensors import safe_open
+
     from minitransformer import GPT, GPTConfig
     from minitransformer.runs.saving import assign_weights
-    from safetensors import safe_open
 
     with safe_open(path, "numpy") as file:
         about = json.loads(file.metadata()["gpt"])

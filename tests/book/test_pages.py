@@ -9,14 +9,14 @@ import sys
 import textwrap
 from pathlib import Path
 
-import minitransformer
 import nbformat
 import numpy as np
 import pytest
+from conftest import ROOT
+
+import minitransformer
 from minitransformer.runs.commands import defaults_of
 from scripts.book import cells, coursework_pages, names, notebooks, source
-
-from conftest import ROOT
 
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "minitransformer"

@@ -9,9 +9,9 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from scripts.book import cells, coursework_pages, names
-
 from conftest import ROOT
+
+from scripts.book import cells, coursework_pages, names
 
 pytestmark = pytest.mark.slow
 pytest_plugins = ["browser"]

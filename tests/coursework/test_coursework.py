@@ -12,6 +12,7 @@ import time
 import xml.etree.ElementTree as ET
 
 import pytest
+
 from minitransformer.coursework.__main__ import main
 from minitransformer.coursework.checking import check_here
 from minitransformer.coursework.exercise import COURSE, find_task, read_course

@@ -5,6 +5,8 @@ import importlib.util
 
 import numpy as np
 import pytest
+from conftest import ROOT
+
 from minitransformer.coursework.compare import same
 from minitransformer.coursework.exercise import COURSE, read_course
 from minitransformer.coursework.folder import stub
@@ -15,8 +17,6 @@ from minitransformer.coursework.variants import (
     right_functions,
     wrong_functions,
 )
-
-from conftest import ROOT
 
 TASKS = read_course()
 CHECKED = [task for task in TASKS if not task.exercise.rubric]

@@ -4,6 +4,7 @@ import ast
 
 import numpy as np
 import pytest
+
 from minitransformer.coursework.compare import difference, marked, same
 from minitransformer.coursework.exercise import Mistake, find_task, make_mistake, read_course
 from minitransformer.coursework.judge import Ended, Verdict, judge

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from minitransformer.coursework.exercise import Mistake, read_course
 from minitransformer.coursework.variants import wrong_functions
 

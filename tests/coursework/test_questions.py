@@ -1,6 +1,7 @@
 """What questions are made of differs where it should."""
 
 import numpy as np
+
 from minitransformer.coursework import questions as q
 
 

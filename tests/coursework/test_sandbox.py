@@ -8,12 +8,13 @@ import time
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
+
 from minitransformer.coursework import child, sandbox as sandboxes
 from minitransformer.coursework.checking import SEED, check_exercise, check_folder
 from minitransformer.coursework.exercise import Call, find_task, read_course
 from minitransformer.coursework.judge import Ended, judge
 from minitransformer.coursework.sandbox import Sandbox
-from safetensors.numpy import save
 
 TASK = find_task(read_course(), "01")
 RIGHT = """

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from minitransformer import all_pairs, random_pairs
 from minitransformer.data.buckets import by_length, encode_pairs, fill
 

@@ -1,6 +1,7 @@
 import hashlib
 
 import pytest
+
 from minitransformer import python_docs, read_text, shakespeare
 from minitransformer.data import corpora
 

@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from minitransformer import consecutive_windows, next_token, random_windows
 
 IDS = np.arange(100, 200)

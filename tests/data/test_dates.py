@@ -2,6 +2,7 @@ import datetime
 import re
 
 import pytest
+
 from minitransformer import date_pairs
 from minitransformer.data.dates import FORMS, nth, write_date
 

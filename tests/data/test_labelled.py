@@ -1,6 +1,7 @@
 import collections
 
 import pytest
+
 from minitransformer import read_labelled
 from minitransformer.data.labelled import (
     LIBRARY,

@@ -2,6 +2,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_bert import make_bert
+
 from minitransformer import (
     BertPretraining,
     WordPieceTokenizer,
@@ -12,8 +14,6 @@ from minitransformer import (
 )
 from minitransformer.data.next_sentence import draw_pair, encode_documents
 from minitransformer.data.objectives import how_many
-
-from small_bert import make_bert
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = "abcdefghijklmnopqr"  # with the special ones, 23 pieces

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from minitransformer import classification, masked_cross_entropy, masked_lm, next_token, translation
 from minitransformer.data.objectives import chosen_only
 

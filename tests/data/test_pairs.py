@@ -2,6 +2,7 @@ import json
 import sys
 
 import pytest
+
 from minitransformer import interface_pairs, read_pairs
 from minitransformer.data.pairs import hold_out, looks_swapped
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_bert import make_bert
+
 from minitransformer import WordPieceTokenizer, embed_sentences, encode_sentences
 from minitransformer.data.sentences import frame, sentence_vectors
-
-from small_bert import make_bert
 
 PIECES = [
     "[PAD]",

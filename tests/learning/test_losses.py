@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+
 from minitransformer import masked_accuracy, masked_cross_entropy
 
 

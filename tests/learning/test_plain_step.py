@@ -3,9 +3,10 @@
 import keras
 import numpy as np
 import pytest
+from test_training import fit, small_gpt, windows
+
 from minitransformer import make_optimizer, masked_cross_entropy, plain_step
 from minitransformer.learning import fast_steps
-from test_training import fit, small_gpt, windows
 
 
 def descent(model):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
+
 from minitransformer.learning.strategies import (
     is_chief,
     make_strategy,

@@ -5,6 +5,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import ROOT, make_tiny_gpt
+from safetensors.numpy import load_file
+from small_bert import make_bert
+
 from minitransformer import (
     GPT,
     Checkpoints,
@@ -19,10 +23,6 @@ from minitransformer import (
 )
 from minitransformer.learning import fast_steps
 from minitransformer.runs.saving import assign_weights
-from safetensors.numpy import load_file
-
-from conftest import ROOT, make_tiny_gpt
-from small_bert import make_bert
 
 IDS = np.random.default_rng(1).integers(0, 23, 300)
 
@@ -147,7 +147,7 @@ def test_accumulated_batches_are_one_large_batch(eagerly):
     assert_same_weights(large, small, exactly=False, atol=1e-3)
 
 
-@pytest.mark.parametrize("use_xla", [False, True])
+@pytest.mark.parametrize("use_xla", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_batch_read_in_parts_makes_the_same_step(monkeypatch, use_xla):
     models = small_gpt(), small_gpt()
     # 4 rows of 7: parts of 14 tokens are 2 rows, and of 1 token, one.

@@ -5,6 +5,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import ROOT
+from safetensors import safe_open
+from small_bert import IDS, SEGMENTS, SIZES, make_bert
+
 from minitransformer import (
     Bert,
     BertClassifier,
@@ -16,10 +20,6 @@ from minitransformer import (
 )
 from minitransformer.data.buckets import fill
 from minitransformer.data.sentences import sentence_vectors
-from safetensors import safe_open
-
-from conftest import ROOT
-from small_bert import IDS, SEGMENTS, SIZES, make_bert
 
 
 @pytest.fixture(scope="module")

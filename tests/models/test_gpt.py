@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from minitransformer import GPT, GPTConfig, masked_cross_entropy
-from minitransformer.runs.saving import assign_weights
+from conftest import ROOT, make_tiny_gpt
 from safetensors.numpy import load_file
 
-from conftest import ROOT, make_tiny_gpt
+from minitransformer import GPT, GPTConfig, masked_cross_entropy
+from minitransformer.runs.saving import assign_weights
 
 FIXTURE = ROOT / "tests" / "fixtures" / "gpt2.safetensors"
 

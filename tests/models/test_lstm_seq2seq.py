@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+
 from minitransformer import LSTMSeq2Seq, LSTMSeq2SeqConfig, masked_cross_entropy
 
 SIZES = {

@@ -1,6 +1,7 @@
 import csv
 
 import pytest
+
 from minitransformer.learning.training import Row
 from minitransformer.runs.logs import Log, curve, read_log
 

@@ -3,11 +3,11 @@ import struct
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
+from small_bert import IDS
+
 from minitransformer import Bert
 from minitransformer.runs.pretrained import bert_names, minilm_folder
-from safetensors.numpy import load_file, save_file
-
-from small_bert import IDS
 
 TABLE = "embeddings.word_embeddings.weight"
 

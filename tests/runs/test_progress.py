@@ -2,9 +2,10 @@ import io
 import subprocess
 import sys
 
+from rich.console import Console
+
 from minitransformer.learning.training import Row
 from minitransformer.runs.progress import TrainingProgress
-from rich.console import Console
 
 
 def report(terminal):

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from minitransformer import Run
 from minitransformer.runs.folders import fresh_folder, newest_run, read_settings
 

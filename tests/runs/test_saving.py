@@ -2,10 +2,10 @@ import json
 
 import numpy as np
 import pytest
+from conftest import make_tiny_gpt
+
 from minitransformer import GPT
 from minitransformer.runs.saving import assign_weights, named_weights, write_atomically
-
-from conftest import make_tiny_gpt
 
 
 @pytest.fixture

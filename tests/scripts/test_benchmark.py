@@ -3,9 +3,9 @@
 import importlib.util
 
 import pytest
-from scripts.bench.peers.measure import CONFIGS, Sizes, matrix_rate, memory
-
 from conftest import load_script, make_tiny_gpt
+
+from scripts.bench.peers.measure import CONFIGS, Sizes, matrix_rate, memory
 
 
 @pytest.fixture

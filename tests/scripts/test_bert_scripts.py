@@ -2,9 +2,9 @@ import json
 import re
 
 import pytest
-from minitransformer import BertClassifier, BertPretraining, Run
-
 from conftest import exit_code, load_script, refuse
+
+from minitransformer import BertClassifier, BertPretraining, Run
 
 TOPICS = [
     ("animals", "the cat sleeps", "the dog barks", "a cow eats grass"),

@@ -9,9 +9,8 @@ import time
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
-
 from conftest import ROOT
+from safetensors.numpy import load_file
 
 pytestmark = pytest.mark.slow
 STEPS = 1500

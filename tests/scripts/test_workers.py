@@ -7,10 +7,10 @@ import time
 
 import numpy as np
 import pytest
+from conftest import ROOT
+
 from minitransformer.runs.logs import read_log
 from scripts.start_workers import environments, start
-
-from conftest import ROOT
 
 pytestmark = pytest.mark.slow
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

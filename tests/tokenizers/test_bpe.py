@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
+
 from minitransformer import BytePairTokenizer, load_tokenizer
 from minitransformer.tokenizers import bpe
 from minitransformer.tokenizers.merges import apply_merges, learn_merges, merge, single_bytes, split
-
-from conftest import ROOT
 
 FIXTURE = json.loads((ROOT / "tests" / "fixtures" / "gpt2_bpe.json").read_text("utf-8"))
 SENTENCES = [sentence for sentence, _ in FIXTURE["rows"]]

@@ -2,6 +2,7 @@ from pydoc_data.topics import topics
 
 import numpy as np
 import pytest
+
 from minitransformer import CharTokenizer, SentencePieceTokenizer, load_tokenizer
 
 TEXT = topics["assignment"] + topics["for"] + topics["class"]

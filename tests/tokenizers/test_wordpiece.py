@@ -3,10 +3,10 @@ import unicodedata
 from pydoc_data.topics import topics
 
 import pytest
+from conftest import ROOT
+
 from minitransformer import WordPieceTokenizer, load_tokenizer
 from minitransformer.tokenizers.wordpiece import words
-
-from conftest import ROOT
 
 FIXTURE = ROOT / "tests" / "fixtures" / "wordpiece.json"
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

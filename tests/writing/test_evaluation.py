@@ -1,6 +1,7 @@
 import importlib.util
 
 import pytest
+
 from minitransformer import corpus_bleu, exact_match
 from scripts.evidence.tatoeba import by_source_length
 

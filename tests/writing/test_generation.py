@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import make_tiny_gpt
+
 from minitransformer import generate, stream
 from minitransformer.runs import compilation
 from minitransformer.writing.generation import extend
 from minitransformer.writing.sampling import choose
-
-from conftest import make_tiny_gpt
 
 PROMPTS = [[1, 2, 3], [4, 5, 6]]
 

@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from minitransformer import (
     LSTMSeq2Seq,
     LSTMSeq2SeqConfig,

@@ -5,10 +5,10 @@ import re
 
 import numpy as np
 import pytest
+from conftest import exit_code, load_script, refuse
+
 from minitransformer import SentencePieceTokenizer, translate
 from minitransformer.writing.translating import SIDES, alignment
-
-from conftest import exit_code, load_script, refuse
 
 TEXT = "\n".join(f" {word} {n}" for n in range(60) for word in ("cat", "dog", "bird"))
 
@@ -216,20 +216,17 @@ def test_swapped_columns_are_refused(train_translation, pairs_file, tmp_path, ca
     refuse(train_translation.main, argv, capfd, "other way round")
 
 
-def test_long_pairs_are_counted_and_said_once(
-    train_translation, pairs_file, tmp_path, capfd, eagerly
-):
-    text = pairs_file.read_text(encoding="utf-8").rstrip("\n") + "\n"
-    for n in range(3):
-        text += f"{n} {'red ' * 60}\tlong {n}\n"
-    pairs_file.write_text(text, encoding="utf-8")
-    argv = ["--pairs", str(pairs_file), "--out", str(tmp_path / "run"), *TINY]
-    assert exit_code(train_translation.main, argv) == 0
-    lines = capfd.readouterr().out.splitlines()
-    [said] = [line for line in lines if line.startswith("too long")]
+def test_long_pairs_are_counted_and_said_once(train_translation, pairs_file, capfd):
+    pairs = [("rouge " * 20, "red"), ("vert", "green " * 20), ("a " * 30, "b"), ("bleu", "blue")]
+    tokenizer = SentencePieceTokenizer.train(TEXT * 3, vocab_size=321)
+    parts = [pairs, pairs[3:], pairs[:1]]
+    train, valid = train_translation.encode(parts, [tokenizer] * 2, 16)
+    assert (len(train), len(valid)) == (1, 1)
+    [said] = capfd.readouterr().out.splitlines()
+    assert said.startswith("too long")
     assert "exceed 16 tokens" in said
     numbers = re.findall(r"(\d+) (?:training|validation|test) ", said)
-    assert sum(map(int, numbers)) == 3
+    assert list(map(int, numbers)) == [3, 0, 1]
 
 
 @pytest.mark.parametrize(

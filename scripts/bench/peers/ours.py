@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+
 from minitransformer import GPT, GPTConfig, generate, make_optimizer
 from minitransformer.learning.fast_steps import compile_steps
 from minitransformer.runs.logs import read_log

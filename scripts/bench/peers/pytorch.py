@@ -9,9 +9,10 @@ import time
 
 import numpy as np
 import torch
-from scripts.bench.peers.measure import cores
 from torch import nn
 from torch.nn import functional
+
+from scripts.bench.peers.measure import cores
 
 
 class Block(nn.Module):

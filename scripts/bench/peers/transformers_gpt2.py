@@ -1,8 +1,9 @@
 """Hugging Face's GPT-2, writing with its cache."""
 
 import torch
-from scripts.bench.peers.measure import cores
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
+
+from scripts.bench.peers.measure import cores
 
 
 def sample(sizes, batch_size):

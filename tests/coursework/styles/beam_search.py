@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import tensorflow as tf
+
 from minitransformer.writing.search import beam_search as package_search
 
 

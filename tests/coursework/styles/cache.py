@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import tensorflow as tf
+
 from minitransformer import MultiHeadAttention, causal_mask
 from minitransformer.multi_head import write_cache
 

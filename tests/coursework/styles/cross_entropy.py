@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+
 from minitransformer.learning.losses import masked_cross_entropy
 
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import tensorflow as tf
+
 from minitransformer import scaled_dot_product_attention
 
 

@@ -7,6 +7,7 @@ from unittest import mock
 
 import numpy as np
 import tensorflow as tf
+
 from minitransformer.writing.sampling import choose
 
 
