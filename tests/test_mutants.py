@@ -42,7 +42,7 @@ def test_every_mutant_turns_its_tests_red(tmp_path):
             path = folder / "minitransformer" / file
             text = path.read_text(encoding="utf-8")
             path.write_text(text.replace(right, wrong), encoding="utf-8")
-            kind = "slow" if tests == "test_strategy.py" else "not slow"
+            kind = "slow" if tests == "learning/test_strategy.py" else "not slow"
             arguments = ["-x", "-q", "-n0", "-p", "no:cacheprovider"]
             task = pool.submit(
                 elsewhere.run_tests, folder, [*arguments, "-m", kind, f"tests/{tests}"]

@@ -70,13 +70,15 @@ def test_two_workers_make_the_run_of_one_and_resume_it_exactly(tmp_path, two_wor
     assert code.returncode == 0, code.stderr
     codes, wrote = end(two_workers(SCRIPT, flags(text, two, 600)))
     assert codes == [0, 0], wrote
-    assert "the chief reports" in wrote[1]
+    assert "the chief shows progress" in wrote[1]
     assert "validation" not in wrote[1]  # only the chief reports …
 
     first, both = read_log(one)[:10], read_log(two)[:10]  # of 5 steps
     for column in ("loss", "valid_loss", "grad_norm"):
         np.testing.assert_allclose(
-            [row[column] for row in both], [row[column] for row in first], rtol=1e-4
+            [getattr(row, column) for row in both],
+            [getattr(row, column) for row in first],
+            rtol=1e-4,
         )
     # … and the clipping, by both workers' norm, had something to do.
     assert max(row.grad_norm for row in both) > 1
@@ -168,8 +170,8 @@ def test_two_workers_translate_as_one(tmp_path, two_workers):
     assert codes == [0, 0], wrote
     for column in ("loss", "valid_loss", "grad_norm"):
         np.testing.assert_allclose(
-            [row[column] for row in read_log(two)],
-            [row[column] for row in read_log(one)],
+            [getattr(row, column) for row in read_log(two)],
+            [getattr(row, column) for row in read_log(one)],
             rtol=1e-4,
         )
     assert (two / "translations.tsv").is_file()
