@@ -1,8 +1,8 @@
 """Commands: what the training scripts share: flags, messages, exit codes.
 
 User errors print one sentence and exit with 2; failed training exits with
-1; Ctrl-C exits with 130. Nothing here needs TensorFlow, so `--help` answers
-at once.
+1; Ctrl-C exits with 130. TensorFlow is imported only when the flags have
+been read, so `--help` answers at once.
 """
 
 import argparse
