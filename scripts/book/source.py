@@ -120,7 +120,7 @@ def formatter(source, options, md):
     rows, before = [], shown[0][0] - 1
     for (number, _), line in zip(shown, colored, strict=True):
         gap = " gap" * (number > before + 1)
-        rows.append(f'<span class="line{gap}" data-number="{number}">{line}\n</span>')
+        rows.append(f'<span class="line{gap}" data-number="{number}">{line}</span>\n')
         before = number
     return (
         '<section class="source" data-search-exclude><p class="file">'

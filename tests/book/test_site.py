@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT
 
-from scripts.book import cells, coursework_pages, names
+from scripts.book import cells, coursework_pages, names, source
 
 pytestmark = pytest.mark.slow
 pytest_plugins = ["browser"]
@@ -142,8 +142,9 @@ def test_copying_leaves_line_numbers_and_outputs_out(browser, served):
     block.hover()
     block.locator("[data-clipboard-target], [data-md-type=copy], button").first.click()
     copied = tab.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith("def attention_weights(scores, attention_mask=None):")
-    assert not re.search(r"^\s*\d", copied, re.M)
+    fence = "attention.attention_weights\nto: return tf.cast(tf.nn.softmax(scores), dtype)"
+    _, shown = source.extract(fence)
+    assert copied.splitlines() == [line for _, line in shown]
     tab.context.close()
 
 
