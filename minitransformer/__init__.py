@@ -6,11 +6,12 @@ so `import minitransformer` and a script's `--help` need no TensorFlow.
 
 import importlib
 import os
+import sys
 
 __version__ = "0.1.0"
 
-# The layers are written in TensorFlow, whatever keras.json says.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# The layers are written in TensorFlow, whatever the user's settings say.
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 # The one list of names: `python -m scripts.book.names` writes the rest.
 _MODULES = {
@@ -90,6 +91,15 @@ def __getattr__(name: str) -> object:
         )
     module = importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
     value = globals()[name] = getattr(module, name)
+    if keras := sys.modules.get("keras"):
+        if (backend := keras.config.backend()) != "tensorflow":
+            raise ImportError(
+                f"Keras was imported before minitransformer and computes "
+                f"with {backend}, expected tensorflow: import "
+                "minitransformer first, or unset KERAS_BACKEND."
+            )
+        if hasattr(value, "from_config"):  # so that Keras can load it
+            keras.saving.register_keras_serializable(__name__)(value)
     return value
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 from minitransformer.attention import scaled_dot_product_attention
-from minitransformer.positions import rotate
+from minitransformer.positions import not_beyond, rotate
 
 
 def split_heads(x: tf.Tensor, num_heads: int) -> tf.Tensor:
@@ -60,7 +60,7 @@ def write_cache(cache: tf.Tensor, new: tf.Tensor, start: int) -> tf.Tensor:
         cache: `(batch, heads, max_len, head_dim)`.
         new: `(batch, heads, seq, head_dim)`, for slots start, start + 1, ….
         start: The first slot, an integer or a scalar tensor; all of `new`
-            must fit behind it.
+            must fit behind it (see `not_beyond`).
 
     Returns:
         A cache of the same shape; the one given is unchanged.
@@ -71,6 +71,9 @@ def write_cache(cache: tf.Tensor, new: tf.Tensor, start: int) -> tf.Tensor:
         [0.0, 1.0, 1.0, 0.0]
     """
     batch, heads, seq = tf.unstack(tf.shape(new)[:3])
+    guard = not_beyond(start, new.shape[2] or seq, cache.shape[2])
+    new += tf.cast(guard, new.dtype)
+    start = tf.minimum(start, cache.shape[2] - seq)  # NaN is seen there
     # cache[b, h, start + i] = new[b, h, i]
     places = tf.range(batch), tf.range(heads), start + tf.range(seq)
     slots = tf.meshgrid(*places, indexing="ij")
@@ -95,8 +98,8 @@ class MultiHeadAttention(layers.Layer):
     Call arguments:
         query: `(batch, query, d_model)`.
         key, value: `(batch, key, d_model)`.
-        attention_mask: Bool, broadcastable to `(batch, heads, query, key)`,
-            True = may attend.
+        attention_mask: Bool, True = may attend: `(batch, query, key)` or
+            another shape that `fit_mask` takes.
 
     Returns:
         output: `(batch, query, d_model)`.
@@ -125,11 +128,18 @@ class MultiHeadAttention(layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if num_heads < 1:
+            raise ValueError(f"num_heads={num_heads}: give at least 1.")
         if head_dim is None and d_model % num_heads:
             raise ValueError(
                 f"d_model={d_model} is not divisible by num_heads="
                 f"{num_heads}: choose a multiple of {num_heads}, or give "
                 "head_dim."
+            )
+        if rotary and (head_dim or d_model // num_heads) % 2:
+            raise ValueError(
+                f"rotary needs an even head_dim, but d_model={d_model} and "
+                f"num_heads={num_heads} give {d_model // num_heads}."
             )
         self.rotary = rotary
         self.num_heads = num_heads
@@ -137,13 +147,15 @@ class MultiHeadAttention(layers.Layer):
         width = num_heads * self.head_dim
 
         def dense(units, name):
-            return layers.Dense(units, use_bias=use_bias, name=name)
+            return layers.Dense(
+                units, use_bias=use_bias, name=name, dtype=self.dtype_policy
+            )
 
         self.query_dense = dense(width, "query_dense")
         self.key_dense = dense(width, "key_dense")
         self.value_dense = dense(width, "value_dense")
         self.output_dense = dense(d_model, "output_dense")
-        self.dropout = layers.Dropout(dropout_rate)
+        self.dropout = layers.Dropout(dropout_rate, dtype=self.dtype_policy)
 
     def build(
         self, query_shape: tuple, key_shape: tuple, value_shape: tuple

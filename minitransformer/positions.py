@@ -52,7 +52,12 @@ def sinusoidal_positions(max_len: int, d_model: int) -> np.ndarray:
 
 
 def check_length(token_ids: tf.Tensor, max_len: int) -> None:
-    """Raise ValueError if sequences `(batch, seq, …)` are too long."""
+    """Raise ValueError unless ids are `(batch, seq)` and not too long."""
+    if len(token_ids.shape) != 2:
+        raise ValueError(
+            f"token ids of shape {tuple(token_ids.shape)}: give (batch, "
+            "seq); for one sequence, [ids]."
+        )
     seq_len = token_ids.shape[1]
     if seq_len is not None and seq_len > max_len:
         raise ValueError(
@@ -61,10 +66,36 @@ def check_length(token_ids: tf.Tensor, max_len: int) -> None:
         )
 
 
+def not_beyond(start: int, seq: tf.Tensor, max_len: int) -> float:
+    """Guard the places start … start + seq - 1 of a table or a cache.
+
+    Returns:
+        0 to add to what is read or written there. Compiled code cannot
+        raise and XLA would take other places, so there it is NaN if one
+        lies beyond.
+
+    Raises:
+        ValueError: if one lies beyond, where that is known.
+    """
+    end = start + seq
+    first, last = tf.get_static_value(start), tf.get_static_value(end)
+    if last is None or first is None:
+        return tf.where((start >= 0) & (end <= max_len), 0.0, np.nan)
+    if first < 0 or last > max_len:
+        raise ValueError(
+            f"Positions {first} to {last - 1} do not lie in 0 to "
+            f"{max_len - 1}: the cache or the model's max_len is full. "
+            "Begin again, or make a model with a larger max_len."
+        )
+    return 0.0
+
+
 def add_positions(x: tf.Tensor, table: tf.Tensor, start: int) -> tf.Tensor:
     """Add rows start, start + 1, … of a table to the vectors of `x`."""
-    size = (tf.shape(x)[1], table.shape[1])
-    return x + tf.slice(tf.cast(table, x.dtype), (start, 0), size)
+    seq = tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
+    guard = tf.cast(not_beyond(start, seq, table.shape[0]), x.dtype)
+    size = (seq, table.shape[1])
+    return x + (tf.slice(tf.cast(table, x.dtype), (start, 0), size) + guard)
 
 
 class SinusoidalPositions(layers.Layer):

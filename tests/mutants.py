@@ -95,7 +95,7 @@ MUTANTS = [
      "x = x + self.dropout(self.feed_forward(h))",
      "x = self.dropout(self.feed_forward(h))", "test_blocks.py"),
     ("cross-attention is given the target's mask", "blocks.py",
-     "h, *source, memory_mask", "h, *source, attention_mask",
+     "h, *source, memory_attention_mask", "h, *source, attention_mask",
      "test_blocks.py"),
     ("cross-attention reads the target", "blocks.py",
      "keys_and_values(memory, memory)", "keys_and_values(h, h)",

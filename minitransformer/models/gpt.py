@@ -55,9 +55,9 @@ class GPTConfig:
     activation: str = "gelu"
 
     def __post_init__(self) -> None:
+        check_sizes(self)
         if self.d_ff is None:
             object.__setattr__(self, "d_ff", 4 * self.d_model)
-        check_sizes(self)
         if self.max_len < 2:
             raise ValueError(
                 "max_len=1: a token needs another to follow it, so give at "
@@ -123,8 +123,8 @@ class GPT(SavedModel, keras.Model):
     config_class = GPTConfig
 
     def __init__(self, config: GPTConfig) -> None:
-        super().__init__(name="gpt")
-        self.config, d_model = config, config.d_model
+        super().__init__(config, "gpt")
+        d_model = config.d_model
         self.embedding = TokenEmbedding(
             vocab_size=config.vocab_size, d_model=d_model, name="embedding"
         )
@@ -189,6 +189,7 @@ class GPT(SavedModel, keras.Model):
             weights: A list with `(batch, heads, seq, key)` for each block.
             cache: Keys and values for the tokens to come.
         """
+        token_ids = tf.convert_to_tensor(token_ids)
         check_length(token_ids, self.config.max_len)
         x = self.embedding(token_ids)
         if self.positions is not None:
@@ -212,4 +213,4 @@ class GPT(SavedModel, keras.Model):
             A list with the weights `(batch, heads, query, key)` of each
             layer.
         """
-        return self.forward(tf.convert_to_tensor(token_ids))[1]
+        return self.forward(token_ids)[1]

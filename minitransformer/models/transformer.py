@@ -114,8 +114,8 @@ class Transformer(SavedModel, keras.Model):
     config_class = TransformerConfig
 
     def __init__(self, config: TransformerConfig) -> None:
-        super().__init__(name="transformer")
-        self.config, d_model = config, config.d_model
+        super().__init__(config, "transformer")
+        d_model = config.d_model
         self.embedding = TokenEmbedding(
             vocab_size=config.vocab_size, d_model=d_model, name="embedding"
         )

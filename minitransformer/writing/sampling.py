@@ -2,6 +2,28 @@
 
 import tensorflow as tf
 
+from minitransformer.runs.saving import checked
+
+
+def check_options(
+    temperature: float, top_k: int | None, top_p: float | None
+) -> tuple[float, int | None, float | None]:
+    """Refuse options out of their range; NumPy's become Python's.
+
+    Raises:
+        TypeError, ValueError: Same as in `checked`.
+    """
+    temperature = checked(
+        float, "temperature", temperature, lambda t: t >= 0, "0 or more"
+    )
+    if top_k is not None:
+        many = "an integer of at least 1, or None"
+        top_k = checked(int, "top_k", top_k, lambda k: k >= 1, many)
+    if top_p is not None:
+        share = "a number above 0 and up to 1, or None"
+        top_p = checked(float, "top_p", top_p, lambda p: 0 < p <= 1, share)
+    return temperature, top_k, top_p
+
 
 def choose(
     logits: tf.Tensor,
@@ -28,11 +50,19 @@ def choose(
             if not None (Holtzman et al. 2020, §3.1); the likeliest always.
 
     Returns:
-        Token ids `(batch,)`, int32.
+        Token ids `(batch,)`, int32; -1 for a row that holds NaN.
+
+    Raises:
+        TypeError, ValueError: if an option is out of its range.
     """
-    if temperature == 0:
-        return tf.argmax(logits, axis=-1, output_type=tf.int32)
-    logits = tf.cast(logits, tf.float32) / temperature
+    temperature, top_k, top_p = check_options(temperature, top_k, top_p)
+    logits = tf.cast(logits, tf.float32)
+    broken = tf.reduce_any(tf.math.is_nan(logits), axis=-1)
+    # Float32 cannot divide by less; so low, only the likeliest counts.
+    if temperature < 1e-30:
+        token = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        return tf.where(broken, -1, token)
+    logits = logits / temperature
     nothing = logits.dtype.min
     if top_k is not None:
         k = min(top_k, logits.shape[-1])
@@ -52,4 +82,5 @@ def choose(
         tf.shape(logits), seed, minval=1e-20, alg="philox"
     )
     noise = -tf.math.log(-tf.math.log(uniform))
-    return tf.argmax(logits + noise, axis=-1, output_type=tf.int32)
+    token = tf.argmax(logits + noise, axis=-1, output_type=tf.int32)
+    return tf.where(broken, -1, token)
