@@ -92,45 +92,37 @@ def bool_mask(mask: Any, name: str) -> tf.Tensor:
 
 
 def fit_mask(attention_mask: Any, scores: tf.Tensor) -> tf.Tensor:
-    """Give a mask the axes of the scores.
+    """Give a mask the axes of scores `(batch, heads, query, key)`.
 
-    `(query, key)` serves all sentences and heads. `(batch, key)` and
-    `(batch, query, key)` hold a mask for each sentence, as in Keras. Every
-    axis may be 1.
-
-    Args:
-        attention_mask: Bool, or integers 0 and 1; True = may attend.
-        scores: `(batch, heads, query, key)`, or without heads or batch.
-
-    Returns:
-        Bool, broadcastable to `scores`.
+    `(query, key)` serves all sentences; `(batch, key)` and `(batch, query,
+    key)` hold one mask for each, as in Keras. Every axis may be 1.
 
     Raises:
         TypeError: if it is neither bool nor 0 and 1.
         ValueError: if it does not fit, or could mean two things.
     """
     mask = bool_mask(attention_mask, "attention_mask")
-    shape, given = scores.shape, mask.shape
-    if len(given) == 2 < len(shape) and given[0] != 1:
-        per_query, per_sentence = (
-            given[0] == shape[-2],
-            given[0] == shape[0],
-        )
-        if per_query and per_sentence:
+    shape, given = scores.shape, tuple(mask.shape)
+    per_query, per_sentence = (
+        given[:1] == shape[-2:-1],
+        given[:1] == shape[:1],
+    )
+    if len(given) == 2 < len(shape) and per_sentence and given[0] != 1:
+        if per_query:
             raise ValueError(
-                f"attention_mask {tuple(given)} is (query, key) or (batch, "
-                f"key): both fit scores {tuple(shape)}. Write mask[None] "
-                "for the first, mask[:, None] for the second."
+                f"attention_mask {given} is (query, key) or (batch, key): "
+                f"both fit scores {tuple(shape)}. Write mask[None] for the "
+                "first, mask[:, None] for the second."
             )
-        mask = mask[:, None] if per_sentence else mask
+        mask = mask[:, None]
     if len(mask.shape) == 3 and len(shape) == 4:
         mask = mask[:, None]  # the same for all heads
     pairs = zip(reversed(mask.shape), reversed(shape), strict=False)
     fits = all(m in (1, None, n) or n is None for m, n in pairs)
     if len(mask.shape) > len(shape) or not fits:
         raise ValueError(
-            f"attention_mask {tuple(given)} does not fit scores "
-            f"{tuple(shape)}: give (batch, heads, query, key), (batch, "
-            "query, key), (batch, key) or (query, key)."
+            f"attention_mask {given} does not fit scores {tuple(shape)}: "
+            "give (batch, heads, query, key), (batch, query, key), (batch, "
+            "key) or (query, key)."
         )
     return mask

@@ -11,17 +11,12 @@ from keras import layers
 
 
 def take_ids(token_ids: Any, vocab_size: int) -> tf.Tensor:
-    """Take ids as integers, and check them where their values are known.
-
-    Args:
-        token_ids: Integers, or floats without fractions: `keras.Input`
-            makes floats if it is not told otherwise.
-        vocab_size: One more than the largest id.
+    """Take ids as integers; `keras.Input` makes floats unless told.
 
     Raises:
         TypeError: if they are no numbers.
-        ValueError: if one is outside the vocabulary. Compiled code does not
-            look: there XLA takes another row, and TensorFlow raises.
+        ValueError: in a plain call, if one is outside the vocabulary. Where
+            XLA compiles, it would read another row instead.
     """
     given = tf.convert_to_tensor(token_ids)
     if not (given.dtype.is_integer or given.dtype.is_floating):

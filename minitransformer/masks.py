@@ -39,8 +39,9 @@ def causal_mask(
     """
     key_len = query_len if key_len is None else key_len
     start = key_len - query_len if start is None else start
-    query_position = start + tf.range(query_len)[:, None]  # (query, 1)
-    key_position = tf.range(key_len)[None, :]  # (1, key)
+    query = tf.range(query_len, dtype=tf.int32)
+    query_position = tf.cast(start, tf.int32) + query[:, None]  # (query, 1)
+    key_position = tf.range(key_len, dtype=tf.int32)[None, :]  # (1, key)
     return key_position <= query_position
 
 

@@ -28,6 +28,11 @@ def split_heads(x: tf.Tensor, num_heads: int) -> tf.Tensor:
         >>> split_heads(x, 2).numpy().tolist()
         [[[[1, 2], [5, 6]], [[3, 4], [7, 8]]]]
     """
+    if x.shape[-1] % num_heads:
+        raise ValueError(
+            f"Vectors of width {x.shape[-1]} cannot be cut into "
+            f"num_heads={num_heads}: choose a number that divides it."
+        )
     batch, seq = tf.shape(x)[0], tf.shape(x)[1]
     x = tf.reshape(x, (batch, seq, num_heads, x.shape[-1] // num_heads))
     return tf.transpose(x, (0, 2, 1, 3))
@@ -136,19 +141,22 @@ class MultiHeadAttention(layers.Layer):
                 f"{num_heads}: choose a multiple of {num_heads}, or give "
                 "head_dim."
             )
-        if rotary and (head_dim or d_model // num_heads) % 2:
-            raise ValueError(
-                f"rotary needs an even head_dim, but d_model={d_model} and "
-                f"num_heads={num_heads} give {d_model // num_heads}."
-            )
         self.rotary = rotary
         self.num_heads = num_heads
         self.head_dim = head_dim or d_model // num_heads
+        if rotary and self.head_dim % 2:
+            raise ValueError(
+                f"head_dim={self.head_dim} is odd: rotary turns pairs, so "
+                "choose another d_model or num_heads."
+            )
         width = num_heads * self.head_dim
 
         def dense(units, name):
             return layers.Dense(
-                units, use_bias=use_bias, name=name, dtype=self.dtype_policy
+                int(units),
+                use_bias=use_bias,
+                name=name,
+                dtype=self.dtype_policy,
             )
 
         self.query_dense = dense(width, "query_dense")

@@ -5,9 +5,8 @@ source once, and a call writes some steps and returns the state after them.
 So one call does a whole sentence in training, and a token when translating.
 """
 
-from typing import Any, Self
+from typing import Any
 
-import keras
 import tensorflow as tf
 from keras import layers
 
@@ -63,36 +62,7 @@ class PlainDecoder(layers.Layer):
         return outputs, None, tuple(state)
 
 
-class AttendingDecoder(layers.Layer):
-    """Hold what the two decoders with attention share.
-
-    Args:
-        units: Width of the LSTM.
-        score: A layer of `scoring`.
-    """
-
-    def __init__(
-        self, *, units: int, score: layers.Layer, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.units, self.score = units, score
-
-    def read(self, memory: tf.Tensor, padding_mask: tf.Tensor) -> tuple:
-        """Prepare the source: keys, values and padding mask."""
-        return self.score.keys(memory), memory, padding_mask
-
-    def get_config(self) -> dict[str, Any]:
-        score = keras.saving.serialize_keras_object(self.score)
-        options = {"units": self.units, "score": score}
-        return super().get_config() | options
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        score = keras.saving.deserialize_keras_object(config["score"])
-        return cls(**config | {"score": score})
-
-
-class TextbookDecoder(AttendingDecoder):
+class TextbookDecoder(layers.Layer):
     """Attend first, then write: the queries are the decoder's inputs.
 
         contextₜ = attention from inputₜ
@@ -115,12 +85,19 @@ class TextbookDecoder(AttendingDecoder):
         This form is common in textbooks; no paper has it.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.lstm = make_lstm(self.units, "lstm", self.dtype_policy)
+    def __init__(
+        self, *, units: int, score: layers.Layer, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.score = score
+        self.lstm = make_lstm(units, "lstm", self.dtype_policy)
 
     def start(self, encoder_state: tuple) -> tuple:
         return encoder_state
+
+    def read(self, memory: tf.Tensor, padding_mask: tf.Tensor) -> tuple:
+        """Prepare the source: keys, values and padding mask."""
+        return self.score.keys(memory), memory, padding_mask
 
     def call(
         self, inputs: tf.Tensor, state: tuple, source: tuple
@@ -131,7 +108,7 @@ class TextbookDecoder(AttendingDecoder):
         return outputs, weights, tuple(state)
 
 
-class InputFeedingDecoder(AttendingDecoder):
+class InputFeedingDecoder(layers.Layer):
     """Write, attend from the output, and feed the result back.
 
         hₜ = LSTM([inputₜ; h̃ₜ₋₁])
@@ -156,12 +133,15 @@ class InputFeedingDecoder(AttendingDecoder):
         Luong et al. 2015, §3, equation 5, and §3.3.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, *, units: int, score: layers.Layer, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.score = score
         dtype = self.dtype_policy
-        self.cell = layers.LSTMCell(self.units, name="cell", dtype=dtype)
+        self.cell = layers.LSTMCell(units, name="cell", dtype=dtype)
         self.attention_dense = layers.Dense(
-            self.units,
+            units,
             activation="tanh",
             use_bias=False,
             name="attention_dense",
@@ -171,6 +151,10 @@ class InputFeedingDecoder(AttendingDecoder):
     def start(self, encoder_state: tuple) -> tuple:
         h, c = encoder_state
         return h, c, tf.zeros_like(h)  # no attention yet
+
+    def read(self, memory: tf.Tensor, padding_mask: tf.Tensor) -> tuple:
+        """Prepare the source: keys, values and padding mask."""
+        return self.score.keys(memory), memory, padding_mask
 
     def call(
         self, inputs: tf.Tensor, state: tuple, source: tuple

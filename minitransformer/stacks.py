@@ -8,6 +8,7 @@ from keras import layers
 from minitransformer.blocks import DecoderBlock, EncoderBlock
 from minitransformer.masks import causal_mask, widen_padding_mask
 from minitransformer.normalization import LayerNorm
+from minitransformer.positions import take_start
 
 
 class Stack(layers.Layer):
@@ -33,6 +34,8 @@ class Stack(layers.Layer):
         dtype: Any = None,
         **options: Any,
     ) -> None:
+        if num_layers < 1:
+            raise ValueError(f"num_layers={num_layers}: give at least 1.")
         name = name or type(self).__name__.lower()
         super().__init__(name=name, trainable=trainable, dtype=dtype)
         options["dtype"] = self.dtype_policy
@@ -124,12 +127,7 @@ class Decoder(Stack):
         cache: list | None = None,
         start: int = 0,
     ) -> tuple[tf.Tensor, list, list]:
-        if cache is None and not (isinstance(start, int) and start == 0):
-            raise ValueError(
-                f"start={start} without a cache: the tokens before x are "
-                "unknown. Give the cache of an earlier call, or leave "
-                "start out."
-            )
+        start = take_start(start, cache)
         seq = tf.shape(x)[1]
         key_len = seq if cache is None else tf.shape(cache[0]["self"][0])[2]
         mask = causal_mask(seq, key_len, start=start)[None]

@@ -9,7 +9,11 @@ import tensorflow as tf
 from keras import layers
 
 from minitransformer.embeddings import TokenEmbedding
-from minitransformer.positions import LearnedPositions, check_length
+from minitransformer.positions import (
+    LearnedPositions,
+    check_length,
+    take_start,
+)
 from minitransformer.runs.saving import SavedModel, check_sizes
 from minitransformer.stacks import Decoder
 
@@ -190,7 +194,8 @@ class GPT(SavedModel, keras.Model):
             cache: Keys and values for the tokens to come.
         """
         token_ids = tf.convert_to_tensor(token_ids)
-        check_length(token_ids, self.config.max_len)
+        start = take_start(start, cache)
+        check_length(token_ids, self.config.max_len, start)
         x = self.embedding(token_ids)
         if self.positions is not None:
             x = self.positions(x, start=start)

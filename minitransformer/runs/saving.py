@@ -13,8 +13,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 FLOATS = {"F64", "F32", "F16", "BF16"}  # the weights that are read
+SIZE = (lambda size: size >= 1, "an integer of at least 1")  # for `checked`
 
 
 def write_atomically(path: str | Path, data: str | bytes) -> None:
@@ -44,22 +47,18 @@ def write_atomically(path: str | Path, data: str | bytes) -> None:
 
 
 def read_bytes(path: str | Path, limit: int = 2**31) -> bytes:
-    """Read a file that a user named, and never wait for one.
-
-    Args:
-        path: An ordinary file; a link to one will do.
-        limit: The most bytes it may have.
+    """Read a file whole, but wait for no pipe and fill no memory.
 
     Raises:
-        ValueError: if it is missing, a folder, a pipe or a device, too
-            large, or unreadable.
+        ValueError: if it is missing, no ordinary file, has more than
+            `limit` bytes, or cannot be read.
     """
     try:
         status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise ValueError(f"{path} is a folder: give a file.")
         if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{path} is no ordinary file: give one.")
+            folder = stat.S_ISDIR(status.st_mode)
+            kind = "a folder" if folder else "no ordinary file"
+            raise ValueError(f"{path} is {kind}: give a file.")
         if status.st_size > limit:
             raise ValueError(
                 f"{path} has {status.st_size:,} bytes, and at most "
@@ -74,13 +73,7 @@ def read_bytes(path: str | Path, limit: int = 2**31) -> bytes:
 
 
 def read_text(path: str | Path, limit: int = 2**31) -> str:
-    """Read a text file that a user named.
-
-    Args:
-        path, limit: Same as in `read_bytes`.
-
-    Returns:
-        The text, without a byte-order mark and with line ends as "\\n".
+    """Read UTF-8 text, without its mark and with line ends as "\\n".
 
     Raises:
         ValueError: Same as in `read_bytes`, or if it is not UTF-8 text.
@@ -92,19 +85,12 @@ def read_text(path: str | Path, limit: int = 2**31) -> str:
             f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8."
         ) from None
     if "\0" in text:  # UTF-16 without a mark, or no text at all
-        raise ValueError(
-            f"{path} holds NUL characters, so it is not UTF-8 text: save "
-            "it as UTF-8."
-        )
+        raise ValueError(f"{path} holds NULs: save it as UTF-8 text.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_json(path: str | Path, kind: type = dict) -> Any:
-    """Read a JSON file that a user named.
-
-    Args:
-        path: Same as in `read_text`; at most 64 MiB.
-        kind: What it must hold, a dict or a list.
+    """Read a dict or a list from a JSON file.
 
     Raises:
         ValueError: Same as in `read_text`, or if it is not such JSON.
@@ -115,10 +101,7 @@ def read_json(path: str | Path, kind: type = dict) -> Any:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     if not isinstance(value, kind):
-        raise ValueError(
-            f"{path} holds a {type(value).__name__}, expected a "
-            f"{kind.__name__}: it is another kind of file."
-        )
+        raise ValueError(f"{path} is damaged: it holds no {kind.__name__}")
     return value
 
 
@@ -159,12 +142,10 @@ def differences(has: Mapping, needs: Mapping) -> list[str]:
 
 def refuse_differences(has: Mapping, needs: Mapping) -> None:
     """Raise ValueError with the first `differences`, if there are any."""
-    if wrong := [phrase[:80] for phrase in differences(has, needs)]:
+    if wrong := [phrase[:60] for phrase in differences(has, needs)]:
         more = [f"and {len(wrong) - 3} more"] if len(wrong) > 3 else []
-        raise ValueError(
-            "These weights are another model's: "
-            + "; ".join(wrong[:3] + more)
-        )
+        listed = "; ".join(wrong[:3] + more)
+        raise ValueError(f"These weights are another model's: {listed}")
 
 
 def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
@@ -179,8 +160,6 @@ def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
         ValueError: if a name is missing or unknown, a shape differs, or a
             number is NaN or infinite.
     """
-    import numpy as np
-
     weights = named_weights(model)
     has, needs = (
         {name: tuple(values.shape) for name, values in group.items()}
@@ -188,7 +167,9 @@ def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
     )
     refuse_differences(has, needs)
     for name in weights:
-        if not np.isfinite(np.asarray(arrays[name], "float32")).all():
+        with np.errstate(over="ignore"):  # it would be infinite
+            values = np.asarray(arrays[name], "float32")
+        if not np.isfinite(values).all():
             raise ValueError(
                 f"{name} holds NaN or infinite numbers: the training that "
                 "made these weights diverged."
@@ -198,23 +179,19 @@ def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
 
 
 def checked(
-    kind: type,
+    kind: Any,
     name: str,
     value: Any,
     fits: Callable[[Any], bool],
     expected: str,
 ) -> Any:
-    """Take a number, a switch or a word, Python's own or NumPy's.
+    """Take an argument of the user's as Python's own `kind`, or refuse it.
 
     Args:
-        kind: int, float, bool or str.
-        name: The argument's name, for the message.
-        value: What the user gave.
+        kind: int, float, bool or str; NumPy's scalars are taken as well.
+        name, value: The argument's.
         fits: Tells whether a value of that kind is in its range.
         expected: For the message, such as "an integer of at least 1".
-
-    Returns:
-        The value as Python's own `kind`.
 
     Raises:
         TypeError: if it is of another kind.
@@ -248,7 +225,7 @@ def check_sizes(config: Any) -> None:
     """
     share = "a share from 0 up to, but not including, 1"
     rules: dict[Any, tuple] = {
-        int: (lambda size: size >= 1, "an integer of at least 1"),
+        int: SIZE,
         float: (lambda rate: 0 <= rate < 1, share),
         bool: (lambda _: True, "True or False"),
         str: (lambda _: True, "a name"),
@@ -277,14 +254,16 @@ def check_sizes(config: Any) -> None:
         )
 
 
-def least_numbers(settings: Mapping[str, Any]) -> int:
-    """Estimate how many weights a model has, rather too few than many."""
+def least_bytes(settings: Mapping[str, Any]) -> int:
+    """Estimate the memory of a model, rather too little than too much."""
     sizes = {name: n for name, n in settings.items() if type(n) is int}
     rows = sum(n for name, n in sizes.items() if "vocab_size" in name)
-    d_model, d_ff = sizes.get("d_model", 0), sizes.get("d_ff", 0)
-    blocks = sizes.get("num_layers", 0) * (4 * d_model + 2 * d_ff)
-    units = sizes.get("units", 0)
-    return (rows + blocks) * d_model + 8 * units * (units + d_model)
+    rows += sizes.get("max_len", 0)  # of a table of positions
+    names = "d_model", "d_ff", "units", "num_layers"
+    d_model, d_ff, units, num_layers = (sizes.get(k, 0) for k in names)
+    rows += num_layers * (4 * d_model + 2 * d_ff)
+    numbers = rows * d_model + 8 * units * (units + d_model)
+    return 4 * numbers + 10**5 * num_layers  # 100 kB for a block's objects
 
 
 class SavedModel:
@@ -302,17 +281,14 @@ class SavedModel:
         ValueError: if the weights do not fit into this machine's memory.
     """
 
-    config_class: type
+    config: Any
+    config_class: Any
 
     def __init__(self, config: Any, name: str) -> None:
         if not isinstance(config, self.config_class):
             kind = self.config_class.__name__
             raise TypeError(f"config is {config!r:.60}: give a {kind}.")
-        sizes = asdict(config)
-        numbers = least_numbers(sizes)
-        numbers += sizes["d_model"] * sizes.get("max_len", 0)
-        # A block of layers takes about 100 kB besides its weights.
-        needed = 4 * numbers + 10**5 * sizes.get("num_layers", 0)
+        needed = least_bytes(asdict(config))
         with contextlib.suppress(AttributeError):  # Windows does not tell
             there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
             if needed > there:
@@ -326,19 +302,12 @@ class SavedModel:
         self.config = config
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """Call the model; Keras' `fit` gives two inputs as one tuple."""
-        first = inputs[0] if len(inputs) == 1 else None
-        if isinstance(first, dict):
-            inputs, options = (), first | options
-        elif isinstance(first, tuple | list) and first:
-            together = not all(hasattr(part, "shape") for part in first)
-            inputs = ([*first],) if together else (*first,)
-        import tensorflow as tf
-
-        inputs = tuple(
-            tf.convert_to_tensor(part) if isinstance(part, list) else part
-            for part in inputs
-        )
+        """Call the model; Keras' `fit` gives all inputs as one tuple."""
+        first = inputs[0] if inputs else ()
+        if isinstance(first, tuple | list):
+            parts = all(hasattr(part, "shape") for part in first)
+            lists = first if parts else map(np.asarray, inputs)
+            inputs = tuple(lists)
         return super().__call__(*inputs, **options)  # type: ignore
 
     def build(self, x_shape: tuple) -> None:
@@ -416,10 +385,10 @@ class SavedModel:
                     name: tuple(p.get_shape()) for name, p in parts.items()
                 }
                 found = sum(map(math.prod, has.values()))
-                if found < (least := least_numbers(settings)):
+                if least_bytes(settings) > 16 * found + 2**28:
                     raise ValueError(
-                        f"{CONFIG} needs {least:,} numbers or more, and "
-                        f"{WEIGHTS} holds {found:,}"
+                        f"{WEIGHTS} holds {found:,} numbers, far too few "
+                        f"for the sizes in {CONFIG}"
                     )
                 model = cls.from_config(settings)
                 weights = named_weights(model).items()

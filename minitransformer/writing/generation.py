@@ -10,8 +10,8 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from minitransformer.runs.compilation import compiled
-from minitransformer.runs.saving import checked
-from minitransformer.writing.sampling import check_options, choose
+from minitransformer.runs.saving import SIZE, checked
+from minitransformer.writing.sampling import choose, take_options
 
 
 class State(NamedTuple):
@@ -207,18 +207,14 @@ def stream(
     Raises:
         TypeError, ValueError: Same as in `generate`.
     """
-    many = "an integer of at least 1"
-    chunk = checked(int, "chunk", chunk, lambda n: n >= 1, many)
+    chunk = checked(int, "chunk", chunk, *SIZE)
     prompt, total, start, chosen = check_request(
         model, prompt_ids, max_new_tokens, seed, Options(**options)
     )
 
     def chunks():
-        done, room = (
-            prompt.shape[1],
-            make_room(model, prompt, total, chosen),
-        )
-        state = first_state(model, *room, chosen)
+        room = make_room(model, prompt, total, chosen)
+        state, done = first_state(model, *room, chosen), prompt.shape[1]
         yield prompt
         while done < total:
             until = min(done + chunk, total)
@@ -277,12 +273,9 @@ def generate(
             vocabulary, an option is of another type or out of its range, or
             the logits are NaN.
     """
+    options = Options(temperature, top_k, top_p, stop_id, use_cache)
     prompt, total, start, options = check_request(
-        model,
-        prompt_ids,
-        max_new_tokens,
-        seed,
-        Options(temperature, top_k, top_p, stop_id, use_cache),
+        model, prompt_ids, max_new_tokens, seed, options
     )
     room = make_room(model, prompt, total, options)
     ids = compiled(write_all, use_xla)(
@@ -340,25 +333,15 @@ def check_request(
             f"prompt_ids must lie in 0 … {vocab_size - 1}: they were made "
             "by another tokenizer."
         )
-    many = "an integer of 0 or more"
-    new = checked(
-        int,
-        "max_new_tokens",
-        max_new_tokens,
-        lambda n: n in range(2**24),
-        many,
-    )
-    if seed is None:
-        seed = secrets.randbits(31)
-    fit = "an integer from 0 to 2147483647, or None"
-    seed = checked(int, "seed", seed, lambda n: 0 <= n < 2**31, fit)
-    temperature, top_k, top_p, stop_id, use_cache = options
-    temperature, top_k, top_p = check_options(temperature, top_k, top_p)
-    if stop_id is not None:
-        token = f"an id of the vocabulary, 0 to {vocab_size - 1}, or None"
-        stop_id = checked(
-            int, "stop_id", stop_id, lambda n: 0 <= n < vocab_size, token
+    options = Options(**take_options(**options._asdict()))
+    if options.stop_id is not None and options.stop_id >= vocab_size:
+        raise ValueError(
+            f"stop_id={options.stop_id}: give an id of the vocabulary, 0 "
+            f"to {vocab_size - 1}."
         )
-    options = Options(temperature, top_k, top_p, stop_id, bool(use_cache))
-    total = prompt.shape[1] + new
-    return prompt.astype("int32"), total, tf.constant(seed), options
+    rule = lambda n: 0 <= n < 2**24, "an integer from 0 to 16777215"
+    new = checked(int, "max_new_tokens", max_new_tokens, *rule)
+    rule = lambda n: 0 <= n < 2**31, "0 to 2147483647, or None"
+    seed = secrets.randbits(31) if seed is None else seed
+    start = tf.constant(checked(int, "seed", seed, *rule))
+    return prompt.astype("int32"), prompt.shape[1] + new, start, options

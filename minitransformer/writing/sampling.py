@@ -1,28 +1,28 @@
 """Sampling: from logits to a token, by chance or without."""
 
+from typing import Any
+
 import tensorflow as tf
 
-from minitransformer.runs.saving import checked
+from minitransformer.runs.saving import SIZE, checked
+
+RULES: dict = {  # for `checked`
+    "temperature": (float, lambda t: t >= 0, "a number of 0 or more"),
+    "top_k": (int, *SIZE),
+    "top_p": (float, lambda p: 0 < p <= 1, "a number above 0, up to 1"),
+    "stop_id": (int, lambda i: i >= 0, "an id of the vocabulary"),
+    "use_cache": (bool, lambda _: True, "True or False"),
+}
+MAY_BE_NONE = {"top_k", "top_p", "stop_id"}
 
 
-def check_options(
-    temperature: float, top_k: int | None, top_p: float | None
-) -> tuple[float, int | None, float | None]:
-    """Refuse options out of their range; NumPy's become Python's.
-
-    Raises:
-        TypeError, ValueError: Same as in `checked`.
-    """
-    temperature = checked(
-        float, "temperature", temperature, lambda t: t >= 0, "0 or more"
-    )
-    if top_k is not None:
-        many = "an integer of at least 1, or None"
-        top_k = checked(int, "top_k", top_k, lambda k: k >= 1, many)
-    if top_p is not None:
-        share = "a number above 0 and up to 1, or None"
-        top_p = checked(float, "top_p", top_p, lambda p: 0 < p <= 1, share)
-    return temperature, top_k, top_p
+def take_options(**options: Any) -> dict[str, Any]:
+    """Take options as Python's own numbers; refuse those out of range."""
+    for name, value in options.items():
+        if value is not None or name not in MAY_BE_NONE:
+            kind, *rule = RULES[name]
+            options[name] = checked(kind, name, value, *rule)
+    return options
 
 
 def choose(
@@ -55,7 +55,8 @@ def choose(
     Raises:
         TypeError, ValueError: if an option is out of its range.
     """
-    temperature, top_k, top_p = check_options(temperature, top_k, top_p)
+    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    temperature, top_k, top_p = take_options(**options).values()
     logits = tf.cast(logits, tf.float32)
     broken = tf.reduce_any(tf.math.is_nan(logits), axis=-1)
     # Float32 cannot divide by less; so low, only the likeliest counts.
