@@ -89,17 +89,17 @@ def __getattr__(name: str) -> object:
         raise AttributeError(
             f"module {__name__!r} has no attribute {name!r}"
         )
+    keras = sys.modules.get("keras")
+    if keras and keras.config.backend() != "tensorflow":
+        raise ImportError(
+            f"Keras computes with {keras.config.backend()} already: import "
+            "minitransformer before keras, or unset KERAS_BACKEND."
+        )
     module = importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
     value = globals()[name] = getattr(module, name)
-    if keras := sys.modules.get("keras"):
-        if (backend := keras.config.backend()) != "tensorflow":
-            raise ImportError(
-                f"Keras was imported before minitransformer and computes "
-                f"with {backend}, expected tensorflow: import "
-                "minitransformer first, or unset KERAS_BACKEND."
-            )
-        if hasattr(value, "from_config"):  # so that Keras can load it
-            keras.saving.register_keras_serializable(__name__)(value)
+    if hasattr(value, "from_config"):  # so that Keras can load it again
+        register = sys.modules["keras"].saving.register_keras_serializable
+        register(__name__)(value)
     return value
 
 

@@ -70,6 +70,7 @@ class BertPretraining(SavedModel, keras.Model):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         hidden, pooled = self.bert(token_ids, segment_ids)
         # Logits are the most expensive part: compute only those requested.
+        positions = tf.cast(positions, tf.int32)
         chosen = tf.gather(hidden, positions, batch_dims=1)
         chosen = self.word_norm(self.word_dense(chosen))
         word_logits = self.bert.embedding.logits(chosen)
