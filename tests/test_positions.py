@@ -77,3 +77,16 @@ def test_turned_vectors_know_their_distance_only():
 def test_rotation_needs_pairs():
     with pytest.raises(ValueError, match="head_dim=7 is odd"):
         rotate(vectors(1, 2, 3, 7))
+
+
+@pytest.mark.parametrize("start", [6, -1])
+def test_positions_beyond_the_table_raise_or_are_nan(normal, start):
+    layer, x = SinusoidalPositions(max_len=7, d_model=12), normal(2, 2, 12)
+    with pytest.raises(ValueError, match="max_len=7"):
+        layer(x, start=start)
+    with pytest.raises(ValueError, match="max_len=7"):
+        layer(x, start=tf.constant(start))
+    # From a value that XLA does not know while it compiles, as in a loop.
+    compiled = tf.function(lambda f: layer(x, start=tf.cast(f, tf.int32)), jit_compile=True)
+    assert np.isnan(compiled(tf.constant(1.0 * start))).all()
+    np.testing.assert_allclose(compiled(tf.constant(5.0)), layer(x, start=5), atol=1e-6)
