@@ -167,13 +167,16 @@ def test_a_full_cache_is_never_read_past_its_end(rotary):
         model.forward(token, cache, 11)
     with pytest.raises(ValueError, match="start=3 without a cache"):
         model.forward(token, start=3)
-    # A value that XLA does not know while it compiles, as in a loop.
-    compiled = tf.function(
-        lambda place: model.forward(token, cache, tf.cast(place, tf.int32))[0], jit_compile=True
-    )
-    assert np.isnan(compiled(tf.constant(11.0))).all()
+
+    @tf.function(jit_compile=True, autograph=False)
+    def compiled(start):  # in a loop XLA does not know the value
+        step = lambda place, _: (place + 1, model.forward(token, cache, place)[0])  # noqa: E731
+        first = start, tf.zeros((1, 1, 23))
+        return tf.while_loop(lambda place, _: place <= start, step, first)[1]
+
+    assert np.isnan(compiled(tf.constant(11))).all()
     expected = model.forward(token, cache, np.int64(10))[0]
-    np.testing.assert_allclose(compiled(tf.constant(10.0)), expected, atol=1e-5)
+    np.testing.assert_allclose(compiled(tf.constant(10)), expected, atol=1e-5)
 
 
 def test_dropout_is_for_training_only():
