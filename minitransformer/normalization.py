@@ -34,6 +34,8 @@ class LayerNorm(layers.Layer):
         self, *, epsilon: float = 1e-5, use_bias: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        if not epsilon >= 0:
+            raise ValueError(f"epsilon={epsilon}: give 0 or more.")
         self.epsilon, self.use_bias = epsilon, use_bias
 
     def build(self, x_shape: tuple) -> None:
