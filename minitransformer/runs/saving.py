@@ -180,6 +180,42 @@ def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
         variable.assign(arrays[name])
 
 
+def checked(
+    kind: type,
+    name: str,
+    value: Any,
+    fits: Callable[[Any], bool],
+    expected: str,
+) -> Any:
+    """Take a number, a switch or a word, Python's own or NumPy's.
+
+    Args:
+        kind: int, float, bool or str.
+        name: The argument's name, for the message.
+        value: What the user gave.
+        fits: Tells whether a value of that kind is in its range.
+        expected: For the message, such as "an integer of at least 1".
+
+    Returns:
+        The value as Python's own `kind`.
+
+    Raises:
+        TypeError: if it is of another kind.
+        ValueError: if it does not fit.
+    """
+    taken = value
+    with contextlib.suppress(AttributeError, ValueError):
+        taken = value.item()  # np.float32(0.5) → 0.5
+    if kind is float and type(taken) is int and abs(taken) < 2**999:
+        taken = float(taken)
+    right = isinstance(taken, kind)
+    right = right and (kind is bool) == isinstance(taken, bool)
+    if not (right and fits(taken)):
+        error = ValueError if right else TypeError
+        raise error(f"{name}={value!r:.60}: give {expected}.")
+    return taken
+
+
 def check_sizes(config: Any) -> None:
     """Refuse a configuration that no model can have.
 
