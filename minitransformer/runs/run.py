@@ -305,7 +305,12 @@ def refuse_other_workers(
     text = json.dumps(relevant, sort_keys=True)
     digest = hashlib.sha256(text.encode()).digest()
     ours = np.frombuffer(digest, "uint8").astype("float64")
-    count, added = sum_over_workers(strategy)([np.ones(()), ours])
+    try:
+        count, added = sum_over_workers(strategy)([np.ones(()), ours])
+    except tf.errors.OpError as error:
+        raise ValueError(
+            "Another worker stopped before training began: it says why."
+        ) from error
     if not np.array_equal(added, ours * count):
         raise ValueError(
             "The workers have different settings or texts: start all of "

@@ -1,5 +1,10 @@
 """Write a trained GPT for docs/assets/js/gpt.js, and how it was made."""
 
+if __name__ == "__main__":  # before what takes longer to import
+    from minitransformer.runs.signals import begin
+
+    begin()
+
 import argparse
 import hashlib
 import json
