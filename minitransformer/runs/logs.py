@@ -63,8 +63,10 @@ class Log:
 
 def shorten(row: Row) -> Row:
     """Round a row's numbers to six digits; steps stay whole."""
-    numbers = (float(f"{n:.6g}") if type(n) is float else n for n in row)
-    return Row(*numbers)
+    numbers = row._asdict().items()
+    return row._replace(
+        **{k: float(f"{n:.6g}") for k, n in numbers if type(n) is float}
+    )
 
 
 def read_log(folder: str | Path) -> list[Row]:

@@ -6,15 +6,13 @@ the signal's number. While `train` makes steps, it saves first. This file
 loads nothing, so that a script hears signals before its other imports.
 """
 
-import contextlib
+import _signal as signal  # `signal` itself takes longer: it makes enums
 import io
 import os
-import signal
 import sys
-from typing import Any
 
 last_words: list[str] = []  # the last of them is said at the end
-children: list[Any] = []  # processes that end with this one
+children: list = []  # processes that end with this one
 
 
 class Voice(io.TextIOWrapper):
@@ -50,18 +48,18 @@ class Voice(io.TextIOWrapper):
         os.close(null)
 
 
-def end(number: int, frame: Any = None) -> None:
+def end(number: int, frame: object = None) -> None:
     """End this process and its children, without a traceback."""
     for child in children:
         child.terminate()
     # Not `print`: the signal may have come while something was printed.
-    with contextlib.suppress(OSError):
+    try:
         if os.isatty(1):
             os.write(1, b"\x1b[?25h\n")  # the cursor, if rich hid it
-        os.write(
-            2, "".join(word + "\n" for word in last_words[-1:]).encode()
-        )
-    os._exit(128 + number)
+        for words in last_words[-1:]:
+            os.write(2, f"{words}\n".encode(errors="backslashreplace"))
+    finally:
+        os._exit(128 + number)
 
 
 def begin() -> None:

@@ -87,7 +87,7 @@ def halve(model, tokenizer):
 
 def describe(run):
     """Tell how a run was made, and how well it went."""
-    script = Path(__file__).with_name("train_gpt.py")
+    script = Path(__file__).parents[1] / "train_gpt.py"
     defaults, flags = runpy.run_path(str(script))["DEFAULTS"], []
     settings, log = read_settings(run), read_log(run)
     text = settings["text"] and Path(settings["text"]).name
