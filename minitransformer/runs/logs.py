@@ -63,10 +63,11 @@ class Log:
 
 def shorten(row: Row) -> Row:
     """Round a row's numbers to six digits; steps stay whole."""
-    numbers = row._asdict().items()
-    return row._replace(
-        **{k: float(f"{n:.6g}") for k, n in numbers if type(n) is float}
-    )
+    numbers: dict[str, Any] = row._asdict()
+    for name, number in numbers.items():
+        if type(number) is float:
+            numbers[name] = float(f"{number:.6g}")
+    return Row(**numbers)
 
 
 def read_log(folder: str | Path) -> list[Row]:
