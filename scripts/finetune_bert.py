@@ -10,13 +10,26 @@ part of Python's library a paragraph documents. With --task: your own
 sentences and labels.
 """
 
+if __name__ == "__main__":  # before what takes longer to import
+    from minitransformer.runs.signals import begin
+
+    begin()
+
 import hashlib
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import minitransformer as mt
-from minitransformer.runs.commands import defaults_of, next_try, read_flags, seed, user_errors
+from minitransformer.runs.commands import (
+    defaults_of,
+    next_try,
+    read_flags,
+    refuse_beyond_memory,
+    seed,
+    tell,
+    user_errors,
+)
 
 WAYS = {  # and the peak of the learning rate
     "from scratch": 1e-4,
@@ -74,6 +87,7 @@ def main(argv=None):
     with user_errors():
         run = mt.Run(flags, DEFAULTS, moved=["task", "valid", "bert"])
         task = read_task(run.settings)
+        refuse_beyond_memory(task.bert.config, run.settings)
         claim(run, task)
         results = read_results(run.folder)
     with run.errors():
@@ -87,7 +101,7 @@ def read_task(settings):
 
     name, train, valid, labels = load_rows(settings)
     source = settings["bert"] or mt.minilm_folder()
-    print(f"loading {source} …", flush=True)
+    tell(f"loading {source} …")
     bert, tokenizer = load_bert(Path(source))
     ids = encode_sentences(
         [sentence for sentence, _ in train + valid],
@@ -165,7 +179,7 @@ def read_results(folder):
 
 def train_all(run, task, results):
     """Train in each way with each seed; what is finished is kept."""
-    print(
+    tell(
         f"task        {task.name}: {len(task.train):,} sentences to learn "
         f"from, {len(task.valid):,} to measure on, {len(task.labels)} labels"
         f"\nmodel       {task.bert.count_params():,} parameters"
@@ -176,7 +190,7 @@ def train_all(run, task, results):
         for way in WAYS:
             found = results.setdefault(way, {})
             if str(number) not in found:
-                print(f"{way}, seed {number}", flush=True)
+                tell(f"{way}, seed {number}")
                 found[str(number)] = train_once(run, task, way, number)
                 run.write(RESULTS, json.dumps(results, indent=1) + "\n")
 
@@ -231,11 +245,11 @@ def train_once(run, task, way, number):
             report=report,
         )
     if done < steps:
-        print("this training begins anew; those that are finished are kept")
+        tell("this training begins anew; those that are finished are kept")
         raise KeyboardInterrupt
     if way == "fine-tuned" and number == run.settings["seed"]:
         model.save(run.folder)
-    print(f"accuracy    {curve[-1][1]:.2%}", flush=True)
+    tell(f"accuracy    {curve[-1][1]:.2%}")
     return {
         "accuracy": curve[-1][1],
         "curve": curve,
@@ -254,7 +268,7 @@ def show(run, task, results):
     task.tokenizer.save(run.folder / task.tokenizer.file_name)
     found = [label for _, label in task.valid_rows]
     most = max(map(found.count, task.labels)) / len(found)
-    print(
+    tell(
         f"\naccuracy on {len(found):,} held-out sentences\n"
         f"{'':14}{'mean':>8}{'lowest':>8}{'highest':>8}{'seconds':>9}\n"
         f"{'one label':14}{most:8.1%}   (always the most frequent one)"
@@ -264,7 +278,7 @@ def show(run, task, results):
         trainings = list(results[way].values())
         accuracies = [result["accuracy"] for result in trainings]
         seconds = np.mean([result["seconds"] for result in trainings])
-        print(
+        tell(
             f"{way:14}{np.mean(accuracies):8.1%}{min(accuracies):8.1%}"
             f"{max(accuracies):8.1%}{seconds:9.0f}"
         )
@@ -278,7 +292,7 @@ def show(run, task, results):
     )
     run.write("accuracy.svg", svg)
     sort_examples(run, task)
-    print(f"drawn       {run.folder / 'accuracy.svg'}")
+    tell(f"drawn       {run.folder / 'accuracy.svg'}")
     next_try(
         ["finetune_bert.py", "--task", "FILE.tsv"],
         ["train_bert.py"],
@@ -296,7 +310,7 @@ def sort_examples(run, task):
         best = int(tf.argmax(model(tf.constant([ids]))[0, 0]))
         note = "" if best == label else f" (not: {task.labels[label]})"
         shown = sentence if len(sentence) < 60 else sentence[:57] + "…"
-        print(f"  {shown}  →  {task.labels[best]}{note}")
+        tell(f"  {shown}  →  {task.labels[best]}{note}")
 
 
 if __name__ == "__main__":

@@ -1,30 +1,37 @@
 """Let a trained GPT continue a prompt. stdout holds the text alone."""
 
+if __name__ == "__main__":  # before what takes longer to import
+    from minitransformer.runs.signals import begin
+
+    begin()
+
 import argparse
-import os
 import sys
 
 import minitransformer as mt
-from minitransformer.runs.commands import speak_utf8
+from minitransformer.runs.commands import Parser, positive, say, seed, speak_utf8
 from minitransformer.runs.folders import newest_run
 from minitransformer.runs.progress import quiet_import
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument(
         "--run", metavar="DIR", help="a run of train_gpt.py (default: the newest in runs/)"
     )
     parser.add_argument("--prompt", required=True, help="how the text begins")
     parser.add_argument(
-        "--max-new-tokens", type=int, default=300, help="tokens to append (default: %(default)s)"
+        "--max-new-tokens",
+        type=positive,
+        default=300,
+        help="tokens to append (default: %(default)s)",
     )
     parser.add_argument(
         "--temperature", type=float, default=0.8, help="0 = the likeliest (default: %(default)s)"
     )
-    parser.add_argument("--top-k", type=int, help="the k likeliest only")
+    parser.add_argument("--top-k", type=positive, help="the k likeliest only")
     parser.add_argument("--top-p", type=float, help="the likeliest that reach p only")
-    parser.add_argument("--seed", type=int, help="for the same text again")
+    parser.add_argument("--seed", type=seed, help="for the same text again")
     parser.add_argument(
         "--xla", default=True, help="compile with XLA", action=argparse.BooleanOptionalAction
     )
@@ -37,13 +44,15 @@ def main(argv=None):
     try:
         for piece in text(flags):
             print(piece, end="", flush=True)
+            if lost := getattr(sys.stdout, "lost", None):
+                if isinstance(lost, BrokenPipeError):
+                    return 0  # whoever read it has enough (`| head`)
+                raise lost
         print()
-    except (ValueError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            # Whoever read it has enough (`| head`).
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        print(f"error: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        return 0
+    except (TypeError, ValueError, OSError) as error:
+        say(f"error: {error}")
         return 2
     except KeyboardInterrupt:
         print()

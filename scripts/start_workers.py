@@ -7,12 +7,25 @@ start the same command on every machine instead, with a TF_CONFIG that lists
 the machines.
 """
 
+if __name__ == "__main__":
+    from minitransformer.runs.signals import begin
+
+    begin()
+
 import argparse
+import ctypes
 import json
 import os
+import signal
 import socket
+import struct
 import subprocess
 import sys
+from pathlib import Path
+
+from minitransformer.runs.commands import Parser, number, say
+
+MOST = 64  # workers on one machine
 
 
 def free_ports(count):
@@ -32,30 +45,71 @@ def environments(count):
         yield {**os.environ, "TF_CONFIG": json.dumps(config)}
 
 
+def end_with_parent():
+    """Hear SIGTERM when the launcher is gone, even by `kill -9`: Linux only."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
 def start(count, script, arguments, **options):
     """Start the workers; return their processes, the chief's first."""
     command = [sys.executable, script, *arguments, "--strategy", "multiworker"]
+    if sys.platform == "linux":
+        options["preexec_fn"] = end_with_parent
     return [
         subprocess.Popen(command, env=environment, **options) for environment in environments(count)
     ]
 
 
+def keep_to_this_machine():
+    """Let only these processes reach the workers' ports.
+
+    TensorFlow listens on all addresses. On Linux the launcher moves itself
+    and its workers into a network of their own, which has a loopback alone.
+    """
+    libc, user, group = ctypes.CDLL(None, use_errno=True), os.getuid(), os.getgid()
+    if libc.unshare(0x50000000 if user else 0x40000000):  # CLONE_NEWUSER, CLONE_NEWNET
+        raise OSError(ctypes.get_errno(), "unshare")
+    if user:  # files belong to the same user as before
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    import fcntl
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as loopback:
+        up = struct.pack("16sh14x", b"lo", 1)  # IFF_UP
+        fcntl.ioctl(loopback, 0x8914, up)  # SIOCSIFFLAGS
+
+
 def main(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("count", type=int, help="number of workers")
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("count", type=workers, help="number of workers")
     parser.add_argument("script")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     flags = parser.parse_args(argv)
-    if flags.count < 1:
-        parser.error("count: give at least 1")
-    processes = start(flags.count, flags.script, flags.arguments)
-    while True:
-        try:
-            return max(process.wait() for process in processes)
-        except KeyboardInterrupt:
-            continue  # each worker has heard it, too, and saves
+    if not Path(flags.script).is_file():
+        parser.error(f"there is no script {flags.script}")
+    try:
+        keep_to_this_machine()
+    except (OSError, AttributeError):
+        say("warning: TensorFlow's workers listen on all addresses of this machine.")
+    processes = []
+
+    def forward(number, frame):
+        for process in processes:
+            process.send_signal(number)
+
+    # In a session of their own, so that they hear Ctrl-C once: from here.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), forward)
+    processes += start(flags.count, flags.script, flags.arguments, start_new_session=True)
+    codes = [process.wait() for process in processes]
+    return max(code if code >= 0 else 128 - code for code in codes)
+
+
+def workers(text):
+    """Read the number of workers."""
+    return number(text, int, range(1, MOST + 1).__contains__, f"1 to {MOST}")
 
 
 if __name__ == "__main__":

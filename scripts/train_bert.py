@@ -4,6 +4,11 @@ Without flags: Python's own documentation, less than ten minutes on two
 cores. With --text: your own, with an empty line between documents.
 """
 
+if __name__ == "__main__":  # before what takes longer to import
+    from minitransformer.runs.signals import begin
+
+    begin()
+
 import json
 import math
 import re
@@ -16,7 +21,10 @@ from minitransformer.runs.commands import (
     defaults_of,
     next_try,
     read_flags,
+    refuse_beyond_memory,
     seed,
+    share,
+    tell,
     user_errors,
 )
 
@@ -37,7 +45,7 @@ FLAGS = {
         "learning_rate": (1e-3, "the peak; it ends at a tenth"),
     },
     "rarely needed": {
-        "dropout_rate": (0.0, "share dropped in training", float),
+        "dropout_rate": (0.0, "share dropped in training", share),
         "accumulate": (1, "batches that make one step together"),
         "evaluate_every": (2500, "steps between validations"),
         "xla": (True, "compile with XLA"),
@@ -68,6 +76,7 @@ def main(argv=None):
         config = mt.BertConfig.small(
             corpus.tokenizer, run.settings["max_len"], dropout_rate=run.settings["dropout_rate"]
         )
+        refuse_beyond_memory(config, run.settings)
         run.claim("bert", corpus.text)
         if run.is_chief:
             corpus.tokenizer.save(run.folder / corpus.tokenizer.file_name)
@@ -83,7 +92,7 @@ def read_corpus(run):
 
     settings, source = run.settings, run.settings["text"]
     if source is None:
-        print("reading Python's documentation …", flush=True)
+        tell("reading Python's documentation …")
         name, text = "Python's documentation", mt.python_docs()
     else:
         name, text = Path(source).name, mt.read_text(source)
@@ -92,9 +101,9 @@ def read_corpus(run):
     if run.resumes and vocabulary.is_file():
         tokenizer = mt.WordPieceTokenizer.load(vocabulary)
     else:
-        print("learning the pieces …", flush=True)
+        tell("learning the pieces …")
         tokenizer = mt.WordPieceTokenizer.train(train_text, vocab_size=settings["vocab_size"])
-    print("reading the text …", flush=True)
+    tell("reading the text …")
     train = encode_documents(train_text, tokenizer)
     valid = encode_documents(valid_text, tokenizer)
     valid_settings = settings | {"batch_size": 32}
@@ -152,7 +161,7 @@ def fit(run, corpus, config):
         optimizer = mt.make_optimizer(model, learning_rate=schedule, weight_decay=0.01, beta_2=0.98)
         tokens = sum(len(ids) for part in corpus.train for ids in part)
         guess = math.log(2 * config.vocab_size)
-        print(
+        tell(
             f"text        {corpus.name}, {len(corpus.text):,} characters\n"
             f"tokens      {tokens:,} in {len(corpus.train):,} documents to "
             f"train on, {len(corpus.valid):,} documents to validate\n"
@@ -175,7 +184,7 @@ def show(run, corpus, model):
     model.save(run.folder)
     run.draw_losses("nats per hidden word, plus those per pair")
     last, found = run.log.rows[-1], accuracies(corpus, model)
-    print(
+    tell(
         f"validation  {last.valid_loss:.4f} nats\n"
         f"words       {found['words']:.1%} of the hidden ones are guessed; "
         "always the most frequent one would be "
@@ -192,7 +201,7 @@ def show(run, corpus, model):
     }
     run.write("results.json", json.dumps(results, indent=1) + "\n")
     guess_words(corpus, model)
-    print(f"drawn       {run.folder / 'loss.svg'}")
+    tell(f"drawn       {run.folder / 'loss.svg'}")
     next_try(["finetune_bert.py", "--bert", run.folder], ["train_bert.py", "--steps", 40_000])
 
 
@@ -241,7 +250,7 @@ def guess_words(corpus, model):
         best = np.argsort(-logits[row, place].numpy())[:3]
         guesses = ", ".join(tokenizer.decode([i]) for i in best)
         word = tokenizer.decode([words[row, place]])
-        print(f"  … {context} …\n      {guesses}   (it was: {word})")
+        tell(f"  … {context} …\n      {guesses}   (it was: {word})")
 
 
 if __name__ == "__main__":

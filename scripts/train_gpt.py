@@ -4,6 +4,11 @@ Without flags: 0.8 M parameters, Python's own documentation, a few minutes
 on two cores. The defaults are nanoGPT's recipe for a CPU.
 """
 
+if __name__ == "__main__":  # before what takes longer to import
+    from minitransformer.runs.signals import begin
+
+    begin()
+
 import contextlib
 import math
 import zlib
@@ -16,7 +21,10 @@ from minitransformer.runs.commands import (
     defaults_of,
     next_try,
     read_flags,
+    refuse_beyond_memory,
     seed,
+    share,
+    tell,
     user_errors,
 )
 
@@ -56,7 +64,7 @@ FLAGS = {
     },
     "rarely needed": {
         "vocab_size": (1024, "tokens, for sentencepiece and bpe"),
-        "dropout_rate": (0.0, "share dropped in training", float),
+        "dropout_rate": (0.0, "share dropped in training", share),
         "bias": (False, "learn biases as well"),
         "accumulate": (1, "batches that make one step together"),
         "evaluate_every": (1000, "steps between validations"),
@@ -64,13 +72,14 @@ FLAGS = {
         "xla": (True, "compile with XLA"),
         "strategy": STRATEGY,
     },
+    "": {  # for recipes alone
+        "rotary": (False, "turn queries and keys by their positions"),
+        "activation": ("gelu", "of the feed-forward layers", ["gelu", "squared_relu"]),
+        "final_rate": (0.1, "the last learning rate, as a share of the peak", share),
+        "beta_2": (0.99, "how long the second moment remembers", share),
+    },
 }
-DEFAULTS = defaults_of(FLAGS) | {  # and what has no flag
-    "rotary": False,
-    "activation": "gelu",
-    "final_rate": 0.1,
-    "beta_2": 0.99,
-}
+DEFAULTS = defaults_of(FLAGS)
 
 
 class Corpus(NamedTuple):
@@ -91,6 +100,7 @@ def main(argv=None):
         run = mt.Run(flags, DEFAULTS | recipe, moved=["text"])
         corpus = read_corpus(run)
         config = make_config(run.settings, corpus)
+        refuse_beyond_memory(config, run.settings)
         run.claim("gpt", corpus.text)
         if run.is_chief:
             corpus.tokenizer.save(run.folder / corpus.tokenizer.file_name)
@@ -104,7 +114,7 @@ def read_corpus(run):
     """Read the text, make the tokenizer if there is none, and encode."""
     settings, source = run.settings, run.settings["text"]
     if source is None:
-        print("reading Python's documentation …", flush=True)
+        tell("reading Python's documentation …")
         name, text = "Python's documentation", mt.python_docs()
     elif source == "shakespeare":
         name, text = "tiny Shakespeare", mt.shakespeare()
@@ -135,7 +145,7 @@ def make_tokenizer(text, train_text, settings):
     """Learn what a token is; pieces are learned from the training part."""
     if settings["tokenizer"] == "characters":
         return mt.CharTokenizer.train(text)
-    print("learning the pieces …", flush=True)
+    tell("learning the pieces …")
     kinds = {"sentencepiece": mt.SentencePieceTokenizer, "bpe": mt.BytePairTokenizer}
     kind = kinds[settings["tokenizer"]]
     return kind.train(train_text, vocab_size=settings["vocab_size"])
@@ -143,6 +153,12 @@ def make_tokenizer(text, train_text, settings):
 
 def make_config(settings, corpus):
     """Make the configuration of the model."""
+    head_dim = settings["d_model"] // settings["num_heads"]
+    if settings["rotary"] and head_dim % 2:
+        raise ValueError(
+            f"--d-model {settings['d_model']} gives {settings['num_heads']} heads a width of "
+            f"{head_dim}, but rotary positions turn pairs: make it even."
+        )
     return mt.GPTConfig(
         vocab_size=corpus.tokenizer.vocab_size,
         max_len=settings["max_len"],
@@ -194,7 +210,7 @@ def fit(run, corpus, config):
         )
         optimizer = mt.make_optimizer(model, learning_rate=schedule, beta_2=settings["beta_2"])
         vocab_size = config.vocab_size
-        print(
+        tell(
             f"text        {corpus.name}, {len(corpus.text):,} characters\n"
             f"tokens      {len(corpus.train_ids):,} to train on, "
             f"{len(corpus.valid_ids):,} to validate, {vocab_size:,} "
@@ -225,7 +241,7 @@ def show(run, corpus, model):
     last = run.log.rows[-1]
     nats = last.valid_loss * (len(corpus.valid_ids) - 1)
     zipped = 8 * len(zlib.compress(valid_text.encode(), 9))
-    print(
+    tell(
         f"validation  {last.valid_loss:.4f} nats per token, "
         f"{nats / guessed / math.log(2):.3f} bits per character "
         f"(zlib -9: {zipped / len(valid_text):.3f})\n"
@@ -235,7 +251,7 @@ def show(run, corpus, model):
     line = next(filter(str.strip, valid_text.splitlines()), valid_text)
     words = line.strip()[:16].rsplit(None, 1)
     prompt = words[0] if words else valid_text[:1]
-    print("compiling the generation …", flush=True)
+    tell("compiling the generation …")
     ids = mt.generate(
         model,
         [tokenizer.encode(prompt)],
@@ -258,7 +274,7 @@ def show(run, corpus, model):
     )
     run.write("attention.svg", heatmap)
     drawn = run.folder / "loss.svg", run.folder / "attention.svg"
-    print(f"drawn       {drawn[0]}, {drawn[1]}\n\n{sample}")
+    tell(f"drawn       {drawn[0]}, {drawn[1]}\n\n{sample}")
     larger = ["--steps", 5000, "--d-model", 192, "--num-heads", 6]
     next_try(
         ["generate.py", "--run", run.folder, "--prompt", prompt],

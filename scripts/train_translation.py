@@ -4,6 +4,11 @@ Without flags: dates as people write them, in four languages, into their ISO
 form, within three minutes on two cores. With --pairs: your own sentences.
 """
 
+if __name__ == "__main__":  # before what takes longer to import
+    from minitransformer.runs.signals import begin
+
+    begin()
+
 import argparse
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +20,10 @@ from minitransformer.runs.commands import (
     next_try,
     positive,
     read_flags,
+    refuse_beyond_memory,
     seed,
+    share,
+    tell,
     user_errors,
 )
 
@@ -25,14 +33,6 @@ def tens(text):
     number = positive(text)
     if number % 10:
         raise argparse.ArgumentTypeError(f"{text}: give a multiple of 10")
-    return number
-
-
-def share(text):
-    """Read a flag's share: from 0 up to, but not including, 1."""
-    number = float(text)
-    if not 0 <= number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: give 0 or more, below 1")
     return number
 
 
@@ -68,7 +68,7 @@ FLAGS = {
         "per_side": (False, "a vocabulary per language, for the LSTM"),
         "input_feeding": (True, "of the LSTM: Luong's form, not the textbook's"),
         "warmup_steps": (400, "steps until the peak"),
-        "dropout_rate": (0.1, "share dropped in training", float),
+        "dropout_rate": (0.1, "share dropped in training", share),
         "label_smoothing": (0.1, "share of the probability for all tokens alike", share),
         "buckets": (1, "groups of about the same length"),
         "accumulate": (1, "batches that make one step together"),
@@ -100,6 +100,7 @@ def main(argv=None):
         run = mt.Run(flags, defaults, moved=["pairs", "valid", "test"])
         corpus = read_corpus(run)
         model_config = config(corpus.tokenizers, run.settings)
+        refuse_beyond_memory(model_config, run.settings)
         run.claim(run.settings["model"], corpus.text)
         keep_tokenizers(run, corpus.tokenizers)
     with run.errors():
@@ -163,7 +164,7 @@ def make_tokenizers(run, pairs):
         )
     if run.resumes and all((run.folder / side).is_file() for side in SIDES):
         return [kind.load(run.folder / side) for side in SIDES]
-    print("learning the pieces …", flush=True)
+    tell("learning the pieces …")
 
     def learn(sentences):
         text = "\n".join(" " + sentence for sentence in sentences)
@@ -206,7 +207,7 @@ def encode(parts, tokenizers, max_len):
             )
     skipped = [too_long for _, too_long in encoded]
     if any(skipped):
-        print(
+        tell(
             f"too long    {skipped[0]:,} training and {skipped[1]:,} "
             f"validation pairs exceed {max_len} tokens and were dropped; "
             f"{skipped[2]:,} test pairs were cut",
@@ -256,7 +257,7 @@ def fit(run, corpus, model_config):
         optimizer = mt.make_optimizer(
             model, learning_rate=schedule, weight_decay=0.0, beta_2=0.98, epsilon=1e-9
         )
-        print(
+        tell(
             f"pairs       {corpus.name}: {len(corpus.train):,} to train on, "
             f"{len(corpus.valid):,} to validate, {len(corpus.test):,} to "
             f"test\nmodel       {settings['model']}, "
@@ -294,7 +295,7 @@ def fit(run, corpus, model_config):
             valid_batches
         )
         last = run.log.rows[-1]
-        print(
+        tell(
             f"validation  {last.valid_loss:.4f} nats per token before the "
             f"last states were averaged; then {right:.2%} of the tokens "
             "right, given those before\n"
@@ -312,7 +313,7 @@ def show(run, corpus, model):
     model.save(run.folder)
     run.draw_losses("nats per token")
     sources, references = zip(*corpus.test, strict=True)
-    print(f"translating {len(sources):,} sentences …", flush=True)
+    tell(f"translating {len(sources):,} sentences …")
     translations = mt.translate(
         model,
         tokenizers,
@@ -324,13 +325,13 @@ def show(run, corpus, model):
     rows = list(zip(sources, translations, references, strict=True))
     lines = ["\t".join(row) + "\n" for row in rows]
     run.write("translations.tsv", "".join(lines))
-    print(f"exact match: {mt.exact_match(translations, references):.3f}")
+    tell(f"exact match: {mt.exact_match(translations, references):.3f}")
     if settings["pairs"] and bleu_installed():
-        print(f"BLEU: {mt.corpus_bleu(translations, references):.2f}")
+        tell(f"BLEU: {mt.corpus_bleu(translations, references):.2f}")
     for source, translation, reference in rows[:5]:
         same = translation == reference
         note = "" if same else f"   (reference: {reference})"
-        print(f"  {source}  →  {translation}{note}")
+        tell(f"  {source}  →  {translation}{note}")
     is_transformer = settings["model"] == "transformer"
     if is_transformer or settings["attention"] != "none":
         svg = alignment_svg(
@@ -338,7 +339,7 @@ def show(run, corpus, model):
         )
         run.write("alignment.svg", svg)
         drawn = run.folder / "alignment.svg", run.folder / "loss.svg"
-        print(f"drawn       {drawn[0]}, {drawn[1]}")
+        tell(f"drawn       {drawn[0]}, {drawn[1]}")
     rival = "lstm" if is_transformer else "transformer"
     same_flags = []
     for name in SHARED:

@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from minitransformer.runs.saving import checked
+
 
 def masked_cross_entropy(
     logits: tf.Tensor,
@@ -33,10 +35,14 @@ def masked_cross_entropy(
         loss_sum: Scalar, the weighted sum.
         weight_sum: Scalar, what to divide it by.
 
+    Raises:
+        TypeError, ValueError: if `label_smoothing` is not in [0, 1).
+
     References:
         Szegedy et al. 2016, §7, for label smoothing; Vaswani et al. 2017,
         §5.4, where ε is 0.1.
     """
+    label_smoothing = rate("label_smoothing", label_smoothing, below=1)
     logits = tf.cast(logits, tf.float32)  # whatever the model computes in
     surprise = tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels=targets, logits=logits
@@ -90,3 +96,9 @@ def total(
     tasks = zip(logits, targets, weights, strict=True)
     sums = [measure(*task) for task in tasks]
     return sum(task_sum for task_sum, _ in sums), sums[0][1]
+
+
+def rate(name: str, value: float, below: float = 2.0**99) -> float:
+    """Take a number, 0 or more; raise a `checked` error for others."""
+    expected = f"0 or more, below {below:g}"
+    return checked(float, name, value, lambda n: 0 <= n < below, expected)

@@ -10,7 +10,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from minitransformer.learning.losses import masked_cross_entropy, total
+from minitransformer.learning.losses import (
+    masked_cross_entropy,
+    rate,
+    total,
+)
 
 CLIP_NORM = 1.0  # as in GPT-3 (Brown et al. 2020, appendix B) and nanoGPT
 
@@ -35,14 +39,19 @@ def make_optimizer(
     Returns:
         A built Keras optimizer; without decay it is Adam.
 
+    Raises:
+        TypeError, ValueError: if a number is not in its range.
+
     References:
         Loshchilov & Hutter 2019, algorithm 2; the values are nanoGPT's.
     """
+    if not callable(learning_rate):
+        learning_rate = rate("learning_rate", learning_rate)
     optimizer = keras.optimizers.AdamW(
         learning_rate,
-        beta_2=beta_2,
-        epsilon=epsilon,
-        weight_decay=weight_decay,
+        beta_2=rate("beta_2", beta_2, below=1),
+        epsilon=rate("epsilon", epsilon),
+        weight_decay=rate("weight_decay", weight_decay),
     )
     variables = model.trainable_variables
     vectors = [v for v in variables if len(v.shape) < 2]
@@ -78,6 +87,9 @@ def plain_step(
     Returns:
         The mean loss, and the gradient's norm before clipping.
 
+    Raises:
+        ValueError: if no target counts; compiled code makes NaN of that.
+
     References:
         Pascanu et al. 2013, algorithm 1, for clipping.
     """
@@ -91,6 +103,8 @@ def plain_step(
         gradient = map(tf.convert_to_tensor, gradient)
         sums.append([loss_sum, weight_sum, *gradient])
     loss_sum, weight_sum, *gradient = map(sum, zip(*sums, strict=True))
+    if tf.executing_eagerly() and not weight_sum > 0:
+        raise ValueError("No target counts: give weights above 0.")
     gradient = [part / weight_sum for part in gradient]
     gradient, norm = tf.clip_by_global_norm(gradient, CLIP_NORM)
     optimizer.apply(gradient, variables)

@@ -6,6 +6,10 @@ program; here is what a program must know to do so.
 
 import json
 import os
+import signal
+import socket
+import sys
+import time
 from collections.abc import Callable, Sequence
 
 import keras
@@ -32,13 +36,28 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
     Raises:
         ValueError: if there is no such strategy or no TPU, or `TF_CONFIG`
-            is missing or wrong.
+            is missing or wrong, or the workers do not come together.
     """
     if name == "mirrored":
         return tf.distribute.MirroredStrategy()
     if name == "multiworker":
-        read_cluster(os.environ.get("TF_CONFIG"))
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        wait_for_chief(*read_cluster(os.environ.get("TF_CONFIG")))
+        # TensorFlow waits inside of C++, where Python hears no signal: let
+        # the system end the process.
+        names = ("SIGINT", "SIGTERM", "SIGHUP")
+        numbers = [getattr(signal, n) for n in names if hasattr(signal, n)]
+        before = [signal.signal(n, signal.SIG_DFL) for n in numbers]
+        try:
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        except (RuntimeError, tf.errors.OpError) as error:
+            raise ValueError(
+                "The workers of TF_CONFIG do not come together: start all "
+                "of them within a few minutes, and let no other program "
+                "use their ports."
+            ) from error
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
     if name == "tpu":
         try:
             resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
@@ -80,7 +99,13 @@ def read_cluster(text: str | None) -> tuple[int, list[str]]:
         kind, index = config["task"]["type"], int(config["task"]["index"])
         hosts = [address.rpartition(":") for address in workers]
         whole = workers and all(h and p.isdigit() for h, _, p in hosts)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ):
         whole = False
     if not whole:
         raise ValueError(
@@ -98,7 +123,46 @@ def read_cluster(text: str | None) -> tuple[int, list[str]]:
         )
     if len(set(workers)) < len(workers):
         raise ValueError("TF_CONFIG lists the same address twice.")
+    for host, _, port in hosts:
+        try:
+            socket.getaddrinfo(host, int(port), socket.AF_INET)
+        except (OSError, UnicodeError, OverflowError) as error:
+            raise ValueError(
+                f"TF_CONFIG lists {host[:40]}:{port[:9]}, which is no host "
+                f"with an IPv4 address: {error}."
+            ) from error
+        if not 0 < int(port) < 2**16:
+            raise ValueError(f"TF_CONFIG: {port[:9]} is no port.")
     return index, workers
+
+
+def wait_for_chief(index: int, workers: Sequence[str]) -> None:
+    """Wait until the first worker listens, and say so.
+
+    Raises:
+        ValueError: if another program listens at this worker's address.
+    """
+    (chief, chief_port), (_, port) = (
+        (host, int(number))
+        for host, _, number in (
+            workers[i].rpartition(":") for i in (0, index)
+        )
+    )
+    try:
+        socket.create_server(("", port)).close()
+    except OSError as error:
+        raise ValueError(
+            f"Port {port} of this machine, which TF_CONFIG gives to worker "
+            f"{index}, cannot be used ({error.strerror}): give another."
+        ) from error
+    others = ", ".join(workers[1:] if index == 0 else workers[:1])
+    print(f"waiting for {others}", file=sys.stderr, flush=True)
+    while index:
+        try:
+            socket.create_connection((chief, chief_port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.2)
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

@@ -6,8 +6,8 @@ to measure, to save, and to notice Ctrl-C.
 
 import contextlib
 import math
+import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +18,18 @@ import numpy as np
 import tensorflow as tf
 
 from minitransformer.learning.checkpoints import Checkpoints
+from minitransformer.learning.checks import (
+    check_ids,
+    check_weights,
+    explained,
+    likely_cause,
+    next_stack,
+    not_finite,
+)
 from minitransformer.learning.fast_steps import compile_steps, longest
 from minitransformer.learning.losses import masked_cross_entropy
 from minitransformer.learning.strategies import sum_over_workers
+from minitransformer.runs.saving import checked
 
 MOST_STEPS = 10  # in one compiled call
 
@@ -54,7 +63,7 @@ def train(
     save_every: int = 250,
     report: Callable[[Row], None] = lambda row: None,
 ) -> int:
-    """Train until `steps` are made, or Ctrl-C is pressed.
+    """Train until `steps` are made, or a signal asks to stop.
 
     Args:
         model: Maps inputs to logits; several inputs come as a tuple.
@@ -81,12 +90,32 @@ def train(
 
     Returns:
         The number of steps made: less than `steps` after Ctrl-C, and then
-        the checkpoint is saved.
+        the checkpoint is saved. SIGTERM and SIGHUP save as well, and then
+        do what they would have done.
 
     Raises:
+        TypeError, ValueError: if an argument makes no sense, or the batches
+            do not: one differs in shape, ends the dataset, has ids outside
+            of the vocabulary or no target that counts.
         FloatingPointError: if the loss is no longer a number.
         OSError: if a checkpoint cannot be written.
     """
+    steps, start, seed = at_least(0, steps=steps, start=start, seed=seed)
+    accumulate, evaluate_every, save_every = at_least(
+        1,
+        accumulate=accumulate,
+        evaluate_every=evaluate_every,
+        save_every=save_every,
+    )
+    for name, value in (("batches", batches), ("evaluate", evaluate)):
+        if not callable(value):
+            kind = type(value).__name__
+            raise TypeError(f"{name} is a {kind}: give a function.")
+    if bad := not_finite(model):
+        raise ValueError(
+            f"{bad} holds NaN or infinity before the first step: load "
+            "other weights, or make the model again."
+        )
     per_call = steps_per_call(evaluate_every, save_every)
     make_steps = compile_steps(
         model,
@@ -96,25 +125,36 @@ def train(
         accumulate=accumulate,
         loss=loss,
     )
-    dataset = batches(start * accumulate).batch(per_call * accumulate)
-    stacks = iter(dataset.prefetch(2))
+    dataset = batches(start * accumulate)
+    spec = getattr(dataset, "element_spec", ())
+    if not isinstance(spec, tuple) or len(spec) != 3:
+        raise TypeError(
+            f"batches({start * accumulate}) is a {type(dataset).__name__}: "
+            "give a tf.data.Dataset of (inputs, targets, weights)."
+        )
+    stacks = iter(dataset.batch(per_call * accumulate).prefetch(2))
     over_workers = sum_over_workers(tf.distribute.get_strategy())
     done, stopped, began = start, False, time.perf_counter()
-    with ctrl_c() as pressed:
+    with signals() as received:
         while done < steps and not stopped:
             call_began = time.perf_counter()
             count = min(per_call, steps - done)
-            stack = next(stacks)
-            results = make_steps(
-                stack, tf.constant(done), tf.constant(count)
-            )
-            mean_loss, norm = map(float, results)  # waits for the results
+            stack = next_stack(stacks, count * accumulate)
+            check_ids(model, stack[0])
+            check_weights(stack[2], accumulate)
+            with explained(model, stack):
+                results = make_steps(
+                    stack, tf.constant(done), tf.constant(count)
+                )
+                mean_loss, norm = map(float, results)  # waits for them
             pace = count / (time.perf_counter() - call_began)
             done += count
             if not np.isfinite([mean_loss, norm]).all():
+                cause = likely_cause(model, stack)
                 raise FloatingPointError(
                     f"At step {done} the loss is {mean_loss} and its "
-                    f"gradient's norm {norm}: try a lower learning rate."
+                    f"gradient's norm {norm}: "
+                    f"{cause or 'try a lower learning rate'}."
                 )
             last = done == steps
             measured = done % evaluate_every == 0 or last
@@ -130,11 +170,21 @@ def train(
                 seconds=time.perf_counter() - began,
             )
             report(row)
-            # Anyone's Ctrl-C stops all workers after the same step.
-            stopped = over_workers([float(pressed())])[0] > 0
+            # Anyone's signal stops all workers after the same step.
+            stopped = over_workers([float(bool(received))])[0] > 0
             if checkpoints and (done % save_every == 0 or last or stopped):
                 checkpoints.save(done)
     return done
+
+
+def at_least(least: int, **numbers: Any) -> list[int]:
+    """Take whole numbers, Python's or NumPy's, that are large enough."""
+    expected = f"an integer of at least {least}, below 2³¹"
+    allowed = range(least, 2**31)
+    return [
+        checked(int, name, value, allowed.__contains__, expected)
+        for name, value in numbers.items()
+    ]
 
 
 def steps_per_call(evaluate_every: int, save_every: int) -> int:
@@ -154,26 +204,43 @@ def tokens_per_step(stack: Any, accumulate: int) -> float:
 
 
 @contextlib.contextmanager
-def ctrl_c() -> Iterator[Callable[[], bool]]:
-    """Notice Ctrl-C instead of stopping at once; the second one stops.
+def signals() -> Iterator[list[int]]:
+    """Notice signals instead of stopping at once; the second one stops.
 
     Yields:
-        A function that tells whether it was pressed.
+        A list of the signals that have come.
     """
-    pressed = []
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # only the main thread hears signals
+        yield received  # only the main thread hears signals
         return
 
     def note(number, frame):
-        pressed.append(number)
-        sys.stderr.write(
-            "\nsaving after this step; again to stop at once\n"
-        )
-        signal.signal(signal.SIGINT, before)
+        received.append(number)
+        with contextlib.suppress(OSError):
+            os.write(
+                2, b"\nsaving after this step; again to stop at once\n"
+            )
+        restore()
 
-    before = signal.signal(signal.SIGINT, note)
+    def restore():
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    numbers = [getattr(signal, n) for n in names if hasattr(signal, n)]
+    ignored = signal.SIG_IGN, None  # `nohup` ignores SIGHUP: so do we
+    before = {
+        number: handler
+        for number in numbers
+        if (handler := signal.getsignal(number)) not in ignored
+        or number == signal.SIGINT
+    }
+    for number in before:
+        signal.signal(number, note)
     try:
-        yield lambda: bool(pressed)
+        yield received
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
+    if received and received[0] != signal.SIGINT:
+        signal.raise_signal(received[0])

@@ -1,9 +1,15 @@
 """Validation: the mean loss over data that no step has learned from."""
 
+import math
 from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
+from minitransformer.learning.checks import (
+    check_ids,
+    explained,
+    likely_cause,
+)
 from minitransformer.learning.losses import masked_cross_entropy, total
 from minitransformer.learning.plain_step import predict
 
@@ -24,6 +30,9 @@ def compile_evaluation(
     Returns:
         A function of a dataset of (inputs, targets, weights); it returns
         the mean over all targets that count, as a float.
+
+    The function raises ValueError if no target counts, and
+    FloatingPointError if the mean is not a number.
     """
 
     @tf.function(jit_compile=use_xla, autograph=False)
@@ -31,11 +40,24 @@ def compile_evaluation(
         return total(measure, predict(model, inputs), targets, weights)
 
     def mean(dataset):
-        measured, weight = 0.0, 0.0
-        for batch in dataset:
-            batch_measured, batch_weight = batch_sums(*batch)
-            measured += float(batch_measured)
-            weight += float(batch_weight)
+        measured, weight, batches = 0.0, 0.0, 0
+        for batches, batch in enumerate(dataset, 1):
+            check_ids(model, batch[0])
+            stack = tf.nest.map_structure(lambda a: a[None], batch)
+            with explained(model, stack):
+                sums = [float(part) for part in batch_sums(*batch)]
+            measured, weight = measured + sums[0], weight + sums[1]
+            if not math.isfinite(measured):
+                cause = likely_cause(model, stack) or "its weights diverged"
+                raise FloatingPointError(
+                    f"The mean of batch {batches} is {measured}: {cause}."
+                )
+        if not weight > 0:
+            raise ValueError(
+                f"There is nothing to evaluate: the weights of {batches} "
+                f"batches add up to {weight:g}. Give more data, or data "
+                "that counts."
+            )
         return measured / weight
 
     return mean

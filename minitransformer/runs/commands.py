@@ -1,8 +1,8 @@
 """Commands: what the training scripts share: flags, messages, exit codes.
 
 User errors print one sentence and exit with 2; failed training exits with
-1; Ctrl-C exits with 130. TensorFlow is imported only when the flags have
-been read, so `--help` answers at once.
+1; signals with 128 and their number, Ctrl-C with 130. TensorFlow is
+imported only when the flags have been read, so `--help` answers at once.
 """
 
 import argparse
@@ -10,15 +10,18 @@ import contextlib
 import io
 import math
 import os
+import re
 import shlex
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from minitransformer.runs.folders import SETTINGS, read_settings
 from minitransformer.runs.progress import quiet_import
+from minitransformer.runs.signals import last_words
 
 STRATEGY = (  # a row of a table of flags
     "one",
@@ -28,28 +31,41 @@ STRATEGY = (  # a row of a table of flags
 )
 
 
+def number(text: str, kind: type, fits: Callable, what: str) -> Any:
+    """Read a flag's number, or say which one to give."""
+    with contextlib.suppress(ValueError, OverflowError):
+        if fits(value := kind(text)):
+            return value
+    raise argparse.ArgumentTypeError(f"{text[:40]!r}: give {what}")
+
+
 def positive(text: str) -> int:
     """Read a flag's whole number, 1 or more."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: give 1 or more")
-    return number
+    return number(
+        text, int, range(1, 2**31).__contains__, "1 or more, whole"
+    )
 
 
 def seed(text: str) -> int:
     """Read a seed: a whole number that 31 bits can hold."""
-    number = int(text)
-    if not 0 <= number < 2**31:
-        raise argparse.ArgumentTypeError(f"{text}: give 0 to 2147483647")
-    return number
+    return number(text, int, range(2**31).__contains__, "0 to 2147483647")
 
 
 def above_zero(text: str) -> float:
     """Read a flag's number, more than 0."""
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: give more than 0")
-    return number
+    return number(text, float, lambda n: 0 < n < math.inf, "more than 0")
+
+
+def share(text: str) -> float:
+    """Read a flag's share: from 0 up to, but not including, 1."""
+    return number(text, float, lambda n: 0 <= n < 1, "0 or more, below 1")
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuse what was typed in one sentence, as all scripts do."""
+
+    def error(self, message: str) -> NoReturn:
+        stop(f"error: {message}; see --help", 2)
 
 
 def defaults_of(groups: dict[str, dict]) -> dict:
@@ -79,7 +95,8 @@ def read_flags(
         groups: A dictionary from a group's title to its settings; each has
             a name and a tuple: the default (None for a file's path), what
             it is, and how its text is read, if its default does not tell:
-            a function, or a list of choices.
+            a function, or a list of choices. Settings under the title ""
+            have no flag.
         prefix: What the names of new runs begin with.
 
     Returns:
@@ -87,7 +104,7 @@ def read_flags(
         "strategy" if they were, "resume" and "overwrite".
     """
     argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=description,
         epilog="--help-all shows the flags that are rarely needed, too",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -95,7 +112,7 @@ def read_flags(
     )
     hidden = argparse.SUPPRESS
     parser.add_argument("--help-all", action="help", help=hidden)
-    *first_titles, rare_title = groups
+    *first_titles, rare_title = filter(None, groups)
     for title in first_titles:
         group = parser.add_argument_group(title)
         for name, row in groups[title].items():
@@ -110,11 +127,44 @@ def read_flags(
     for name, default in defaults_of(groups).items():
         if default is None and Path(given.get(name, "")).is_file():
             given[name] = str(Path(given[name]).resolve())
+    if given["resume"]:
+        try:
+            check_settings(Path(given.get("out", "")), groups)
+        except ValueError as error:
+            parser.error(str(error))
     return given
 
 
-def add_flag(group: Any, name: str, row: tuple, shown: bool) -> None:
-    """Add the flag of a setting to a parser's group."""
+def check_settings(folder: Path, groups: dict[str, dict]) -> None:
+    """Refuse a run's saved settings if its flags could not be those.
+
+    Raises:
+        ValueError: if the file is damaged, or a value makes no sense.
+    """
+    path = folder / SETTINGS
+    saved = read_settings(folder) if path.is_file() else {}
+    kinds = {float: (float, int), type(None): (str, type(None))}
+    for name, row in {
+        k: v for g in groups.values() for k, v in g.items()
+    }.items():
+        value, kind = saved.get(name, row[0]), type(row[0])
+        options = flag_options(row)
+        fits = type(value) in kinds.get(kind, (kind,))
+        fits = fits and value in options.get("choices", [value])
+        try:
+            options.get("type", str)(str(value) if fits else "")
+        except argparse.ArgumentTypeError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"{path} has {name} {str(value)[:40]!r}, which no run has: "
+                "put the file back as it was, or start another run with "
+                "another --out"
+            )
+
+
+def flag_options(row: tuple) -> dict[str, Any]:
+    """Tell `argparse` how the text of a setting's flag is read."""
     default, text, *kinds = row
     kind = kinds[0] if kinds else None
     options: dict[str, Any] = {}
@@ -129,7 +179,15 @@ def add_flag(group: Any, name: str, row: tuple, shown: bool) -> None:
         options["type"] = kind or by_default[type(default)]
     if default is not None:
         text += f" (default: {default})"
-    options["help"] = text if shown else argparse.SUPPRESS
+    options["help"] = text
+    return options
+
+
+def add_flag(group: Any, name: str, row: tuple, shown: bool) -> None:
+    """Add the flag of a setting to a parser's group."""
+    options = flag_options(row)
+    if not shown:
+        options["help"] = argparse.SUPPRESS
     group.add_argument("--" + name.replace("_", "-"), **options)
 
 
@@ -150,9 +208,23 @@ def add_run_flags(group: Any, prefix: str) -> None:
         )
 
 
+def plain(text: str) -> str:
+    """Show control characters as escapes: a terminal would obey them."""
+    return re.sub(
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f]",
+        lambda found: f"\\x{ord(found[0]):02x}",
+        text,
+    )
+
+
+def tell(*words: Any) -> None:
+    """Print to stdout, at once."""
+    print(plain(" ".join(map(str, words))), flush=True)
+
+
 def say(message: str) -> None:
     """Print to stderr, so that stdout holds results alone."""
-    print(message, file=sys.stderr, flush=True)
+    print(plain(message), file=sys.stderr, flush=True)
 
 
 def stop(message: str, code: int) -> NoReturn:
@@ -178,16 +250,59 @@ def command(*parts: Any) -> str:
 
 def next_try(*commands: Sequence) -> None:
     """Suggest what to do next: scripts beside this one, with arguments."""
-    print("\nNext, try")
+    tell("\nNext, try")
     for name, *arguments in commands:
         script = Path(sys.argv[0]).with_name(name)
-        print(" ", command(script, *arguments))
+        tell(" ", command(script, *arguments))
 
 
 def speak_utf8() -> None:
     """Let stdout take any text, whatever the system's encoding is."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+
+
+def refuse_beyond_memory(config: Any, settings: dict) -> None:
+    """Refuse sizes that cannot fit into this machine, before they are used.
+
+    Counted is what every training holds at the very least: weights, their
+    gradient and two moments; the ids of ten steps; the scores and logits
+    of one row; and a beam's caches.
+
+    Args:
+        config: A model's.
+        settings: A run's.
+
+    Raises:
+        ValueError: with the estimate.
+    """
+    sizes = {"num_heads": 1, "num_layers": 2, "units": 0, **vars(config)}
+    width = max(sizes["d_model"], sizes["units"])
+    vocabulary = sum(n for name, n in sizes.items() if "vocab" in name)
+    length, layers = settings["max_len"], sizes["num_layers"]
+    rows = 10 * settings.get("accumulate", 1) * settings["batch_size"]
+    cache = length * layers * width * 2 + vocabulary
+    numbers = (
+        4 * width * (vocabulary + length + 8 * layers * width)
+        + 4 * rows * length
+        + length * (vocabulary + layers * sizes["num_heads"] * length)
+        + 64 * settings.get("beam_size", 0) * cache
+    )
+    needed, has = 4 * numbers / 1e9, memory() / 1e9
+    if needed > has:
+        raise ValueError(
+            f"This needs about {needed:,.0f} GB of memory, and the machine "
+            f"has {has:,.0f}: give a smaller --max-len, --batch-size or "
+            "other size."
+        )
+
+
+def memory() -> float:
+    """Tell how many bytes this machine has; without end if it is silent."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return math.inf
 
 
 @contextlib.contextmanager
@@ -199,11 +314,16 @@ def user_errors() -> Iterator[None]:
     """
     speak_utf8()
     warnings.showwarning = lambda message, *_: say(f"warning: {message}")
+    last_words.append("Stopped before training began.")
     try:
         with quiet_import():
             import tensorflow  # noqa: F401
         yield
     except KeyboardInterrupt:
-        stop("Stopped before training began.", 130)
-    except (ValueError, OSError) as error:
-        stop(f"error: {error}", 2)
+        stop(last_words[-1], 130)
+    except OSError as error:
+        what = error.filename or "The disk"
+        why = error.strerror or error
+        stop(f"error: {what} cannot be used: {why}.", 2)
+    except (TypeError, ValueError, RecursionError, MemoryError) as error:
+        stop(f"error: {str(error) or type(error).__name__}", 2)

@@ -6,12 +6,17 @@ figures, and `checkpoints/` for resuming.
 """
 
 import json
+import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from minitransformer.runs.saving import write_atomically
+from minitransformer.runs.saving import read_json, write_atomically
 
 SETTINGS, CHECKPOINTS = "settings.json", "checkpoints"
+LOCK = ".lock"
+held: dict[Path, Any] = {}  # the open files of this process's locks
 WRITTEN = [  # by runs: `--overwrite` deletes these, and nothing else
     "config.json",
     "weights.safetensors",
@@ -76,12 +81,12 @@ def newest_run(parent: str | Path, holds: Iterable[str]) -> Path:
     return max(runs, key=lambda run: (run / "config.json").stat().st_mtime)
 
 
-def claim_folder(folder: Path, *, overwrite: bool) -> None:
-    """Make a folder for a new run, or take an empty one.
+def refuse_used(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that is not free for a new run.
 
     Args:
-        folder: Made if it does not exist.
-        overwrite: Delete what an earlier run wrote there.
+        folder: It may not exist yet.
+        overwrite: Whether an earlier run may be there.
 
     Raises:
         ValueError: if the folder is in use.
@@ -98,15 +103,72 @@ def claim_folder(folder: Path, *, overwrite: bool) -> None:
         raise ValueError(
             f"{folder} is not empty and is not a run: give another --out."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    if used:
-        delete_run(folder)
+
+
+def claim_folder(
+    folder: Path, settings: dict, *, overwrite: bool = False
+) -> None:
+    """Make a folder for a new run, or take an empty one.
+
+    Args:
+        folder: Made if it does not exist.
+        settings: A dictionary of the new run's settings.
+        overwrite: Delete what an earlier run wrote there.
+
+    Raises:
+        ValueError: if the folder is in use.
+        OSError: if it cannot be written to; the earlier run is still there.
+    """
+    refuse_used(folder, overwrite=overwrite)
+    new = folder / ".writing-new"
+    new.mkdir(parents=True, exist_ok=True)
+    write_settings(new, settings)  # whatever fails, fails here
+    delete_run(folder)
+    os.replace(new / SETTINGS, folder / SETTINGS)
+    new.rmdir()
+
+
+def lock_folder(folder: Path) -> None:
+    """Let no other process train in a folder while this one lives.
+
+    The system gives the lock back when the process ends, even by a kill.
+
+    Args:
+        folder: A run's.
+
+    Raises:
+        ValueError: if another process has locked it.
+    """
+    path = folder.resolve() / LOCK
+    if path in held:
+        return
+    file = path.open("a")
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        file.close()
+        raise ValueError(
+            f"Another training is running in {folder}: wait for its end, "
+            "stop it, or give another --out."
+        ) from None
+    except OSError:
+        pass  # some network disks have no locks
+    held[path] = file
 
 
 def holds_files(folder: Path) -> bool:
-    """Tell whether there is a file, except what a killed write left."""
+    """Tell whether there is a file, except what a killed run left."""
     return any(
-        path.is_file() and not path.name.startswith(".writing-")
+        path.is_file()
+        and path.name != LOCK
+        and ".writing-" not in str(path.relative_to(folder))
         for path in folder.rglob("*")
     )
 
@@ -126,17 +188,15 @@ def read_settings(folder: str | Path) -> dict:
     Raises:
         ValueError: if the file is damaged.
     """
-    path = Path(folder) / SETTINGS
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+    return read_json(Path(folder) / SETTINGS)
 
 
 def write_settings(folder: str | Path, settings: dict) -> None:
     """Write a run's settings."""
     text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(Path(folder) / SETTINGS, text)
+    # A file's name need not be UTF-8: what is not becomes JSON's \udc….
+    data = text.encode("utf-8", "backslashreplace")
+    write_atomically(Path(folder) / SETTINGS, data)
 
 
 def refuse_other_settings(

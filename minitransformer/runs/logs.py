@@ -31,7 +31,7 @@ class Log:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(Row._fields)
-        writer.writerows(map(shorten, self.rows))
+        writer.writerows(self.rows)
         write_atomically(self.path, text.getvalue())
         self.board: Any = None
         if importlib.util.find_spec("tensorboard"):
@@ -45,9 +45,10 @@ class Log:
     def add(self, row: Row) -> None:
         """Append a row, with the seconds of earlier sessions added."""
         row = row._replace(seconds=row.seconds + self.earlier)
+        row = shorten(row)  # so a resumed run draws the same curve
         self.rows.append(row)
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerow(shorten(row))
+            csv.writer(file, lineterminator="\n").writerow(row)
         if self.board:
             self.write_board(row)
 
@@ -60,9 +61,13 @@ class Log:
         self.board.flush()
 
 
-def shorten(row: Row) -> list:
-    """Write a row's numbers with six digits; steps stay whole."""
-    return [f"{n:.6g}" if isinstance(n, float) else n for n in row]
+def shorten(row: Row) -> Row:
+    """Round a row's numbers to six digits; steps stay whole."""
+    numbers: dict[str, Any] = row._asdict()
+    for name, number in numbers.items():
+        if type(number) is float:
+            numbers[name] = float(f"{number:.6g}")
+    return Row(**numbers)
 
 
 def read_log(folder: str | Path) -> list[Row]:

@@ -27,20 +27,23 @@ from minitransformer.learning.strategies import (
     sum_over_workers,
 )
 from minitransformer.learning.training import Row, train
-from minitransformer.runs.commands import command, stop
+from minitransformer.runs.commands import command, stop, tell
 from minitransformer.runs.compilation import xla_works
 from minitransformer.runs.folders import (
     CHECKPOINTS,
     SETTINGS,
     claim_folder,
     fresh_folder,
+    lock_folder,
     read_settings,
     refuse_other_settings,
+    refuse_used,
     write_settings,
 )
 from minitransformer.runs.logs import Log, curve
 from minitransformer.runs.progress import TrainingProgress
 from minitransformer.runs.saving import write_atomically
+from minitransformer.runs.signals import last_words
 
 
 class Run:
@@ -82,7 +85,7 @@ class Run:
         self.strategy = make_strategy(strategy or "one")
         self.is_chief = is_chief(self.strategy)
         if not self.is_chief:
-            print("This is a worker; the chief shows progress.", flush=True)
+            tell("This is a worker; the chief shows progress.")
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         out = flags.pop("out", None)
         self.is_named, self.folder = out is not None, Path(out or "")
@@ -93,7 +96,11 @@ class Run:
             raise ValueError("Give --resume or --overwrite, not both.")
         self.resumes = resume and (self.folder / SETTINGS).is_file()
         if resume and not self.resumes:
-            print(f"nothing to resume in {out}: starting at step 0")
+            tell(f"nothing to resume in {out}: starting at step 0")
+        if self.is_chief and out is not None and not self.resumes:
+            refuse_used(self.folder, overwrite=self.overwrite)
+        if self.is_chief and (self.folder / SETTINGS).is_file():
+            lock_folder(self.folder)
         saved = read_settings(self.folder) if self.resumes else {}
         refuse_other_settings(self.folder, saved, flags, moved)
         # The one place where settings are merged: later ones win.
@@ -126,13 +133,19 @@ class Run:
                 "since it was started: start another run with another "
                 "--out."
             )
-        if self.is_chief:  # the only one that writes
-            if not self.is_named:
-                self.folder = fresh_folder("runs", prefix)
-            elif not self.resumes:
-                claim_folder(self.folder, overwrite=self.overwrite)
-            write_settings(self.folder, self.settings)
         refuse_other_workers(self.strategy, self.settings)
+        if not self.is_chief:  # the only one that writes
+            return
+        if not self.is_named:
+            self.folder = fresh_folder("runs", prefix)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock_folder(self.folder)
+        if self.resumes:
+            write_settings(self.folder, self.settings)
+        else:
+            claim_folder(
+                self.folder, self.settings, overwrite=self.overwrite
+            )
 
     def describe(self) -> None:
         """Print the settings and the folder."""
@@ -143,8 +156,8 @@ class Run:
             and not name.endswith("sha256")
             and name != "text"
         ]
-        print(f"settings    {', '.join(shown)}")
-        print(f"run         {self.folder}", flush=True)
+        tell(f"settings    {', '.join(shown)}")
+        tell(f"run         {self.folder}")
 
     def write(self, name: str, text: str) -> None:
         """Write a text into the run's folder, whole or not at all."""
@@ -165,6 +178,7 @@ class Run:
         again = command(
             sys.argv[0], "--out", self.folder, "--resume", *self.again
         )
+        last_words.append(f"Stopped. Go on with\n  {again}")
         try:
             yield
         except KeyboardInterrupt as interrupt:
@@ -172,6 +186,12 @@ class Run:
             stop(f"Stopped{where}. Go on with\n  {again}", 130)
         except FloatingPointError as error:
             stop(f"error: {error}", 1)
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            stop(
+                "error: The memory of this machine is full: give a smaller "
+                "--batch-size or a smaller model, in another --out.",
+                1,
+            )
         except tf.errors.OpError:
             if not isinstance(
                 self.strategy, tf.distribute.MultiWorkerMirroredStrategy
@@ -224,7 +244,7 @@ class Run:
         start = int(sum_over_workers(self.strategy)([start])[0])
         if start:
             send_from_chief(self.strategy, variables)
-            print(f"resuming    at step {start:,}", flush=True)
+            tell(f"resuming    at step {start:,}")
         if self.is_chief:
             self.log = Log(self.folder, start)
             rows = self.log.rows
@@ -285,7 +305,12 @@ def refuse_other_workers(
     text = json.dumps(relevant, sort_keys=True)
     digest = hashlib.sha256(text.encode()).digest()
     ours = np.frombuffer(digest, "uint8").astype("float64")
-    count, added = sum_over_workers(strategy)([np.ones(()), ours])
+    try:
+        count, added = sum_over_workers(strategy)([np.ones(()), ours])
+    except tf.errors.OpError as error:
+        raise ValueError(
+            "Another worker stopped before training began: it says why."
+        ) from error
     if not np.array_equal(added, ours * count):
         raise ValueError(
             "The workers have different settings or texts: start all of "

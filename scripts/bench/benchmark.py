@@ -8,6 +8,11 @@ counts are the medians over all rounds. The peers come with the extra `bench`;
 one that is not installed is skipped and named.
 """
 
+if __name__ == "__main__":  # before what takes longer to import
+    from minitransformer.runs.signals import begin
+
+    begin()
+
 import argparse
 import importlib.util
 import json
@@ -24,6 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from minitransformer.runs.signals import children, last_words  # noqa: E402
 from scripts.bench.peers.measure import CONFIGS, cores  # noqa: E402
 
 PACKAGES = {
@@ -118,17 +124,20 @@ def run(job, *options):
     """Run one job in its own process; return what it measured."""
     # What slows down NumPy's product would flatter the shares of its rate.
     env = {k: v for k, v in os.environ.items() if k[:9] != "OPENBLAS_"}
-    result = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-m", "scripts.bench.peers", *job, str(time.time()), *map(str, options)],
         cwd=ROOT,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env={**env, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
-    if result.returncode:
-        last = (result.stderr.strip().splitlines() or ["no message"])[-1]
+    children[:] = [process]
+    results, errors = process.communicate()
+    if process.returncode:
+        last = (errors.strip().splitlines() or ["no message"])[-1]
         raise RuntimeError(f"{' '.join(job)} failed: {last}")
-    return json.loads(result.stdout.splitlines()[-1])
+    return json.loads(results.splitlines()[-1])
 
 
 def summarize(rounds, chosen):
@@ -221,6 +230,7 @@ def main(argv=None):
     rounds = []
     if flags.json and flags.json.is_file():
         rounds = json.loads(flags.json.read_text())["rounds"]
+    last_words.append("Stopped; with --json, start again to go on.")
     try:
         for number in range(len(rounds), flags.rounds):
             made = {}
@@ -244,8 +254,6 @@ def main(argv=None):
             }
             if flags.json:
                 flags.json.write_text(json.dumps(result, indent=1) + "\n")
-    except KeyboardInterrupt:
-        sys.exit("stopped; with --json, start again to go on")
     except RuntimeError as error:
         sys.exit(str(error))
     show({**summarize(rounds, chosen)})

@@ -6,12 +6,18 @@ error on a page stops the build. Arguments are those of `mkdocs build`. Git
 ignores all that is made: run this once before `mkdocs serve` alone.
 """
 
+if __name__ == "__main__":  # before what takes longer to import
+    from minitransformer.runs.signals import begin
+
+    begin()
+
 import subprocess
 import sys
 from importlib.metadata import distribution
 
 from fontTools import subset
 
+from minitransformer.runs.signals import children
 from scripts.book import coursework_pages, names, notebooks
 from scripts.book.source import ROOT
 
@@ -50,4 +56,5 @@ if __name__ == "__main__":
     names.write_reference()
     notebooks.write()
     command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
-    sys.exit(subprocess.call([*command, *sys.argv[1:]], cwd=ROOT))
+    children.append(subprocess.Popen([*command, *sys.argv[1:]], cwd=ROOT))
+    sys.exit(children[0].wait())

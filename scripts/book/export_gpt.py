@@ -1,5 +1,10 @@
 """Write a trained GPT for docs/assets/js/gpt.js, and how it was made."""
 
+if __name__ == "__main__":  # before what takes longer to import
+    from minitransformer.runs.signals import begin
+
+    begin()
+
 import argparse
 import hashlib
 import json
@@ -82,7 +87,7 @@ def halve(model, tokenizer):
 
 def describe(run):
     """Tell how a run was made, and how well it went."""
-    script = Path(__file__).with_name("train_gpt.py")
+    script = Path(__file__).parents[1] / "train_gpt.py"
     defaults, flags = runpy.run_path(str(script))["DEFAULTS"], []
     settings, log = read_settings(run), read_log(run)
     text = settings["text"] and Path(settings["text"]).name

@@ -1,0 +1,132 @@
+"""Checks: what compiled code would take without a word.
+
+A compiled step cannot raise. An id outside of the vocabulary, a dataset
+that ends early or a batch in which nothing counts becomes a wrong number or
+NaN there, so batches are looked at before they go in.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from minitransformer.learning.plain_step import predict
+
+
+def next_stack(stacks: Iterator, needed: int) -> Any:
+    """Take the batches of the next call.
+
+    Args:
+        stacks: Of a dataset of (inputs, targets, weights), batched.
+        needed: How many batches the call reads.
+
+    Raises:
+        ValueError: if they have different shapes, or there are too few.
+    """
+    try:
+        stack = next(stacks, None)
+    except tf.errors.InvalidArgumentError as error:
+        if "Cannot batch" not in error.message:
+            raise
+        raise ValueError(
+            "The batches of one call differ in shape: leave out the last, "
+            "smaller batch of a dataset (drop_remainder=True), and pad all "
+            "batches of a call to one length."
+        ) from error
+    found = 0 if stack is None else len(tf.nest.flatten(stack)[0])
+    if found < needed:
+        raise ValueError(
+            f"The dataset ended: the next call needs {needed} batches, and "
+            f"{found} were left. Let it go on, with dataset.repeat()."
+        )
+    return stack
+
+
+def check_ids(model: Callable, inputs: Any) -> None:
+    """Refuse ids that no table of a model has a row for.
+
+    Args:
+        model: What is called with the inputs.
+        inputs: An array, or a tuple of them.
+
+    Raises:
+        ValueError: XLA would take another row.
+    """
+    sizes = [
+        variable.shape[0]
+        for variable in getattr(model, "variables", [])
+        if variable.path.endswith(("/table", "/embeddings"))
+    ]
+    for ids in map(np.asarray, tf.nest.flatten(inputs) if sizes else []):
+        if ids.size and (ids.min() < 0 or ids.max() >= max(sizes)):
+            raise ValueError(
+                f"The inputs have ids from {ids.min()} to {ids.max()}, the "
+                f"model's vocabulary from 0 to {max(sizes) - 1}: take the "
+                "tokenizer that the model was made for."
+            )
+
+
+def check_weights(weights: Any, accumulate: int) -> None:
+    """Refuse a step in which nothing counts: its gradient is 0 / 0.
+
+    Args:
+        weights: A stack `(batches, …)`, or a tuple of them; the first task
+            decides.
+        accumulate: Number of batches that make one step together.
+
+    Raises:
+        ValueError: if a step's weights do not add up to more than 0.
+    """
+    array = np.asarray(tf.nest.flatten(weights)[0])
+    sums = array.reshape(len(array), -1).sum(axis=1)
+    steps = sums[: len(sums) // accumulate * accumulate]
+    steps = steps.reshape(-1, accumulate).sum(axis=1)
+    if not (steps > 0).all():
+        raise ValueError(
+            "In a batch no target counts: its weights add up to "
+            f"{steps.min():g}. Leave it out, or give weights above 0."
+        )
+
+
+def not_finite(model: Any) -> str | None:
+    """Name a weight that holds NaN or infinity, if there is one."""
+    for variable in model.trainable_variables:
+        if not np.isfinite(variable.numpy()).all():
+            return variable.path
+    return None
+
+
+def likely_cause(model: Callable, stack: Any) -> str | None:
+    """Say why a loss is NaN; None if its batches are not why.
+
+    Args:
+        model: Maps inputs to logits.
+        stack: Inputs, targets and weights of batches, stacked.
+    """
+    inputs, targets, weights = stack
+    first = tf.nest.map_structure(lambda array: array[0], inputs)
+    logits = tf.nest.flatten(predict(model, first))
+    for answer, ids in zip(logits, tf.nest.flatten(targets), strict=True):
+        low, high = int(tf.reduce_min(ids)), int(tf.reduce_max(ids))
+        if low < 0 or high >= answer.shape[-1]:
+            return (
+                f"targets are from {low} to {high}, but the logits are for "
+                f"0 to {answer.shape[-1] - 1}"
+            )
+    for array in tf.nest.flatten((inputs, weights)):
+        if not np.isfinite(array).all():
+            return "a batch holds NaN or infinity"
+    return None
+
+
+@contextlib.contextmanager
+def explained(model: Callable, stack: Any) -> Iterator[None]:
+    """Make one sentence of TensorFlow's error about a target's id."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if cause := likely_cause(model, stack):
+            raise ValueError(f"The {cause}.") from error
+        raise

@@ -1,0 +1,92 @@
+"""Signals: how a program ends when it is told to, or is no longer heard.
+
+Ctrl-C, SIGTERM (a batch system, `kill`) and SIGHUP (the terminal is closed)
+end a script at once, with one sentence and the shell's exit code: 128 and
+the signal's number. While `train` makes steps, it saves first. This file
+loads nothing, so that a script hears signals before its other imports.
+"""
+
+import _signal as signal  # `signal` itself takes longer: it makes enums
+import io
+import os
+import sys
+
+last_words: list[str] = []  # the last of them is said at the end
+children: list = []  # processes that end with this one
+
+
+class Voice(io.TextIOWrapper):
+    """A standard stream that falls silent when nobody listens any more.
+
+    Attributes:
+        lost: The error that silenced it (`| head` has read enough, or the
+            terminal is gone), or None.
+    """
+
+    lost: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Write, or do nothing once the reader has gone."""
+        try:
+            return super().write(text)
+        except OSError as error:
+            self.silence(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what was written."""
+        try:
+            super().flush()
+        except OSError as error:
+            self.silence(error)
+
+    def silence(self, error: OSError) -> None:
+        """Send what is left, and all that follows, nowhere."""
+        self.lost = error
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.fileno())
+        os.close(null)
+
+
+def end(number: int, frame: object = None) -> None:
+    """End this process and its children, without a traceback."""
+    for child in children:
+        child.terminate()
+    # Not `print`: the signal may have come while something was printed.
+    try:
+        if os.isatty(1):
+            os.write(1, b"\x1b[?25h\n")  # the cursor, if rich hid it
+        for words in last_words[-1:]:
+            os.write(2, f"{words}\n".encode(errors="backslashreplace"))
+    finally:
+        os._exit(128 + number)
+
+
+def begin() -> None:
+    """Do what a script does first: hear signals, and open its streams.
+
+    A script calls it before its other imports, and only where it is the
+    program: not where a test or a notebook imports it.
+    """
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        # What `nohup` ignores stays ignored.
+        if number and (
+            name == "SIGINT" or signal.getsignal(number) != signal.SIG_IGN
+        ):
+            signal.signal(number, end)
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: the next file would take its place
+            os.open(os.devnull, os.O_RDWR)
+    for number, name, errors in (
+        (1, "stdout", "replace"),
+        (2, "stderr", "backslashreplace"),
+    ):
+        stream = getattr(sys, name)
+        buffer = stream.buffer if stream else open(number, "wb", 0)  # noqa: SIM115
+        voice = Voice(
+            buffer, encoding="utf-8", errors=errors, line_buffering=True
+        )
+        setattr(sys, name, voice)
