@@ -694,7 +694,4 @@ MUTANTS = [
      "runs/test_saving.py"),
     ("integers are loaded as weights", "runs/saving.py",
      "sorted(kinds - FLOATS)", "[]", "runs/test_saving.py"),
-    ("a pipe is waited for", "runs/saving.py",
-     "if not stat.S_ISREG(status.st_mode):", "if False:",
-     "runs/test_saving.py"),
 ]  # fmt: skip
