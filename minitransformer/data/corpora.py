@@ -10,6 +10,7 @@ import unicodedata
 from pathlib import Path
 
 from minitransformer.runs.saving import write_atomically
+from minitransformer.runs.texts import read_text
 
 CLEANING = 1  # raise when the cleaning changes: it names the cached file
 SHAKESPEARE = (
@@ -33,34 +34,6 @@ def cache_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("minitransformer", appauthor=False)
-
-
-def read_text(path: str | Path) -> str:
-    """Read a text file of your own.
-
-    Args:
-        path: A file in UTF-8, with or without a byte-order mark.
-
-    Returns:
-        The file's text, with line ends as "\\n".
-
-    Raises:
-        ValueError: if it is missing, a folder, empty or not UTF-8.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: give a text file.")
-    if not path.exists():
-        raise ValueError(f"{path} does not exist: give a text file.")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8."
-        ) from None
-    if not text.strip():
-        raise ValueError(f"{path} is empty: give a file with text in it.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def shakespeare() -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minitransformer.data.corpora import read_text
+from minitransformer.runs.texts import read_text
 
 Pairs = list[tuple[str, str]]
 

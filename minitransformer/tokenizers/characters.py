@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from minitransformer.runs.saving import write_atomically
+from minitransformer.runs.texts import read_json
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
@@ -85,7 +86,11 @@ class CharTokenizer:
         Raises:
             ValueError: if the file is damaged.
         """
-        try:
-            return cls(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
+        known = read_json(path)
+        if (
+            not isinstance(known, list)
+            or not all(isinstance(c, str) and len(c) == 1 for c in known)
+            or len({UNKNOWN, *known}) <= len(known)
+        ):
+            raise ValueError(f"{path} is damaged: no list of characters.")
+        return cls(known)

@@ -6,16 +6,21 @@ trip exactly.
 """
 
 import io
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
 from minitransformer.runs.saving import write_atomically
+from minitransformer.runs.texts import read_bytes
 
 # SentencePiece writes a space as this character. If a text contains it, it
 # is spelled in bytes; otherwise it would come back as a space.
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 SPACE_BYTES = [f"<0x{byte:02X}>" for byte in SPACE.encode()]
+RESERVED = "\N{LOWER FIVE EIGHTHS BLOCK}"  # lines with it are not learned
+# What models of others often change: spaces, line ends, rare characters.
+PROBE = f" two  spaces,\nﬁve ก{SPACE}"
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 SMALLEST = 320  # 256 bytes, 4 special ids and some pieces
 
@@ -65,12 +70,13 @@ class SentencePieceTokenizer:
                 f"vocab_size={vocab_size} is too small: give at least "
                 f"{SMALLEST}."
             )
+        plain = text.replace(SPACE, " ").replace(RESERVED, " ")
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.Train(
                 sentence_iterator=(
                     line[i : i + 1000]
-                    for line in text.replace(SPACE, " ").split("\n")
+                    for line in plain.split("\n")
                     for i in range(0, len(line), 1000)
                 ),
                 model_writer=model,
@@ -92,11 +98,7 @@ class SentencePieceTokenizer:
                 minloglevel=2,
             )
         except RuntimeError as error:
-            raise ValueError(
-                f"SentencePiece cannot learn {vocab_size} pieces from this "
-                f"text of {len(text):,} characters: try another vocab_size "
-                f"or a longer text ({error})"
-            ) from error
+            raise ValueError(refusal(vocab_size, text, error)) from error
         return cls(model.getvalue())
 
     @property
@@ -143,8 +145,8 @@ class SentencePieceTokenizer:
         return data.decode("utf-8", "replace")
 
     def unknown(self, text: str) -> list[str]:
-        """List the characters without an id: none, thanks to the bytes."""
-        return []
+        """List the characters without an id: none if a model has bytes."""
+        return sorted(c for c in set(text) if self.unk_id in self.encode(c))
 
     def save(self, path: str | Path) -> None:
         """Write the SentencePiece model."""
@@ -152,12 +154,32 @@ class SentencePieceTokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote, or any SentencePiece model with bytes.
+        """Read what `save` wrote, or the SentencePiece model of others.
+
+        A warning says so if such a model does not give every text back.
 
         Raises:
             ValueError: if the file is damaged.
         """
+        data = read_bytes(path)
         try:
-            return cls(Path(path).read_bytes())
-        except RuntimeError as error:
+            tokenizer = cls(data)
+            tokenizer.decode(range(tokenizer.vocab_size))  # all can be read
+            again = tokenizer.decode(tokenizer.encode(PROBE))
+        except (RuntimeError, ValueError) as error:
             raise ValueError(f"{path} is damaged: {error}") from error
+        if again != PROBE:
+            warnings.warn(
+                f"{path} is not exact: it gives {PROBE!r} back as {again!r}.",
+                stacklevel=2,
+            )
+        return tokenizer
+
+
+def refusal(vocab_size: int, text: str, error: RuntimeError) -> str:
+    """Say that SentencePiece cannot learn from a text."""
+    return (
+        f"SentencePiece cannot learn {vocab_size} pieces from this text of "
+        f"{len(text):,} characters: try another vocab_size or a longer text "
+        f"({error})"
+    )
