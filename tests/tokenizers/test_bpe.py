@@ -209,9 +209,9 @@ def test_a_saved_byte_pair_tokenizer_comes_back(tokenizer, tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (None, "cannot be read"),
-        (b"\xff", "cannot be read"),
-        (b'{"pieces', "cannot be read"),
+        (None, "does not exist"),
+        (b"\xff", "is not UTF-8"),
+        (b'{"pieces', "is damaged"),
         (b"[1]", "no such vocabulary"),
         (b'{"pieces": {}, "merges": []}', "no such vocabulary"),
         (b'{"pieces": {}, "merges": [], "special": {}}', "'Ā'"),
@@ -297,9 +297,9 @@ FIRST = FIXTURE["merges"][0]  # "Ġ t"
     [
         (lambda f: (f / "vocab.bpe").unlink(), "vocab.bpe"),
         (lambda f: (f / "encoder.json").unlink(), "encoder.json"),
-        (cut("encoder.json", 4000), "cannot be read"),
-        (cut("encoder.json", 0), "cannot be read"),
-        (cut("vocab.bpe", 0), "not in both"),
+        (cut("encoder.json", 4000), "is damaged"),
+        (cut("encoder.json", 0), "is empty"),
+        (cut("vocab.bpe", 0), "is empty"),
         (cut("vocab.bpe", -6), "not in both"),  # the last merge is gone
         (cut("vocab.bpe", 400), "joins no two|not in both"),
         (replace("vocab.bpe", FIRST, "Ġ"), "'Ġ' joins no two"),

@@ -94,11 +94,11 @@ def test_what_cannot_be_learned_is_refused(text, size, message):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (None, "cannot be read"),
-        (b"\xff\xfe", "cannot be read"),
+        (None, "does not exist"),
+        (b"\xff\xfe", "is empty"),
+        (b"\xff\xfa", "cp1252"),
         (b"a\nb\n", "no \\[PAD\\]"),
         ("\n".join([*SPECIAL, "a", "a"]).encode(), "'a' twice"),
-        ("\n".join([*SPECIAL, "Paris"]).encode(), "has 'Paris'"),
     ],
 )
 def test_a_bad_vocabulary_is_refused(tmp_path, data, message):
