@@ -6,6 +6,7 @@ Both can be read without this package, and neither can run code (no pickle).
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -38,6 +39,85 @@ def write_atomically(path: str | Path, data: str | bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def read_bytes(path: str | Path, limit: int = 2**31) -> bytes:
+    """Read a file that a user named, and never wait for one.
+
+    Args:
+        path: An ordinary file; a link to one will do.
+        limit: The most bytes it may have.
+
+    Raises:
+        ValueError: if it is missing, a folder, a pipe or a device, too
+            large, or unreadable.
+    """
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise ValueError(f"{path} is a folder: give a file.")
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{path} is no ordinary file: give one.")
+        if status.st_size > limit:
+            raise ValueError(
+                f"{path} has {status.st_size:,} bytes, and at most "
+                f"{limit:,} are read: is it the right file?"
+            )
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist: give a file.") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"{path} cannot be read: {reason}.") from error
+
+
+def read_text(path: str | Path, limit: int = 2**31) -> str:
+    """Read a text file that a user named.
+
+    Args:
+        path, limit: Same as in `read_bytes`.
+
+    Returns:
+        The text, without a byte-order mark and with line ends as "\\n".
+
+    Raises:
+        ValueError: Same as in `read_bytes`, or if it is not UTF-8 text.
+    """
+    try:
+        text = read_bytes(path, limit).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8."
+        ) from None
+    if "\0" in text:  # UTF-16 without a mark, or no text at all
+        raise ValueError(
+            f"{path} holds NUL characters, so it is not UTF-8 text: save "
+            "it as UTF-8."
+        )
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(path: str | Path, kind: type = dict) -> Any:
+    """Read a JSON file that a user named.
+
+    Args:
+        path: Same as in `read_text`; at most 64 MiB.
+        kind: What it must hold, a dict or a list.
+
+    Raises:
+        ValueError: Same as in `read_text`, or if it is not such JSON.
+    """
+    text = read_text(path, 2**26)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(value, kind):
+        raise ValueError(
+            f"{path} holds a {type(value).__name__}, expected a "
+            f"{kind.__name__}: it is another kind of file."
+        )
+    return value
 
 
 def named_weights(model: Any) -> dict[str, Any]:
