@@ -91,6 +91,7 @@ from minitransformer.tokenizers.wordpiece import (
 from minitransformer.data.corpora import (
     python_docs as python_docs,
     shakespeare as shakespeare,
+    read_text as read_text,
 )
 from minitransformer.data.pairs import (
     read_pairs as read_pairs,
@@ -164,9 +165,6 @@ from minitransformer.writing.translating import (
 from minitransformer.writing.evaluation import (
     exact_match as exact_match,
     corpus_bleu as corpus_bleu,
-)
-from minitransformer.runs.texts import (
-    read_text as read_text,
 )
 from minitransformer.runs.pretrained import (
     minilm_folder as minilm_folder,

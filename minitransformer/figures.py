@@ -6,11 +6,12 @@ They follow light and dark mode, on a page and as a file of their own.
 import html
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from minitransformer.runs.texts import visible
-
+# Control characters but tab and newline, and what is no character at all.
+CONTROL = re.compile("[\0-\b\v-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # In a page `currentColor` is the text's; alone it follows the system.
 STYLE = """<style>
 svg.mt{color-scheme:light dark;font:12px system-ui,sans-serif}
@@ -38,14 +39,26 @@ class Svg(str):
         return str(self)
 
 
+def plain(text: object) -> str:
+    r"""Spell control characters: terminals obey them, and SVG has none.
+
+    Examples:
+        >>> print(plain("\033[2J wiped"))
+        \x1b[2J wiped
+    """
+    return CONTROL.sub(
+        lambda found: found[0].encode("unicode_escape").decode(), str(text)
+    )
+
+
 def escape(text: object) -> str:
     """Write a text so that it can stand in an SVG, whatever it holds."""
-    return html.escape(visible(text))
+    return html.escape(plain(text))
 
 
 def text_width(text: object) -> int:
     """Estimate pixels: 8 per letter, 13 in scripts such as Korean."""
-    return sum(8 if letter < "\u0900" else 13 for letter in visible(text))
+    return sum(8 if letter < "\u0900" else 13 for letter in plain(text))
 
 
 def svg(
@@ -135,7 +148,7 @@ def curve_svg(
             f'<text x="{at:.1f}" y="{height - bottom + 18}" '
             f'text-anchor="middle">{x:.10g}</text>'
         )
-    legend = left + 6
+    legend = left + 6.0
     for number, (name, curve) in enumerate(curves.items()):
         i = number % 4
         placed = [place(x, y) for x, y in filter(drawable, curve)]

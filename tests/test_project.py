@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "tokenizers": {"tokenizers", "runs.saving"},
     "data": {"data", "masks", "runs.saving"},
     "learning": {"learning", "runs.saving"},
-    "writing": {"writing", "data.buckets", "figures", "runs.compilation"},
+    "writing": {"writing", "data.buckets", "figures", "runs.compilation", "runs.saving"},
     "runs": {"runs", "learning", "figures"},
     "figures": set(),
     "diagrams": {"figures"},

@@ -9,8 +9,7 @@ import sysconfig
 import unicodedata
 from pathlib import Path
 
-from minitransformer.runs.saving import write_atomically
-from minitransformer.runs.texts import read_text
+from minitransformer.runs import saving
 
 CLEANING = 1  # raise when the cleaning changes: it names the cached file
 SHAKESPEARE = (
@@ -34,6 +33,26 @@ def cache_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("minitransformer", appauthor=False)
+
+
+def read_text(path: str | Path) -> str:
+    """Read a text file of your own.
+
+    Args:
+        path: A file in UTF-8, with or without a byte-order mark, or in
+            UTF-16 with one.
+
+    Returns:
+        The file's text, with line ends as "\\n".
+
+    Raises:
+        ValueError: if it is missing, no ordinary file, empty, or not text
+            in such an encoding.
+    """
+    text = saving.read_text(path)
+    if not text.strip():
+        raise ValueError(f"{path} is empty: give a file with text in it.")
+    return text
 
 
 def shakespeare() -> str:
@@ -102,7 +121,7 @@ def python_docs() -> str:
     text = "\n".join(documents)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text)
+        saving.write_atomically(path, text)
     except OSError:
         pass  # no cache: the documentation is read again the next time
     return text

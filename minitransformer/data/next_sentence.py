@@ -60,9 +60,8 @@ def encode_documents(text: str, tokenizer: Any) -> list[Document]:
             documents.append(sentences)
     if found > 1 and not documents:
         raise ValueError(
-            f"All {found:,} documents have a single sentence each, and "
-            "pre-training needs two or more: put each sentence on a line of "
-            "its own, and an empty line between documents."
+            f"All {found:,} documents have a single sentence each, and two "
+            "or more are needed: put each sentence on a line of its own."
         )
     return documents
 
@@ -155,10 +154,10 @@ def pretraining_batches(
     """
     if len(documents) < 2:
         raise ValueError(
-            f"Found {len(documents)} of the two documents that pre-training "
-            "needs to learn from, and as many to validate. Put an empty line "
-            "between documents, and each of their sentences, two or more, "
-            "on a line of its own."
+            f"Pre-training needs two documents to learn from and two to "
+            f"validate, of two sentences each, and found {len(documents)}: "
+            "put an empty line between documents, and each sentence on a "
+            "line of its own."
         )
     if max_len < 5:
         raise ValueError(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minitransformer.runs.texts import read_text
+from minitransformer.data.corpora import read_text
 
 Pairs = list[tuple[str, str]]
 

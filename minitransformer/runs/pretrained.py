@@ -10,8 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from minitransformer.runs.saving import differences
-from minitransformer.runs.texts import check_file, read_json, read_text
+from minitransformer.runs.saving import differences, read_json, read_text
 
 FILES = "config.json", "model.safetensors", "vocab.txt"
 
@@ -61,7 +60,9 @@ OLDER = {  # the first published models' names of a norm's two vectors
 }
 # What stands in names when a model was saved with something around it.
 WRAPPERS = "bert", "model", "module", "_orig_mod"
-CONVERT = {  # files that cannot be read → the Python that makes one that can
+# The parts of a sentence model; vectors here are always normalized.
+KNOWN_MODULES = {"Transformer", "Pooling", "Normalize"}
+CONVERT = {  # files that cannot be read → Python that makes one that can
     "pytorch_model.bin": "from transformers import AutoModel as M; "
     "M.from_pretrained('.').save_pretrained('.')",
     "tokenizer.json": "import json; v = json.load(open('tokenizer.json', "
@@ -86,8 +87,6 @@ def bert_sizes(folder: str | Path) -> dict[str, Any]:
     folder = Path(folder)
     weight_files(folder)
     published = read_json(require(folder, FILES[0]))
-    if not isinstance(published, dict):
-        raise ValueError(f"{folder / FILES[0]} is damaged: no dictionary.")
     sizes = {
         ours: published.get(theirs, default)
         for ours, (theirs, default) in SIZES.items()
@@ -123,8 +122,8 @@ def require(folder: Path, name: str, instead: str = "") -> Path:
         folder, name: Where it is, and its name.
         instead: A file in another form that may be there in its place.
     """
-    if (folder / name).exists():
-        return check_file(folder / name)
+    if (folder / name).is_file():
+        return folder / name
     way = ""
     if instead and (folder / instead).exists():
         way = f' Convert {instead}, in that folder: python -c "'
@@ -266,6 +265,44 @@ def bert_shapes(sizes: dict[str, Any]) -> dict[str, tuple]:
         elif name.endswith("table"):
             shapes[name] = (rows[name], d_model)
     return shapes
+
+
+def sentence_form(folder: str | Path) -> tuple[str, int | None]:
+    """Read how a published BERT makes one vector of a sentence.
+
+    Args:
+        folder: May hold what the package sentence-transformers wrote:
+            `modules.json`, `1_Pooling/config.json` and
+            `sentence_bert_config.json`.
+
+    Returns:
+        pooling: "mean" or "cls", or the name of a way that is unknown here.
+        most: The most tokens of a sentence, or None.
+
+    Raises:
+        ValueError: if a file is damaged.
+    """
+    folder = Path(folder)
+
+    def read(name, kind=dict):
+        path = folder / name
+        return read_json(path, kind) if path.exists() else kind()
+
+    kinds = [str(module["type"]) for module in read("modules.json", list)]
+    ways = {kind.rpartition(".")[2] for kind in kinds} - KNOWN_MODULES
+    for name, value in read("1_Pooling/config.json").items():
+        if name.startswith("pooling_mode") and value:
+            way = value if value is not True else name[13:]
+            ways.add(
+                str(way).removesuffix("_tokens").removesuffix("_token")
+            )
+    most = read("sentence_bert_config.json").get("max_seq_length")
+    if most is not None and (type(most) is not int or most < 3):
+        raise ValueError(
+            f"{folder} gives max_seq_length as {most!r}: it takes a number "
+            "above 2."
+        )
+    return " + ".join(sorted(ways)) or "mean", most
 
 
 def minilm_folder() -> Path:

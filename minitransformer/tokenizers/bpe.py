@@ -12,8 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from minitransformer.runs.saving import write_atomically
-from minitransformer.runs.texts import read_json, read_text
+from minitransformer.runs.saving import (
+    read_json,
+    read_text,
+    write_atomically,
+)
 from minitransformer.tokenizers.merges import (
     Pair,
     apply_merges_fast,

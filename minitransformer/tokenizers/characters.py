@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from minitransformer.runs.saving import write_atomically
-from minitransformer.runs.texts import read_json
+from minitransformer.runs.saving import read_json, write_atomically
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
@@ -86,11 +85,9 @@ class CharTokenizer:
         Raises:
             ValueError: if the file is damaged.
         """
-        known = read_json(path)
-        if (
-            not isinstance(known, list)
-            or not all(isinstance(c, str) and len(c) == 1 for c in known)
-            or len({UNKNOWN, *known}) <= len(known)
-        ):
+        known = read_json(path, list)
+        if not all(
+            isinstance(c, str) and len(c) == 1 for c in known
+        ) or len({UNKNOWN, *known}) <= len(known):
             raise ValueError(f"{path} is damaged: no list of characters.")
         return cls(known)

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from minitransformer.runs.saving import write_atomically
-from minitransformer.runs.texts import read_bytes
+from minitransformer.runs.saving import read_bytes, write_atomically
 
 # SentencePiece writes a space as this character. If a text contains it, it
 # is spelled in bytes; otherwise it would come back as a space.
@@ -161,7 +160,7 @@ class SentencePieceTokenizer:
         Raises:
             ValueError: if the file is damaged.
         """
-        data = read_bytes(path)
+        data = read_bytes(path, 2**28)
         try:
             tokenizer = cls(data)
             tokenizer.decode(range(tokenizer.vocab_size))  # all can be read
@@ -170,7 +169,7 @@ class SentencePieceTokenizer:
             raise ValueError(f"{path} is damaged: {error}") from error
         if again != PROBE:
             warnings.warn(
-                f"{path} is not exact: it gives {PROBE!r} back as {again!r}.",
+                f"{path} is not exact: {PROBE!r} comes back as {again!r}.",
                 stacklevel=2,
             )
         return tokenizer
@@ -179,7 +178,7 @@ class SentencePieceTokenizer:
 def refusal(vocab_size: int, text: str, error: RuntimeError) -> str:
     """Say that SentencePiece cannot learn from a text."""
     return (
-        f"SentencePiece cannot learn {vocab_size} pieces from this text of "
-        f"{len(text):,} characters: try another vocab_size or a longer text "
-        f"({error})"
+        f"SentencePiece cannot learn {vocab_size} pieces from this text "
+        f"of {len(text):,} characters: try another vocab_size or a longer "
+        f"text ({error})"
     )

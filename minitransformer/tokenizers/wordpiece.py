@@ -1,7 +1,7 @@
 """Pieces of words, as BERT reads them: the longest known piece first.
 
-Text is cleaned and, unless the model is a cased one, lower-cased and stripped
-of its accents; then each word is cut into the longest pieces of a fixed
+Text is cleaned and, unless a model is cased, lower-cased and stripped of
+its accents; then each word is cut into the longest pieces of a fixed
 vocabulary. A piece that continues a word begins with "##".
 """
 
@@ -14,10 +14,13 @@ import unicodedata
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from minitransformer.runs.saving import write_atomically
-from minitransformer.runs.texts import read_json, read_text
+from minitransformer.runs.saving import (
+    read_json,
+    read_text,
+    write_atomically,
+)
 from minitransformer.tokenizers.sentencepieces import RESERVED, refusal
 
 PAD, UNKNOWN, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
@@ -139,7 +142,8 @@ class WordPieceTokenizer:
     def __init__(
         self, pieces: Iterable[str], **settings: bool | None
     ) -> None:
-        self.pieces, self.settings = list(pieces), {**SETTINGS, **settings}
+        self.pieces = list(pieces)
+        self.settings: dict[str, Any] = {**SETTINGS, **settings}
         words("", **self.settings)  # refuses a name that is none of them
         for name, value in self.settings.items():
             if value not in (True, False, SETTINGS.get(name, True)):
@@ -283,7 +287,7 @@ class WordPieceTokenizer:
         return sorted(w for w in cut if self.unk_id in self.encode_word(w))
 
     def save(self, path: str | Path) -> None:
-        """Write the vocabulary, a piece per line, and settings beside it."""
+        """Write the vocabulary, one piece per line, and the settings."""
         write_atomically(path, "\n".join(self.pieces) + "\n")
         settings = json.dumps(self.settings, indent=2) + "\n"
         write_atomically(Path(path).with_name(SETTINGS_FILE), settings)
@@ -304,19 +308,17 @@ class WordPieceTokenizer:
         pieces = read_text(path).rstrip("\n").split("\n")
         if beside.exists():
             published = read_json(beside)
-            if not isinstance(published, dict):
-                raise ValueError(f"{beside} is damaged: no dictionary.")
             settings = {k: v for k, v in published.items() if k in SETTINGS}
             for name, value in MUST_BE.items():
                 if published.get(name, value) != value:
                     raise ValueError(
-                        f"{beside} has {name} {published[name]!r}, and only "
-                        f"{value!r} can be done here."
+                        f"{beside} has {name} {published[name]!r}, and "
+                        f"only {value!r} can be done here."
                     )
         elif cased := next(filter(CAPITALS.fullmatch, pieces), None):
             warnings.warn(
-                f"{path} has {cased!r}, but no {SETTINGS_FILE} is beside it: "
-                "text is lower-cased. If the model is cased, write "
+                f"{path} has {cased!r} and no {SETTINGS_FILE} beside it, "
+                "so text is lower-cased. If the model is cased, write "
                 '{"do_lower_case": false} into that file.',
                 stacklevel=2,
             )

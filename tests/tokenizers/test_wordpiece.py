@@ -95,7 +95,7 @@ def test_what_cannot_be_learned_is_refused(text, size, message):
     ("data", "message"),
     [
         (None, "does not exist"),
-        (b"\xff\xfe", "is empty"),
+        (b"\xff\xfe", "no \\[PAD\\]"),
         (b"\xff\xfa", "cp1252"),
         (b"a\nb\n", "no \\[PAD\\]"),
         ("\n".join([*SPECIAL, "a", "a"]).encode(), "'a' twice"),
