@@ -5,6 +5,7 @@ import os
 import sys
 
 import minitransformer as mt
+from minitransformer.figures import plain
 from minitransformer.runs.commands import speak_utf8
 from minitransformer.runs.folders import newest_run
 from minitransformer.runs.progress import quiet_import
@@ -36,7 +37,7 @@ def main(argv=None):
     speak_utf8()
     try:
         for piece in text(flags):
-            print(piece, end="", flush=True)
+            print(plain(piece), end="", flush=True)
         print()
     except (ValueError, OSError) as error:
         if isinstance(error, BrokenPipeError):

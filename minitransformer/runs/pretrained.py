@@ -60,6 +60,7 @@ OLDER = {  # the first published models' names of a norm's two vectors
 }
 # What stands in names when a model was saved with something around it.
 WRAPPERS = "bert", "model", "module", "_orig_mod"
+FLOATS = {"F64", "F32", "F16", "BF16"}
 # The parts of a sentence model; vectors here are always normalized.
 KNOWN_MODULES = {"Transformer", "Pooling", "Normalize"}
 CONVERT = {  # files that cannot be read → Python that makes one that can
@@ -126,10 +127,10 @@ def require(folder: Path, name: str, instead: str = "") -> Path:
         return folder / name
     way = ""
     if instead and (folder / instead).exists():
-        way = f' Convert {instead}, in that folder: python -c "'
+        way = f' Convert {instead} there: python -c "'
         way += CONVERT[instead] + '"'
     raise ValueError(
-        f"{str(folder)[-60:]} holds no published BERT: {name} is not there."
+        f"{str(folder)[-50:]} holds no published BERT: {name} is not there."
         + way
     )
 
@@ -188,22 +189,20 @@ def bert_arrays(folder: str | Path, sizes: dict[str, Any]) -> dict:
                 )
             names = bert_names(sizes["num_layers"])
             shapes = bert_shapes(sizes)
-            missing = [
-                ours
-                for ours in names
-                if "pooler" in ours and names[ours] not in stored
-            ]
-            if len(missing) < 2:  # one alone is a damage
+            missing = [ours for ours in names if "pooler" in ours]
+            if any(names[ours] in stored for ours in missing):
                 missing = []
             has = {name: tuple(s.get_shape()) for name, s in stored.items()}
             needs = {names[o]: shapes[o] for o in names if o not in missing}
             if wrong := differences(has, needs):
-                text = "; ".join(wrong)
-                more = f" … ({len(wrong):,} differences)" * (
-                    len(text) > 190
-                )
                 raise ValueError(
-                    f"{path} holds another model: {text[:190]}{more}"
+                    f"{path} is another model's ({len(wrong)} differ): "
+                    + "; ".join(wrong)[:190]
+                )
+            if other := {s.get_dtype() for s in stored.values()} - FLOATS:
+                raise ValueError(
+                    f"{path} holds {', '.join(other)}, and only floats are "
+                    "read."
                 )
             arrays = {
                 ours: stored[theirs][:].astype("float32")
@@ -288,8 +287,14 @@ def sentence_form(folder: str | Path) -> tuple[str, int | None]:
         path = folder / name
         return read_json(path, kind) if path.exists() else kind()
 
-    kinds = [str(module["type"]) for module in read("modules.json", list)]
-    ways = {kind.rpartition(".")[2] for kind in kinds} - KNOWN_MODULES
+    modules = read("modules.json", list)
+    try:
+        kinds = {module["type"].rpartition(".")[2] for module in modules}
+    except (TypeError, KeyError, AttributeError):
+        raise ValueError(
+            f"{folder / 'modules.json'} is damaged: it lists no modules."
+        ) from None
+    ways = kinds - KNOWN_MODULES
     for name, value in read("1_Pooling/config.json").items():
         if name.startswith("pooling_mode") and value:
             way = value if value is not True else name[13:]
