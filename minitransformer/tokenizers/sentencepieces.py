@@ -9,7 +9,7 @@ import io
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from minitransformer.runs.saving import read_bytes, write_atomically
 
@@ -62,43 +62,32 @@ class SentencePieceTokenizer:
             ValueError: if `vocab_size` is too small for the text's
                 characters, or the text is empty.
         """
-        import sentencepiece
-
         if vocab_size < SMALLEST:
             raise ValueError(
                 f"vocab_size={vocab_size} is too small: give at least "
                 f"{SMALLEST}."
             )
-        plain = text.replace(SPACE, " ").replace(RESERVED, " ")
-        model = io.BytesIO()
-        try:
-            sentencepiece.SentencePieceTrainer.Train(
-                sentence_iterator=(
-                    line[i : i + 1000]
-                    for line in plain.split("\n")
-                    for i in range(0, len(line), 1000)
-                ),
-                model_writer=model,
-                vocab_size=vocab_size,
-                hard_vocab_limit=False,
-                model_type="unigram",
-                byte_fallback=True,
-                character_coverage=0.9995,
-                required_chars=SPACE,  # even if the text has none
-                normalization_rule_name="identity",
-                add_dummy_prefix=False,
-                remove_extra_whitespaces=False,
-                user_defined_symbols=["\n"],
-                pad_id=0,
-                unk_id=1,
-                bos_id=2,
-                eos_id=3,
-                num_threads=1,
-                minloglevel=2,
-            )
-        except RuntimeError as error:
-            raise ValueError(refusal(vocab_size, text, error)) from error
-        return cls(model.getvalue())
+        parts = (
+            line[i : i + 1000]
+            for line in text.replace(SPACE, " ").split("\n")
+            for i in range(0, len(line), 1000)
+        )
+        model = learn(
+            parts,
+            vocab_size=vocab_size,
+            model_type="unigram",
+            byte_fallback=True,
+            character_coverage=0.9995,
+            required_chars=SPACE,  # even if the text has none
+            add_dummy_prefix=False,
+            remove_extra_whitespaces=False,
+            user_defined_symbols=["\n"],
+            pad_id=0,
+            unk_id=1,
+            bos_id=2,
+            eos_id=3,
+        )
+        return cls(model)
 
     @property
     def vocab_size(self) -> int:
@@ -175,10 +164,39 @@ class SentencePieceTokenizer:
         return tokenizer
 
 
-def refusal(vocab_size: int, text: str, error: RuntimeError) -> str:
-    """Say that SentencePiece cannot learn from a text."""
-    return (
-        f"SentencePiece cannot learn {vocab_size} pieces from this text "
-        f"of {len(text):,} characters: try another vocab_size or a longer "
-        f"text ({error})"
-    )
+def learn(lines: Iterable[str], vocab_size: int, **options: Any) -> bytes:
+    """Let SentencePiece learn pieces.
+
+    Args:
+        lines: Strings, each a line of the text.
+        vocab_size: Number of pieces wanted.
+        **options: The trainer's own.
+
+    Returns:
+        A model, as bytes.
+
+    Raises:
+        ValueError: if it cannot learn from these lines.
+    """
+    import sentencepiece
+
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.Train(
+            sentence_iterator=(
+                line.replace(RESERVED, " ") for line in lines
+            ),
+            model_writer=model,
+            vocab_size=vocab_size,
+            hard_vocab_limit=False,
+            normalization_rule_name="identity",
+            num_threads=1,
+            minloglevel=2,
+            **options,
+        )
+    except RuntimeError as error:
+        raise ValueError(
+            f"SentencePiece cannot learn {vocab_size} pieces from this "
+            f"text: try another vocab_size or a longer text ({error})"
+        ) from error
+    return model.getvalue()

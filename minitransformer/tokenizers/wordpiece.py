@@ -6,7 +6,6 @@ vocabulary. A piece that continues a word begins with "##".
 """
 
 import collections
-import io
 import json
 import re
 import string
@@ -21,7 +20,7 @@ from minitransformer.runs.saving import (
     read_text,
     write_atomically,
 )
-from minitransformer.tokenizers.sentencepieces import RESERVED, refusal
+from minitransformer.tokenizers.sentencepieces import learn
 
 PAD, UNKNOWN, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 GOES_ON = "##"
@@ -188,7 +187,7 @@ class WordPieceTokenizer:
             if len(word) <= LONGEST_WORD
         ]
         lines = [
-            " ".join(found[i : i + 1000]).replace(RESERVED, " ")
+            " ".join(found[i : i + 1000])
             for i in range(0, len(found), 1000)
         ]
         alphabet = sorted(set("".join(found)))
@@ -201,26 +200,17 @@ class WordPieceTokenizer:
                 f"vocab_size={vocab_size} is too small: this text needs "
                 f"{len(known)} for its characters alone."
             )
-        model = io.BytesIO()
-        try:
-            sentencepiece.SentencePieceTrainer.Train(
-                sentence_iterator=iter(lines),
-                model_writer=model,
-                vocab_size=vocab_size,
-                hard_vocab_limit=False,
-                model_type="bpe",
-                character_coverage=1.0,
-                normalization_rule_name="identity",
-                max_sentence_length=1_000_000,  # bytes of a line
-                bos_id=-1,
-                eos_id=-1,
-                num_threads=1,
-                minloglevel=2,
-            )
-        except RuntimeError as error:
-            raise ValueError(refusal(vocab_size, text, error)) from error
+        model = learn(
+            lines,
+            vocab_size=vocab_size,
+            model_type="bpe",
+            character_coverage=1.0,
+            max_sentence_length=1_000_000,  # bytes of a line
+            bos_id=-1,
+            eos_id=-1,
+        )
         learned = sentencepiece.SentencePieceProcessor()
-        learned.LoadFromSerializedProto(model.getvalue())
+        learned.LoadFromSerializedProto(model)
         for i in range(learned.GetPieceSize()):  # the most frequent first
             piece = learned.IdToPiece(i)
             begins = piece.startswith("\N{LOWER ONE EIGHTH BLOCK}")
