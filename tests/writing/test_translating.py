@@ -64,7 +64,10 @@ def test_sentences_keep_their_order_whatever_their_length(tokenizer, eagerly):
 
 
 def test_a_long_sentence_is_cut(tokenizer, eagerly):
-    [made] = translate(Upside(), [tokenizer] * 2, ["cat " * 30], max_len=9, beam_size=1)
+    with pytest.warns(UserWarning, match="1 of 2 sentences have more than 9 tokens"):
+        [made, _] = translate(
+            Upside(), [tokenizer] * 2, ["cat " * 30, "cat"], max_len=9, beam_size=1
+        )
     assert "cat cat cat cat".startswith(made[:11])
     assert len(made) < 60
 
@@ -243,3 +246,8 @@ def test_a_flag_that_makes_no_sense_exits_with_2(train_translation, flags):
     with pytest.raises(SystemExit) as stopped:
         train_translation.main(flags)
     assert stopped.value.code == 2
+
+
+def test_a_string_is_no_list_of_sentences(tokenizer):
+    with pytest.raises(TypeError, match=r"sentences is one string: put it in a list, \['cat'\]"):
+        translate(Upside(), [tokenizer] * 2, "cat", max_len=9)
