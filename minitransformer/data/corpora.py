@@ -9,7 +9,10 @@ import sysconfig
 import unicodedata
 from pathlib import Path
 
-from minitransformer.runs import saving
+from minitransformer.runs.saving import (
+    read_text as read_file,
+    write_atomically,
+)
 
 CLEANING = 1  # raise when the cleaning changes: it names the cached file
 SHAKESPEARE = (
@@ -49,7 +52,7 @@ def read_text(path: str | Path) -> str:
         ValueError: if it is missing, no ordinary file, empty, or not text
             in such an encoding.
     """
-    text = saving.read_text(path)
+    text = read_file(path)
     if not text.strip():
         raise ValueError(f"{path} is empty: give a file with text in it.")
     return text
@@ -121,7 +124,7 @@ def python_docs() -> str:
     text = "\n".join(documents)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        saving.write_atomically(path, text)
+        write_atomically(path, text)
     except OSError:
         pass  # no cache: the documentation is read again the next time
     return text

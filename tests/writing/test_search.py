@@ -212,7 +212,7 @@ def test_what_cannot_be_translated_is_refused(models, options, message):
 
 def test_numpys_integers_are_taken(models, eagerly):
     sizes = {"beam_size": np.int64(2), "max_len": np.int32(3)}
-    ids, scores = beam_search(models["transformer"], SOURCE, **sizes)
+    ids, _ = beam_search(models["transformer"], SOURCE, **sizes)
     again = beam_search(models["transformer"], SOURCE, beam_size=2, max_len=3)
     np.testing.assert_array_equal(ids, again[0])
     assert greedy_search(models["transformer"], SOURCE, max_len=np.int8(3)).shape[1] == 3
