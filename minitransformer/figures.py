@@ -81,7 +81,7 @@ def drawable(point: tuple[float, float]) -> bool:
 
 def limits(numbers: Sequence[float]) -> tuple[float, float]:
     """Find the smallest and largest number; equal ones get some room."""
-    low, high = min(numbers), max(numbers)
+    low, high = float(min(numbers)), float(max(numbers))
     if high - low <= max(1e-8 * abs(low), 1e-200):
         high = low + (abs(low) if abs(low) > 1e-200 else 1)
     return low, high

@@ -96,13 +96,14 @@ def bert_sizes(folder: str | Path) -> dict[str, Any]:
         kinds = (int, float) if ours == "dropout_rate" else (int,)
         if type(value) not in kinds:
             raise ValueError(
-                f"{folder / FILES[0]} gives {SIZES[ours][0]} as {value!r}."
+                f"{folder / FILES[0]} gives {SIZES[ours][0]} as "
+                f"{value!r:.60}."
             )
     for name, value in MUST_BE.items():
         if published.get(name, value) != value:
             raise ValueError(
-                f"{folder / FILES[0]} has {name} {published[name]!r}, and "
-                f"only {value!r} can be read."
+                f"{folder / FILES[0]} has {name} {published[name]!r:.60}, "
+                f"and only {value!r} can be read."
             )
     vocabulary = require(folder, FILES[2], instead="tokenizer.json")
     pieces = read_text(vocabulary).rstrip("\n").split("\n")
@@ -287,15 +288,17 @@ def sentence_form(folder: str | Path) -> tuple[str, int | None]:
         path = folder / name
         return read_json(path, kind) if path.exists() else kind()
 
-    modules = read("modules.json", list)
+    places, ways = {"Pooling": "1_Pooling"}, set()
     try:
-        kinds = {module["type"].rpartition(".")[2] for module in modules}
+        for module in read("modules.json", list):
+            places[module["type"].rpartition(".")[2]] = module["path"]
+        ways = places.keys() - KNOWN_MODULES
+        settings = read(f"{places['Pooling']}/config.json")
     except (TypeError, KeyError, AttributeError):
         raise ValueError(
             f"{folder / 'modules.json'} is damaged: it lists no modules."
         ) from None
-    ways = kinds - KNOWN_MODULES
-    for name, value in read("1_Pooling/config.json").items():
+    for name, value in settings.items():
         if name.startswith("pooling_mode") and value:
             way = value if value is not True else name[13:]
             ways.add(
@@ -304,8 +307,8 @@ def sentence_form(folder: str | Path) -> tuple[str, int | None]:
     most = read("sentence_bert_config.json").get("max_seq_length")
     if most is not None and (type(most) is not int or most < 3):
         raise ValueError(
-            f"{folder} gives max_seq_length as {most!r}: it takes a number "
-            "above 2."
+            f"{folder} gives max_seq_length as {most!r:.60}: it takes a "
+            "number above 2."
         )
     return " + ".join(sorted(ways)) or "mean", most
 

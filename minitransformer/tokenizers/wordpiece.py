@@ -147,7 +147,7 @@ class WordPieceTokenizer:
         for name, value in self.settings.items():
             if value not in (True, False, SETTINGS.get(name, True)):
                 raise ValueError(
-                    f"{name} is {value!r}: give true or false."
+                    f"{name} is {value!r:.60}: give true or false."
                 )
         self.ids = {piece: i for i, piece in enumerate(self.pieces)}
         special = PAD, UNKNOWN, CLS, SEP, MASK
@@ -159,7 +159,7 @@ class WordPieceTokenizer:
             )
         if len(self.ids) < len(self.pieces):
             twice = collections.Counter(self.pieces).most_common(1)[0][0]
-            raise ValueError(f"The vocabulary has {twice!r} twice.")
+            raise ValueError(f"The vocabulary has {twice!r:.60} twice.")
         self.special_ids = [self.ids[piece] for piece in special]
         self.pad_id, self.unk_id, *others = self.special_ids
         self.cls_id, self.sep_id, self.mask_id = others
@@ -302,13 +302,13 @@ class WordPieceTokenizer:
             for name, value in MUST_BE.items():
                 if published.get(name, value) != value:
                     raise ValueError(
-                        f"{beside} has {name} {published[name]!r}, and "
+                        f"{beside} has {name} {published[name]!r:.60}, and "
                         f"only {value!r} can be done here."
                     )
         elif cased := next(filter(CAPITALS.fullmatch, pieces), None):
             warnings.warn(
-                f"{path} has {cased!r} and no {SETTINGS_FILE} beside it, "
-                "so text is lower-cased. If the model is cased, write "
+                f"{path} has {cased!r:.60} and no {SETTINGS_FILE} beside "
+                "it, so text is lower-cased. If the model is cased, write "
                 '{"do_lower_case": false} into that file.',
                 stacklevel=2,
             )

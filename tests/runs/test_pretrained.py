@@ -322,9 +322,12 @@ def test_a_pooling_that_is_unknown_is_refused(published, name, settings, message
 def test_a_module_that_is_unknown_is_refused(tmp_path):
     path = tmp_path / "modules.json"
     kinds = ["models.Transformer", "models.Pooling", "models.Normalize"]
-    path.write_text(json.dumps([{"type": f"sentence_transformers.{kind}"} for kind in kinds]))
+    modules = [{"type": f"sentence_transformers.{kind}", "path": "2_Pool"} for kind in kinds]
+    path.write_text(json.dumps(modules))
     assert sentence_form(tmp_path) == ("mean", None)
-    path.write_text(json.dumps([{"type": "sentence_transformers.models.Dense"}]))
+    add_settings(tmp_path, "2_Pool/config.json", pooling_mode_cls_token=True)
+    assert sentence_form(tmp_path) == ("cls", None)
+    path.write_text(json.dumps([{"type": "sentence_transformers.models.Dense", "path": ""}]))
     assert sentence_form(tmp_path) == ("Dense", None)
     for damaged in ("{}", "[[]]", "[{}]", "[" * 100_000):
         path.write_text(damaged)
