@@ -86,8 +86,10 @@ def bert_sizes(folder: str | Path) -> dict[str, Any]:
             kind, or the vocabulary has another size.
     """
     folder = Path(folder)
+    path = require(folder, FILES[0])
     weight_files(folder)
-    published = read_json(require(folder, FILES[0]))
+    vocabulary = require(folder, FILES[2], instead="tokenizer.json")
+    published = read_json(path)
     sizes = {
         ours: published.get(theirs, default)
         for ours, (theirs, default) in SIZES.items()
@@ -96,16 +98,14 @@ def bert_sizes(folder: str | Path) -> dict[str, Any]:
         kinds = (int, float) if ours == "dropout_rate" else (int,)
         if type(value) not in kinds:
             raise ValueError(
-                f"{folder / FILES[0]} gives {SIZES[ours][0]} as "
-                f"{value!r:.60}."
+                f"{path} gives {SIZES[ours][0]} as {value!r:.60}."
             )
     for name, value in MUST_BE.items():
         if published.get(name, value) != value:
             raise ValueError(
-                f"{folder / FILES[0]} has {name} {published[name]!r:.60}, "
-                f"and only {value!r} can be read."
+                f"{path} has {name} {published[name]!r:.60}, and only "
+                f"{value!r} can be read."
             )
-    vocabulary = require(folder, FILES[2], instead="tokenizer.json")
     pieces = read_text(vocabulary).rstrip("\n").split("\n")
     if "[PAD]" in pieces:  # rows are padded with what the tokenizer says
         sizes["pad_id"] = pieces.index("[PAD]")
