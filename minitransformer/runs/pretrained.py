@@ -94,6 +94,9 @@ def bert_sizes(folder: str | Path) -> dict[str, Any]:
         ours: published.get(theirs, default)
         for ours, (theirs, default) in SIZES.items()
     }
+    pieces = read_text(vocabulary).rstrip("\n").split("\n")
+    if "[PAD]" in pieces:  # rows are padded with what the tokenizer says
+        sizes["pad_id"] = pieces.index("[PAD]")
     for ours, value in sizes.items():
         kinds = (int, float) if ours == "dropout_rate" else (int,)
         if type(value) not in kinds:
@@ -106,9 +109,6 @@ def bert_sizes(folder: str | Path) -> dict[str, Any]:
                 f"{path} has {name} {published[name]!r:.60}, and only "
                 f"{value!r} can be read."
             )
-    pieces = read_text(vocabulary).rstrip("\n").split("\n")
-    if "[PAD]" in pieces:  # rows are padded with what the tokenizer says
-        sizes["pad_id"] = pieces.index("[PAD]")
     if len(pieces) > sizes["vocab_size"]:  # fewer: the table was padded
         raise ValueError(
             f"{vocabulary} has {len(pieces):,} pieces, but the model "

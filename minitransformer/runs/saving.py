@@ -73,7 +73,7 @@ def read_bytes(path: str | Path, limit: int = 2**31) -> bytes:
         raise ValueError(f"{path} cannot be read: {reason}.") from error
 
 
-def read_text(path: str | Path, limit: int = 400_000_000) -> str:
+def read_text(path: str | Path, limit: int = 250_000_000) -> str:
     """Read a text file that a user named.
 
     Args:
