@@ -304,7 +304,11 @@ def sentence_form(folder: str | Path) -> tuple[str, int | None]:
             ways.add(
                 str(way).removesuffix("_tokens").removesuffix("_token")
             )
-    most = read("sentence_bert_config.json").get("max_seq_length")
+    form = read("sentence_bert_config.json")
+    cased = not read("tokenizer_config.json").get("do_lower_case", True)
+    if cased and form.get("do_lower_case"):  # before the tokenizer
+        ways.add("do_lower_case")
+    most = form.get("max_seq_length")
     if most is not None and (type(most) is not int or most < 3):
         raise ValueError(
             f"{folder} gives max_seq_length as {most!r:.60}: it takes a "

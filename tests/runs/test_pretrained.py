@@ -329,6 +329,11 @@ def test_a_module_that_is_unknown_is_refused(tmp_path):
     assert sentence_form(tmp_path) == ("cls", None)
     path.write_text(json.dumps([{"type": "sentence_transformers.models.Dense", "path": ""}]))
     assert sentence_form(tmp_path) == ("Dense", None)
+    path.unlink()
+    add_settings(tmp_path, "sentence_bert_config.json", do_lower_case=True)
+    assert sentence_form(tmp_path) == ("mean", None)  # the tokenizer does it anyway
+    add_settings(tmp_path, "tokenizer_config.json", do_lower_case=False)
+    assert sentence_form(tmp_path) == ("do_lower_case", None)
     for damaged in ("{}", "[[]]", "[{}]", "[" * 100_000):
         path.write_text(damaged)
         with pytest.raises(ValueError, match=r"modules\.json"):
