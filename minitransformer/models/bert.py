@@ -15,7 +15,11 @@ from minitransformer.embeddings import TokenEmbedding
 from minitransformer.masks import padding_mask
 from minitransformer.normalization import LayerNorm
 from minitransformer.positions import LearnedPositions, check_length
-from minitransformer.runs.pretrained import bert_arrays, bert_sizes
+from minitransformer.runs.pretrained import (
+    bert_arrays,
+    bert_sizes,
+    sentence_form,
+)
 from minitransformer.runs.saving import (
     SavedModel,
     assign_weights,
@@ -131,6 +135,7 @@ class Bert(SavedModel, keras.Model):
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config, "bert")
         d_model = config.d_model
+        self.pooling, self.sentence_len = "mean", config.max_len
         self.embedding = TokenEmbedding(
             vocab_size=config.vocab_size, d_model=d_model, name="embedding"
         )
@@ -231,4 +236,6 @@ class Bert(SavedModel, keras.Model):
         arrays = bert_arrays(folder, asdict(config))
         model = cls(config)
         assign_weights(model, arrays)
+        model.pooling, most = sentence_form(folder)
+        model.sentence_len = min(most or config.max_len, config.max_len)
         return model

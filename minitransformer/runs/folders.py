@@ -24,6 +24,7 @@ WRITTEN = [  # by runs: `--overwrite` deletes these, and nothing else
     "sentencepiece.model",
     "bpe.json",
     "vocab.txt",
+    "tokenizer_config.json",
     "source.model",
     "target.model",
     "labels.json",

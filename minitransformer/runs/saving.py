@@ -3,21 +3,21 @@
 Both can be read without this package, and neither can run code (no pickle).
 """
 
+import codecs
 import contextlib
 import json
 import math
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 FLOATS = {"F64", "F32", "F16", "BF16"}  # the weights that are read
 SIZE = (lambda size: size >= 1, "an integer of at least 1")  # for `checked`
+UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 
 
 def write_atomically(path: str | Path, data: str | bytes) -> None:
@@ -72,20 +72,35 @@ def read_bytes(path: str | Path, limit: int = 2**31) -> bytes:
         raise ValueError(f"{path} cannot be read: {reason}.") from error
 
 
-def read_text(path: str | Path, limit: int = 2**31) -> str:
-    """Read UTF-8 text, without its mark and with line ends as "\\n".
+def read_text(path: str | Path, limit: int = 250_000_000) -> str:
+    """Read a text file that a user named.
+
+    Args:
+        path, limit: Same as in `read_bytes`.
+
+    Returns:
+        The text, without a byte-order mark and with line ends as "\\n".
 
     Raises:
-        ValueError: Same as in `read_bytes`, or if it is not UTF-8 text.
+        ValueError: Same as in `read_bytes`, or if it is not text in UTF-8,
+            or in UTF-16 with a mark.
     """
-    try:
-        text = read_bytes(path, limit).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+    data = read_bytes(path, limit)
+    encoding = "UTF-16" if data.startswith(UTF_16) else "UTF-8"
+    if b"\0" * (3 if encoding == "UTF-16" else 1) in data:
         raise ValueError(
-            f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8."
+            f"{path} is not text: it has NUL characters. If it is UTF-16 "
+            "without a byte-order mark, or UTF-32, save it as UTF-8."
+        )
+    try:
+        text = data.decode(encoding).lstrip("\ufeff")
+    except UnicodeDecodeError as error:
+        at = error.start
+        near = data[at : at + 1].decode("cp1252", "replace")
+        raise ValueError(
+            f"{path} is not {encoding} (byte {at}, which is {near!r} in "
+            "Windows-1252, cp1252): save it as UTF-8."
         ) from None
-    if "\0" in text:  # UTF-16 without a mark, or no text at all
-        raise ValueError(f"{path} holds NULs: save it as UTF-8 text.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -103,6 +118,26 @@ def read_json(path: str | Path, kind: type = dict) -> Any:
     if not isinstance(value, kind):
         raise ValueError(f"{path} is damaged: it holds no {kind.__name__}")
     return value
+
+
+def check_strings(values: Iterable[str], name: str) -> list[str]:
+    """Refuse what is not a list of strings; one string is none.
+
+    Raises:
+        TypeError: if it is something else, which would be read letter by
+            letter, or fail later.
+    """
+    if isinstance(values, str | bytes):
+        raise TypeError(
+            f"{name} is one string: put it in a list, [{values[:30]!r}]."
+        )
+    values = list(values)
+    for i, value in enumerate(values):
+        if not isinstance(value, str):
+            raise TypeError(
+                f"{name}[{i}] is {type(value).__name__}: give a string."
+            )
+    return values
 
 
 def named_weights(model: Any) -> dict[str, Any]:
@@ -160,6 +195,8 @@ def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
         ValueError: if a name is missing or unknown, a shape differs, or a
             number is NaN or infinite.
     """
+    import numpy as np
+
     weights = named_weights(model)
     has, needs = (
         {name: tuple(values.shape) for name, values in group.items()}

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from minitransformer.runs.saving import write_atomically
+from minitransformer.runs.saving import read_json, write_atomically
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
@@ -85,7 +85,9 @@ class CharTokenizer:
         Raises:
             ValueError: if the file is damaged.
         """
-        try:
-            return cls(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
+        known = read_json(path, list)
+        if not all(
+            isinstance(c, str) and len(c) == 1 for c in known
+        ) or len({UNKNOWN, *known}) <= len(known):
+            raise ValueError(f"{path} is damaged: no list of characters.")
+        return cls(known)
