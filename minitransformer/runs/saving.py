@@ -340,6 +340,8 @@ class SavedModel:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Call the model; Keras' `fit` gives all inputs as one tuple."""
+        import numpy as np
+
         first = inputs[0] if inputs else ()
         if isinstance(first, tuple | list):
             parts = all(hasattr(part, "shape") for part in first)
