@@ -10,8 +10,9 @@ import minitransformer as mt
 from minitransformer.figures import plain
 from minitransformer.runs.commands import positive, say, speak_utf8
 from minitransformer.runs.folders import newest_run, read_settings
+from minitransformer.runs.given import read_text
 from minitransformer.runs.progress import quiet_import
-from minitransformer.runs.saving import read_text, write_atomically
+from minitransformer.runs.saving import write_atomically
 
 
 def parse(argv):

@@ -9,10 +9,8 @@ import sysconfig
 import unicodedata
 from pathlib import Path
 
-from minitransformer.runs.saving import (
-    read_text as read_file,
-    write_atomically,
-)
+from minitransformer.runs.given import read_text as read_file
+from minitransformer.runs.saving import write_atomically
 
 CLEANING = 1  # raise when the cleaning changes: it names the cached file
 SHAKESPEARE = (

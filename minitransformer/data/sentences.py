@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from minitransformer.data.buckets import fill
 from minitransformer.masks import padding_mask
-from minitransformer.runs.saving import check_strings
+from minitransformer.runs.given import check_strings
 
 
 def frame(

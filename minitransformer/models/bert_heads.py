@@ -18,7 +18,8 @@ from minitransformer.models.bert import (
     initialize,
 )
 from minitransformer.normalization import LayerNorm
-from minitransformer.runs.saving import SIZE, SavedModel, checked
+from minitransformer.runs.given import SIZE, checked
+from minitransformer.runs.saving import SavedModel
 
 
 class BertPretraining(SavedModel, keras.Model):

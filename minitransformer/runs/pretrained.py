@@ -10,7 +10,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from minitransformer.runs.saving import differences, read_json, read_text
+from minitransformer.runs.given import read_json, read_text
+from minitransformer.runs.saving import differences
 
 FILES = "config.json", "model.safetensors", "vocab.txt"
 

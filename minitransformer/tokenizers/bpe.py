@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from minitransformer.runs.saving import (
+from minitransformer.runs.given import (
+    at_least,
+    check_strings,
     read_json,
     read_text,
-    write_atomically,
 )
+from minitransformer.runs.saving import write_atomically
 from minitransformer.tokenizers.merges import (
     Pair,
     apply_merges_fast,
@@ -140,6 +142,8 @@ class BytePairTokenizer:
             ValueError: if `vocab_size` is too small for the bytes, or the
                 text is empty.
         """
+        (text,) = check_strings([text], "text")
+        (vocab_size,) = at_least(1, vocab_size=vocab_size)
         count = vocab_size - 256 - len(special)
         if count < 0:
             raise ValueError(
@@ -167,6 +171,7 @@ class BytePairTokenizer:
             A list of integers. Special ids are never among them: text that
             spells "<|endoftext|>" is text.
         """
+        (text,) = check_strings([text], "text")
         ids: list[int] = []
         for word in split(text):
             if word not in self.known:

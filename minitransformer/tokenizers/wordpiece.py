@@ -15,11 +15,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
-from minitransformer.runs.saving import (
+from minitransformer.runs.given import (
+    at_least,
+    check_strings,
     read_json,
     read_text,
-    write_atomically,
 )
+from minitransformer.runs.saving import write_atomically
 from minitransformer.tokenizers.sentencepieces import learn
 
 PAD, UNKNOWN, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
@@ -180,6 +182,8 @@ class WordPieceTokenizer:
         """
         import sentencepiece
 
+        (text,) = check_strings([text], "text")
+        (vocab_size,) = at_least(1, vocab_size=vocab_size)
         found = [
             word
             for line in text.split("\n")
@@ -231,6 +235,7 @@ class WordPieceTokenizer:
             A list of integers, without [CLS] and [SEP]. The only special
             id among them is [UNK]'s: text that spells "[MASK]" is text.
         """
+        (text,) = check_strings([text], "text")
         cut = words(text, **self.settings)
         return [i for word in cut for i in self.encode_word(word)]
 

@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Sequence
 
-from minitransformer.runs.saving import check_strings
+from minitransformer.runs.given import check_strings
 
 
 def exact_match(

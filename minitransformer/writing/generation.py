@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from minitransformer.runs.compilation import compiled
-from minitransformer.runs.saving import SIZE, checked
+from minitransformer.runs.given import SIZE, checked
 from minitransformer.writing.sampling import choose, take_options
 
 

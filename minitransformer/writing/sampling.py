@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from minitransformer.runs.saving import SIZE, checked
+from minitransformer.runs.given import SIZE, checked
 
 RULES: dict = {  # for `checked`
     "temperature": (float, lambda t: t >= 0, "a number of 0 or more"),

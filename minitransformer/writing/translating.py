@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from minitransformer.data.buckets import encode_sentence, fill
 from minitransformer.figures import Svg, heatmap_svg
-from minitransformer.runs.saving import check_strings
+from minitransformer.runs.given import check_strings
 from minitransformer.writing.search import beam_search
 
 SIDES = "source.model", "target.model"  # a run's two vocabularies

@@ -8,13 +8,15 @@ from conftest import make_tiny_gpt
 from safetensors.numpy import load_file, save_file
 
 from minitransformer import GPT
-from minitransformer.runs.saving import (
-    assign_weights,
+from minitransformer.runs.given import (
     checked,
-    named_weights,
     read_bytes,
     read_json,
     read_text,
+)
+from minitransformer.runs.saving import (
+    assign_weights,
+    named_weights,
     write_atomically,
 )
 
