@@ -18,6 +18,7 @@ from keras import layers
 from minitransformer.feed_forward import FeedForward
 from minitransformer.multi_head import MultiHeadAttention, write_cache
 from minitransformer.normalization import LayerNorm
+from minitransformer.runs.given import rate
 
 
 class EncoderBlock(layers.Layer):
@@ -65,6 +66,7 @@ class EncoderBlock(layers.Layer):
         common: Any = {"use_bias": use_bias, "dtype": self.dtype_policy}
         width = common | {"d_model": d_model}
         norm = common | {"epsilon": epsilon}
+        dropout_rate = rate("dropout_rate", dropout_rate, below=1)
         self.norm_first = norm_first
         self.self_attention = MultiHeadAttention(
             num_heads=num_heads,
@@ -166,6 +168,7 @@ class DecoderBlock(layers.Layer):
         def norm(name):
             return LayerNorm(epsilon=epsilon, name=name, **common)
 
+        dropout_rate = rate("dropout_rate", dropout_rate, below=1)
         self.norm_first = norm_first
         self.self_attention = attention("self_attention", rotary=rotary)
         self.attention_norm = norm("attention_norm")

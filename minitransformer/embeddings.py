@@ -9,6 +9,8 @@ from typing import Any
 import tensorflow as tf
 from keras import layers
 
+from minitransformer.runs.given import at_least
+
 
 def take_ids(token_ids: Any, vocab_size: int) -> tf.Tensor:
     """Take ids as integers; `keras.Input` makes floats unless told.
@@ -58,7 +60,7 @@ class TokenEmbedding(layers.Layer):
         self, *, vocab_size: int, d_model: int, **kwargs: Any
     ) -> None:
         super().__init__(autocast=False, **kwargs)  # ids are no halves
-        self.shape = (vocab_size, d_model)
+        self.shape = at_least(1, vocab_size=vocab_size, d_model=d_model)
 
     def build(self, token_ids_shape: tuple) -> None:
         self.table = self.add_weight(

@@ -11,6 +11,7 @@ from keras import layers
 
 from minitransformer.attention import scaled_dot_product_attention
 from minitransformer.positions import not_beyond, rotate
+from minitransformer.runs.given import at_least, rate
 
 
 def split_heads(x: tf.Tensor, num_heads: int) -> tf.Tensor:
@@ -28,6 +29,7 @@ def split_heads(x: tf.Tensor, num_heads: int) -> tf.Tensor:
         >>> split_heads(x, 2).numpy().tolist()
         [[[[1, 2], [5, 6]], [[3, 4], [7, 8]]]]
     """
+    (num_heads,) = at_least(1, num_heads=num_heads)
     if x.shape[-1] % num_heads:
         raise ValueError(
             f"Vectors of width {x.shape[-1]} cannot be cut into "
@@ -133,14 +135,18 @@ class MultiHeadAttention(layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if num_heads < 1:
-            raise ValueError(f"num_heads={num_heads}: give at least 1.")
-        if head_dim is None and d_model % num_heads:
+        d_model, num_heads = at_least(
+            1, d_model=d_model, num_heads=num_heads
+        )
+        if head_dim is not None:
+            (head_dim,) = at_least(1, head_dim=head_dim)
+        elif d_model % num_heads:
             raise ValueError(
                 f"d_model={d_model} is not divisible by num_heads="
                 f"{num_heads}: choose a multiple of {num_heads}, or give "
                 "head_dim."
             )
+        dropout_rate = rate("dropout_rate", dropout_rate, below=1)
         self.rotary = rotary
         self.num_heads = num_heads
         self.head_dim = head_dim or d_model // num_heads

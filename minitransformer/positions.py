@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from minitransformer.runs.given import at_least
+
 
 def sinusoidal_positions(max_len: int, d_model: int) -> np.ndarray:
     """Give each position a vector of waves, from fast to slow.
@@ -39,6 +41,7 @@ def sinusoidal_positions(max_len: int, d_model: int) -> np.ndarray:
         Vaswani et al. 2017, §3.5. tensor2tensor puts all sines before all
         cosines instead; the paper's order is the one here.
     """
+    max_len, d_model = at_least(1, max_len=max_len, d_model=d_model)
     if d_model % 2:
         raise ValueError(
             f"d_model={d_model} is odd: sine and cosine come in pairs, so "
@@ -163,7 +166,7 @@ class LearnedPositions(layers.Layer):
         self, *, max_len: int, d_model: int, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.shape = (max_len, d_model)
+        self.shape = at_least(1, max_len=max_len, d_model=d_model)
 
     def build(self, x_shape: tuple) -> None:
         self.table = self.add_weight(

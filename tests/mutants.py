@@ -95,7 +95,7 @@ MUTANTS = [
      "(1 / (tf.sqrt(variance) + self.epsilon))",
      "test_normalization.py::test_same_as_keras"),
     ("use_bias ignored in the norm", "normalization.py",
-     "self.use_bias = epsilon, use_bias", "self.use_bias = epsilon, True",
+     'self.use_bias = rate("epsilon", epsilon), use_bias', 'self.use_bias = rate("epsilon", epsilon), True',
      "test_normalization.py::test_use_bias_false_learns_a_gain_only"),
     ("activation after the second matrix", "feed_forward.py",
      "self.activation(self.expand_dense(x))", "self.expand_dense(x)",

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from minitransformer.data.objectives import Batch, translation
+from minitransformer.runs.given import at_least
 
 Encoded = list[tuple[list[int], list[int]]]  # source ids, target ids
-from minitransformer.runs.given import at_least
 
 
 def encode_pairs(

@@ -10,6 +10,7 @@ import itertools
 import numpy as np
 
 from minitransformer.data.pairs import Pairs
+from minitransformer.runs.given import at_least
 
 FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
 WEEKDAYS = {
@@ -54,7 +55,6 @@ FORMS = [
     "{tag}, {d}. {monat} {y}",
     "{tag}, den {d}.{m}.{y}",
 ]
-from minitransformer.runs.given import at_least
 
 
 def nth(number: int) -> str:

@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from minitransformer.runs.given import rate
+from minitransformer.runs.given import at_least, rate
 
 
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):

@@ -5,7 +5,6 @@ hypotheses, for the likeliest sentence need not begin with the likeliest
 word.
 """
 
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import keras
@@ -14,6 +13,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from minitransformer.runs.compilation import compiled
+from minitransformer.runs.given import at_least, rate
 
 LARGEST = 2**29  # log-probabilities to compare at a time: 2 GiB
 IMPOSSIBLE = -1e9  # a log-probability that no sum makes likely again
@@ -60,7 +60,7 @@ def greedy_search(
         ValueError: if the source is empty or has ids outside the
             vocabulary, or `max_len` is out of its range.
     """
-    max_len = whole("max_len", max_len)
+    (max_len,) = at_least(1, max_len=max_len)
     source = checked_source(model, source_ids, max_len)
     return compiled(write_greedily, use_xla)(model, source, max_len).numpy()
 
@@ -128,8 +128,7 @@ def beam_search(
         Vaswani et al. 2017, §6.1; Wu et al. 2016, equation 14, without
         its coverage penalty.
     """
-    max_len = whole("max_len", max_len)
-    beam_size = whole("beam_size", beam_size)
+    max_len, beam_size = at_least(1, max_len=max_len, beam_size=beam_size)
     source = checked_source(model, source_ids, max_len)
     if beam_size < 1:
         raise ValueError(f"beam_size={beam_size}: give at least 1.")
@@ -139,12 +138,9 @@ def beam_search(
             f"beam_size={beam_size:,} for {len(source):,} sources needs "
             f"{4 * numbers / 2**30:,.0f} GiB per token: give a smaller one."
         )
-    if not length_penalty >= 0:
-        raise ValueError(
-            f"length_penalty={length_penalty}: give 0 or more."
-        )
+    length_penalty = rate("length_penalty", length_penalty)
     ids, scores = compiled(keep_the_best, use_xla)(
-        model, source, beam_size, max_len, float(length_penalty)
+        model, source, beam_size, max_len, length_penalty
     )
     return ids.numpy(), scores.numpy()
 
@@ -226,13 +222,6 @@ def keep_the_best(
     )
     [last] = tf.while_loop(unfinished, append_token, [first])
     return last.ids[:, 0], last.total[:, 0] / penalty(last.length[:, 0])
-
-
-def whole(name: str, value: Any) -> int:
-    """Take a whole number, Python's or NumPy's."""
-    if not isinstance(value, Integral):
-        raise TypeError(f"{name}={value!r}: give an integer.")
-    return int(value)
 
 
 def vocabulary(config: Any, side: str) -> int:
