@@ -63,6 +63,7 @@ class Corpus(NamedTuple):
     name: str
     text: str
     tokenizer: Any
+    config: Any
     train: list
     valid: list
     valid_batches: list
@@ -73,15 +74,11 @@ def main(argv=None):
     with user_errors():
         run = mt.Run(flags, DEFAULTS, moved=["text"])
         corpus = read_corpus(run)
-        config = mt.BertConfig.small(
-            corpus.tokenizer, run.settings["max_len"], dropout_rate=run.settings["dropout_rate"]
-        )
-        refuse_beyond_memory(config, run.settings)
         run.claim("bert", corpus.text)
         if run.is_chief:
             corpus.tokenizer.save(run.folder / corpus.tokenizer.file_name)
     with run.errors():
-        model = fit(run, corpus, config)
+        model = fit(run, corpus)
         if run.is_chief:
             show(run, corpus, model)
 
@@ -103,12 +100,16 @@ def read_corpus(run):
     else:
         tell("learning the pieces …")
         tokenizer = mt.WordPieceTokenizer.train(train_text, vocab_size=settings["vocab_size"])
+    config = mt.BertConfig.small(
+        tokenizer, settings["max_len"], dropout_rate=settings["dropout_rate"]
+    )
+    refuse_beyond_memory(config, settings)
     tell("reading the text …")
     train = encode_documents(train_text, tokenizer)
     valid = encode_documents(valid_text, tokenizer)
     valid_settings = settings | {"batch_size": 32}
     batches = draw(valid, tokenizer, valid_settings).take(VALID)
-    corpus = Corpus(name, text, tokenizer, train, valid, list(batches))
+    corpus = Corpus(name, text, tokenizer, config, train, valid, list(batches))
     # What is too short is refused before anything is written.
     draw(train, tokenizer, settings)
     return corpus
@@ -144,11 +145,11 @@ def draw(documents, tokenizer, settings, first=0):
     )
 
 
-def fit(run, corpus, config):
+def fit(run, corpus):
     """Make the model and train it on what the strategy has."""
     import keras
 
-    settings, tokenizer = run.settings, corpus.tokenizer
+    settings, tokenizer, config = run.settings, corpus.tokenizer, corpus.config
     keras.utils.set_random_seed(settings["seed"])
     with run.strategy.scope():
         model = mt.BertPretraining(mt.Bert(config))

