@@ -255,7 +255,7 @@ MUTANTS = [
     ("progress writes for machines as for terminals", "runs/progress.py",
      "if self.console.is_terminal:", "if True:", "runs/test_progress.py"),
     ("a mistake of the user's looks like success", "runs/commands.py",
-     'stop(f"error: {error}", 2)', 'stop(f"error: {error}", 0)',
+     'stop(f"error: {message}", 2)', 'stop(f"error: {message}", 0)',
      "scripts/test_scripts.py"),
     ("the data of a resumed run may have changed", "runs/run.py",
      'setdefault("text_sha256", checksum) != checksum', "get('seed') is None",
