@@ -6,11 +6,12 @@ so `import minitransformer` and a script's `--help` need no TensorFlow.
 
 import importlib
 import os
+import sys
 
 __version__ = "0.1.0"
 
-# The layers are written in TensorFlow, whatever keras.json says.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# The layers are written in TensorFlow, whatever the user's settings say.
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 # The one list of names: `python -m scripts.book.names` writes the rest.
 _MODULES = {
@@ -88,8 +89,17 @@ def __getattr__(name: str) -> object:
         raise AttributeError(
             f"module {__name__!r} has no attribute {name!r}"
         )
+    keras = sys.modules.get("keras")
+    if keras and keras.config.backend() != "tensorflow":
+        raise ImportError(
+            f"Keras computes with {keras.config.backend()} already: import "
+            "minitransformer before keras, or unset KERAS_BACKEND."
+        )
     module = importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
     value = globals()[name] = getattr(module, name)
+    if hasattr(value, "from_config"):  # so that Keras can load it again
+        register = sys.modules["keras"].saving.register_keras_serializable
+        register(__name__)(value)
     return value
 
 

@@ -5,7 +5,9 @@ on them.
 """
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -18,7 +20,7 @@ def attention_weights(
 
     Args:
         scores: Floats `(…, query, key)`.
-        attention_mask: Bool, broadcastable to `scores`, True = may attend.
+        attention_mask: Bool, True = may attend; see `fit_mask`.
 
     Returns:
         Weights `(…, query, key)`. A masked key has a weight of exactly 0;
@@ -32,6 +34,7 @@ def attention_weights(
     scores = tf.cast(scores, tf.float32)  # half precision would sum badly
     if attention_mask is None:
         return tf.cast(tf.nn.softmax(scores), dtype)
+    attention_mask = fit_mask(attention_mask, scores)
     # Before the softmax: a masked key must not take part in the sum.
     scores = tf.where(attention_mask, scores, scores.dtype.min)
     weights = tf.nn.softmax(scores)
@@ -56,8 +59,7 @@ def scaled_dot_product_attention(
         query: `(…, query, head_dim)`.
         key: `(…, key, head_dim)`.
         value: `(…, key, value_dim)`; the width may differ from the key's.
-        attention_mask: Bool, broadcastable to `(…, query, key)`,
-            True = may attend.
+        attention_mask: Bool, True = may attend; see `fit_mask`.
         dropout: Function applied to the weights before they mix the values
             (a Keras Dropout layer), or None.
 
@@ -74,3 +76,53 @@ def scaled_dot_product_attention(
     weights = attention_weights(scores, attention_mask)  # (…, query, key)
     mixing = weights if dropout is None else dropout(weights)
     return tf.matmul(mixing, value), weights
+
+
+def bool_mask(mask: Any, name: str) -> tf.Tensor:
+    """Take bools, and integers 0 and 1; raise TypeError for the rest."""
+    mask = tf.convert_to_tensor(mask)
+    values = tf.get_static_value(mask)  # None while a graph is made
+    binary = values is None or np.isin(values, (0, 1)).all()
+    if mask.dtype != tf.bool and not (mask.dtype.is_integer and binary):
+        raise TypeError(
+            f"{name} has dtype {mask.dtype.name}: give bool, True = may "
+            "attend; of a mask that is added to scores, make mask == 0."
+        )
+    return tf.cast(mask, tf.bool)
+
+
+def fit_mask(attention_mask: Any, scores: tf.Tensor) -> tf.Tensor:
+    """Give a mask the axes of scores `(batch, heads, query, key)`.
+
+    `(query, key)` serves all sentences; `(batch, key)` and `(batch, query,
+    key)` hold one mask for each, as in Keras. Every axis may be 1.
+
+    Raises:
+        TypeError: if it is neither bool nor 0 and 1.
+        ValueError: if it does not fit, or could mean two things.
+    """
+    mask = bool_mask(attention_mask, "attention_mask")
+    shape, given = scores.shape, tuple(mask.shape)
+    per_query, per_sentence = (
+        given[:1] == shape[-2:-1],
+        given[:1] == shape[:1],
+    )
+    if len(given) == 2 < len(shape) and per_sentence and given[0] != 1:
+        if per_query:
+            raise ValueError(
+                f"attention_mask {given} is (query, key) or (batch, key): "
+                f"both fit scores {tuple(shape)}. Write mask[None] for the "
+                "first, mask[:, None] for the second."
+            )
+        mask = mask[:, None]
+    if len(mask.shape) == 3 and len(shape) == 4:
+        mask = mask[:, None]  # the same for all heads
+    pairs = zip(reversed(mask.shape), reversed(shape), strict=False)
+    fits = all(m in (1, None, n) or n is None for m, n in pairs)
+    if len(mask.shape) > len(shape) or not fits:
+        raise ValueError(
+            f"attention_mask {given} does not fit scores {tuple(shape)}: "
+            "give (batch, heads, query, key), (batch, query, key), (batch, "
+            "key) or (query, key)."
+        )
+    return mask

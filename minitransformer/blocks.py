@@ -18,6 +18,7 @@ from keras import layers
 from minitransformer.feed_forward import FeedForward
 from minitransformer.multi_head import MultiHeadAttention, write_cache
 from minitransformer.normalization import LayerNorm
+from minitransformer.runs.given import rate
 
 
 class EncoderBlock(layers.Layer):
@@ -31,13 +32,13 @@ class EncoderBlock(layers.Layer):
         dropout_rate: Share dropped from each sublayer's output.
         attention_dropout_rate: Share dropped from the attention weights:
             none in the paper, as much in GPT-2 and BERT.
-        activation: Function between the feed-forward layer's two matrices.
+        activation: Same as in `FeedForward`.
         use_bias: Whether Dense layers and norms have biases.
         epsilon: ε of the norms.
 
     Call arguments:
         x: `(batch, seq, d_model)`.
-        attention_mask: Bool, broadcastable to `(batch, heads, seq, seq)`.
+        attention_mask: Same as in `MultiHeadAttention`.
 
     Returns:
         output: `(batch, seq, d_model)`.
@@ -56,14 +57,16 @@ class EncoderBlock(layers.Layer):
         norm_first: bool,
         dropout_rate: float = 0.0,
         attention_dropout_rate: float = 0.0,
-        activation: Callable[[tf.Tensor], tf.Tensor] = tf.nn.relu,
+        activation: str | Callable[[tf.Tensor], tf.Tensor] = "relu",
         use_bias: bool = True,
         epsilon: float = 1e-5,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        width: dict[str, Any] = {"d_model": d_model, "use_bias": use_bias}
-        norm: dict[str, Any] = {"epsilon": epsilon, "use_bias": use_bias}
+        common: Any = {"use_bias": use_bias, "dtype": self.dtype_policy}
+        width = common | {"d_model": d_model}
+        norm = common | {"epsilon": epsilon}
+        dropout_rate = rate("dropout_rate", dropout_rate, below=1)
         self.norm_first = norm_first
         self.self_attention = MultiHeadAttention(
             num_heads=num_heads,
@@ -76,7 +79,7 @@ class EncoderBlock(layers.Layer):
         )
         self.attention_norm = LayerNorm(name="attention_norm", **norm)
         self.feed_forward_norm = LayerNorm(name="feed_forward_norm", **norm)
-        self.dropout = layers.Dropout(dropout_rate)
+        self.dropout = layers.Dropout(dropout_rate, dtype=self.dtype_policy)
 
     def build(self, x_shape: tuple) -> None:
         self.attention_norm.build(x_shape)
@@ -114,21 +117,19 @@ class DecoderBlock(layers.Layer):
 
     Call arguments:
         x: `(batch, target, d_model)`.
-        attention_mask: Bool, broadcastable to
-            `(batch, heads, target, key)`, where the keys are the target's,
-            or the cache's slots.
+        attention_mask: Same as in `MultiHeadAttention`; the keys are the
+            target's, or the cache's slots.
         memory: `(batch, source, d_model)`, the encoder's output. Not
             needed when the cache holds its keys and values.
-        memory_mask: Bool, broadcastable to
-            `(batch, heads, target, source)`. It is the source's mask, never
-            the target's.
+        memory_attention_mask: The same for the source's keys, never the
+            target's. (Keras itself would fill in a `memory_mask`.)
         cache: The cache that an earlier call returned, or None.
         start: Position of `x[:, 0]`: the first slot to write.
 
     Returns:
         output: `(batch, target, d_model)`.
         weights: Two tensors `(batch, heads, target, key)`, of
-            self-attention and of cross-attention (None without a source).
+            self-attention and of cross-attention (() without a source).
         cache: Keys and values of both attentions, for the next call.
 
     References:
@@ -145,14 +146,15 @@ class DecoderBlock(layers.Layer):
         cross_attention: bool,
         dropout_rate: float = 0.0,
         attention_dropout_rate: float = 0.0,
-        activation: Callable[[tf.Tensor], tf.Tensor] = tf.nn.relu,
+        activation: str | Callable[[tf.Tensor], tf.Tensor] = "relu",
         use_bias: bool = True,
         epsilon: float = 1e-5,
         rotary: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        width: dict[str, Any] = {"d_model": d_model, "use_bias": use_bias}
+        common: Any = {"use_bias": use_bias, "dtype": self.dtype_policy}
+        width = common | {"d_model": d_model}
 
         def attention(name, **options):
             return MultiHeadAttention(
@@ -164,8 +166,9 @@ class DecoderBlock(layers.Layer):
             )
 
         def norm(name):
-            return LayerNorm(epsilon=epsilon, use_bias=use_bias, name=name)
+            return LayerNorm(epsilon=epsilon, name=name, **common)
 
+        dropout_rate = rate("dropout_rate", dropout_rate, below=1)
         self.norm_first = norm_first
         self.self_attention = attention("self_attention", rotary=rotary)
         self.attention_norm = norm("attention_norm")
@@ -177,7 +180,7 @@ class DecoderBlock(layers.Layer):
             d_ff=d_ff, activation=activation, name="feed_forward", **width
         )
         self.feed_forward_norm = norm("feed_forward_norm")
-        self.dropout = layers.Dropout(dropout_rate)
+        self.dropout = layers.Dropout(dropout_rate, dtype=self.dtype_policy)
 
     def build(self, x_shape: tuple) -> None:
         self.attention_norm.build(x_shape)
@@ -193,7 +196,7 @@ class DecoderBlock(layers.Layer):
         x: tf.Tensor,
         attention_mask: tf.Tensor | None = None,
         memory: tf.Tensor | None = None,
-        memory_mask: tf.Tensor | None = None,
+        memory_attention_mask: tf.Tensor | None = None,
         cache: dict[str, tuple] | None = None,
         start: int = 0,
     ) -> tuple[tf.Tensor, tuple, dict[str, tuple]]:
@@ -208,7 +211,8 @@ class DecoderBlock(layers.Layer):
         )
         x = x + self.dropout(h)
         x = x if self.norm_first else self.attention_norm(x)
-        new_cache, cross_weights = {"self": (keys, values)}, None
+        new_cache: dict[str, tuple] = {"self": (keys, values)}
+        cross_weights = ()  # not None: Keras could not build a model of it
 
         cross = self.cross_attention
         if cross is not None:
@@ -217,7 +221,9 @@ class DecoderBlock(layers.Layer):
                 source = cross.keys_and_values(memory, memory)
             else:
                 source = cache["cross"]  # the source does not change
-            h, cross_weights = cross.attend(h, *source, memory_mask)
+            h, cross_weights = cross.attend(
+                h, *source, memory_attention_mask
+            )
             x = x + self.dropout(h)
             x = x if self.norm_first else self.cross_attention_norm(x)
             new_cache["cross"] = source

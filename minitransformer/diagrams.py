@@ -1,9 +1,8 @@
 """Diagrams: boxes and arrows as SVG, such as the pages' block diagrams."""
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 
-from minitransformer.figures import Svg, svg
+from minitransformer.figures import Svg, escape, svg, text_width
 
 ROW, HEIGHT, GAP = 52, 32, 18  # pixels
 
@@ -77,7 +76,7 @@ def diagram_svg(
 def size(box: tuple, box_width: int) -> tuple[int, int]:
     """Compute a box's width and height; a "+" is small and round."""
     if box[3] is None:
-        return (8 * len(box[2]) + 8, 24) if box[2] else (0, 0)
+        return (text_width(box[2]) + 8, 24) if box[2] else (0, 0)
     return (24, 24) if box[2] == "+" else (box_width, HEIGHT)
 
 

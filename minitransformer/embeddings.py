@@ -9,6 +9,32 @@ from typing import Any
 import tensorflow as tf
 from keras import layers
 
+from minitransformer.runs.given import at_least
+
+
+def take_ids(token_ids: Any, vocab_size: int) -> tf.Tensor:
+    """Take ids as integers; `keras.Input` makes floats unless told.
+
+    Raises:
+        TypeError: if they are no numbers.
+        ValueError: in a plain call, if one is outside the vocabulary. Where
+            XLA compiles, it would read another row instead.
+    """
+    given = tf.convert_to_tensor(token_ids)
+    if not (given.dtype.is_integer or given.dtype.is_floating):
+        raise TypeError(f"token ids are {given.dtype.name}: give integers.")
+    ids = given if given.dtype == tf.int64 else tf.cast(given, tf.int32)
+    if tf.executing_eagerly():
+        wrong = (ids < 0) | (ids >= vocab_size)
+        wrong |= tf.cast(ids, given.dtype) != given
+        if tf.reduce_any(wrong):
+            raise ValueError(
+                f"The token id {given[wrong][0]} is not in 0 to "
+                f"{vocab_size - 1}: another tokenizer made it, or the "
+                "model's vocab_size is too small."
+            )
+    return ids
+
 
 class TokenEmbedding(layers.Layer):
     """Look up a vector for each token; `logits` is the way back.
@@ -18,7 +44,7 @@ class TokenEmbedding(layers.Layer):
         d_model: Width of a vector.
 
     Call arguments:
-        token_ids: Integers `(batch, seq)`.
+        token_ids: Integers `(batch, seq)`; see `take_ids`.
 
     Returns:
         `(batch, seq, d_model)`.
@@ -33,8 +59,8 @@ class TokenEmbedding(layers.Layer):
     def __init__(
         self, *, vocab_size: int, d_model: int, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
-        self.shape = (vocab_size, d_model)
+        super().__init__(autocast=False, **kwargs)  # ids are no halves
+        self.shape = at_least(1, vocab_size=vocab_size, d_model=d_model)
 
     def build(self, token_ids_shape: tuple) -> None:
         self.table = self.add_weight(
@@ -42,7 +68,9 @@ class TokenEmbedding(layers.Layer):
         )
 
     def call(self, token_ids: tf.Tensor) -> tf.Tensor:
-        return tf.gather(tf.convert_to_tensor(self.table), token_ids)
+        ids = take_ids(token_ids, self.shape[0])
+        table = tf.cast(self.table, self.compute_dtype)
+        return tf.gather(table, ids)
 
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
         """Compare hidden vectors with every token's embedding.

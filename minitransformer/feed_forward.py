@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 from keras import layers
 
@@ -17,8 +18,8 @@ class FeedForward(layers.Layer):
     Args:
         d_model: Width of the input and the output.
         d_ff: Width in between, usually 4 · d_model.
-        activation: f, a function of a tensor: ReLU in the paper, GELU in
-            GPT and BERT.
+        activation: f, a function of a tensor or its name in Keras: ReLU in
+            the paper, GELU in GPT and BERT. Keras can save only a name.
         use_bias: Whether to add b₁ and b₂.
 
     Call arguments:
@@ -36,17 +37,16 @@ class FeedForward(layers.Layer):
         *,
         d_model: int,
         d_ff: int,
-        activation: Callable[[tf.Tensor], tf.Tensor] = tf.nn.relu,
+        activation: str | Callable[[tf.Tensor], tf.Tensor] = "relu",
         use_bias: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.activation = activation
-        self.expand_dense = layers.Dense(
-            d_ff, use_bias=use_bias, name="expand_dense"
-        )
+        self.activation = keras.activations.get(activation)
+        dense: Any = {"use_bias": use_bias, "dtype": self.dtype_policy}
+        self.expand_dense = layers.Dense(d_ff, name="expand_dense", **dense)
         self.contract_dense = layers.Dense(
-            d_model, use_bias=use_bias, name="contract_dense"
+            d_model, name="contract_dense", **dense
         )
 
     def build(self, x_shape: tuple) -> None:

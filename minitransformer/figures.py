@@ -3,10 +3,15 @@
 They follow light and dark mode, on a page and as a file of their own.
 """
 
+import html
+import itertools
+import math
+import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
+# Control characters but tab and newline, and what is no character at all.
+CONTROL = re.compile("[\0-\b\v-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # In a page `currentColor` is the text's; alone it follows the system.
 STYLE = """<style>
 svg.mt{color-scheme:light dark;font:12px system-ui,sans-serif}
@@ -34,6 +39,28 @@ class Svg(str):
         return str(self)
 
 
+def plain(text: object) -> str:
+    r"""Spell control characters: terminals obey them, and SVG has none.
+
+    Examples:
+        >>> print(plain("\033[2J wiped"))
+        \x1b[2J wiped
+    """
+    return CONTROL.sub(
+        lambda found: found[0].encode("unicode_escape").decode(), str(text)
+    )
+
+
+def escape(text: object) -> str:
+    """Write a text so that it can stand in an SVG, whatever it holds."""
+    return html.escape(plain(text))
+
+
+def text_width(text: object) -> int:
+    """Estimate pixels: 8 per letter, 13 in scripts such as Korean."""
+    return sum(8 if letter < "\u0900" else 13 for letter in plain(text))
+
+
 def svg(
     width: float, height: float, label: str, parts: Sequence[str]
 ) -> Svg:
@@ -47,18 +74,29 @@ def svg(
     )
 
 
+def drawable(point: tuple[float, float]) -> bool:
+    """Tell whether both numbers are finite, and not close to overflow."""
+    return all(abs(number) < 1e300 for number in point)
+
+
+def limits(numbers: Sequence[float]) -> tuple[float, float]:
+    """Find the smallest and largest number; equal ones get some room."""
+    low, high = float(min(numbers)), float(max(numbers))
+    if high - low <= max(1e-8 * abs(low), 1e-200):
+        high = low + (abs(low) if abs(low) > 1e-200 else 1)
+    return low, high
+
+
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Choose round numbers between two values."""
     step = 10.0 ** len(str(int((high - low) / count)))
     while (high - low) / step < count:
         step /= 2 if str(f"{step:e}")[0] in "24" else 2.5
-        if step < 1e-12:
-            break
     first = -(-low // step)
     return [
         (first + i) * step
         for i in range(50)
-        if (first + i) * step <= high + 1e-9
+        if (first + i) * step <= high + 1e-9 * step
     ]
 
 
@@ -73,18 +111,22 @@ def curve_svg(
 
     Args:
         curves: A dictionary from a name to a list of (x, y); at most four.
+            Points that are not finite leave a gap, and are counted beside
+            the name.
         x_label, y_label: What the axes show.
         label: A description of the figure, for those who cannot see it.
 
     Returns:
         An `Svg`: a string that a notebook shows as a picture.
+
+    Raises:
+        ValueError: if there is no finite point.
     """
-    points = [point for curve in curves.values() for point in curve]
+    every = [point for curve in curves.values() for point in curve]
+    points = list(filter(drawable, every))
     if not points:
-        raise ValueError("There is no point to draw.")
-    xs, ys = [x for x, _ in points], [y for _, y in points]
-    x0, x1 = min(xs), max(max(xs), min(xs) + 1e-9)
-    y0, y1 = min(ys), max(max(ys), min(ys) + 1e-9)
+        raise ValueError("There is no point to draw, or none is finite.")
+    (x0, x1), (y0, y1) = map(limits, zip(*points, strict=True))
     width, height, left, right, top, bottom = 640, 360, 60, 20, 36, 50
 
     def place(x, y):
@@ -98,19 +140,26 @@ def curve_svg(
         parts.append(
             f'<path class="grid" d="M{left} {at:.1f}H{width - right}"/>'
             f'<text x="{left - 8}" y="{at + 4:.1f}" text-anchor="end">'
-            f"{y:g}</text>"
+            f"{y:.10g}</text>"
         )
     for x in ticks(x0, x1):
         at, _ = place(x, y0)
         parts.append(
             f'<text x="{at:.1f}" y="{height - bottom + 18}" '
-            f'text-anchor="middle">{x:g}</text>'
+            f'text-anchor="middle">{x:.10g}</text>'
         )
-    legend = left + 6
-    for i, (name, curve) in enumerate(curves.items()):
-        placed = [place(x, y) for x, y in curve]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
-        parts.append(f'<polyline class="line{i}" points="{path}"/>')
+    legend = left + 6.0
+    for number, (name, curve) in enumerate(curves.items()):
+        i = number % 4
+        placed = [place(x, y) for x, y in filter(drawable, curve)]
+        for whole, part in itertools.groupby(curve, drawable):
+            if whole:
+                path = " ".join(
+                    "{:.1f},{:.1f}".format(*place(*p)) for p in part
+                )
+                parts.append(f'<polyline class="line{i}" points="{path}"/>')
+        if lost := len(curve) - len(placed):
+            name = f"{name} ({lost:,} not finite)"
         if len(curve) < 40:
             parts += [
                 f'<circle class="dot{i}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
@@ -120,7 +169,7 @@ def curve_svg(
             f'<circle class="dot{i}" cx="{legend}" cy="14" r="5"/>'
             f'<text x="{legend + 10}" y="18">{escape(name)}</text>'
         )
-        legend += 28 + 6 * len(name)
+        legend += 28 + 0.75 * text_width(name)
     parts.append(
         f'<path class="axis" d="M{left} {top}V{height - bottom}'
         f'H{width - right}"/>'
@@ -154,9 +203,8 @@ def heatmap_svg(
     Returns:
         An `Svg`; each cell shows its weight when pointed at.
     """
-    # Eight pixels per letter, and one em for wide scripts such as Korean.
-    left = 12 + 8 * max(len(str(name)) for name in rows)
-    top = 12 + 8 * max(len(str(name)) for name in columns)
+    left = 12 + max(map(text_width, rows), default=0)
+    top = 12 + max(map(text_width, columns), default=0)
     width = left + cell * len(columns) + 8
     height = top + cell * len(rows) + 8
     parts = []
@@ -164,21 +212,22 @@ def heatmap_svg(
         x = left + cell * (j + 0.5)
         parts.append(
             f'<text transform="translate({x + 4:g} {top - 6:g}) '
-            f'rotate(-90)">{escape(str(name))}</text>'
+            f'rotate(-90)">{escape(name)}</text>'
         )
     for i, row in enumerate(rows):
         y = top + cell * i
         parts.append(
             f'<text x="{left - 6:g}" y="{y + cell / 2 + 4:g}" '
-            f'text-anchor="end">{escape(str(row))}</text>'
+            f'text-anchor="end">{escape(row)}</text>'
         )
         for j, column in enumerate(columns):
             weight = float(weights[i][j])
             title = f"{row} → {column}: {weight:.3f}"
+            shade = weight if math.isfinite(weight) else 0  # NaN: no color
             parts.append(
                 f'<rect class="cell" x="{left + cell * j:g}" y="{y:g}" '
                 f'width="{cell - 1:g}" height="{cell - 1:g}" '
-                f'fill-opacity="{weight:.3f}"><title>{escape(title)}'
+                f'fill-opacity="{shade:.3f}"><title>{escape(title)}'
                 "</title></rect>"
             )
             if digits is not None:

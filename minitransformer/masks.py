@@ -6,6 +6,8 @@ Keras, Flax and Equinox. This is the only file that decides it.
 
 import tensorflow as tf
 
+from minitransformer.attention import bool_mask
+
 
 def causal_mask(
     query_len: int, key_len: int | None = None, *, start: int | None = None
@@ -37,8 +39,9 @@ def causal_mask(
     """
     key_len = query_len if key_len is None else key_len
     start = key_len - query_len if start is None else start
-    query_position = start + tf.range(query_len)[:, None]  # (query, 1)
-    key_position = tf.range(key_len)[None, :]  # (1, key)
+    query = tf.range(query_len, dtype=tf.int32)
+    query_position = tf.cast(start, tf.int32) + query[:, None]  # (query, 1)
+    key_position = tf.range(key_len, dtype=tf.int32)[None, :]  # (1, key)
     return key_position <= query_position
 
 
@@ -72,8 +75,17 @@ def widen_padding_mask(
     Returns:
         Bool `(batch, 1, 1, key)`, to broadcast over
         `(batch, heads, query, key)`; without heads `(batch, 1, key)`.
+
+    Raises:
+        TypeError, ValueError: if it has another type or shape.
     """
     if padding_mask is None:
         return None
-    wide = padding_mask[:, None, :]  # one row for all queries
+    mask = bool_mask(padding_mask, "padding_mask")
+    if len(mask.shape) != 2:
+        raise ValueError(
+            f"padding_mask has shape {tuple(mask.shape)}: give (batch, "
+            "key), True = a real token."
+        )
+    wide = mask[:, None, :]  # one row for all queries
     return wide[:, None] if heads else wide

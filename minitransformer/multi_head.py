@@ -10,7 +10,8 @@ import tensorflow as tf
 from keras import layers
 
 from minitransformer.attention import scaled_dot_product_attention
-from minitransformer.positions import rotate
+from minitransformer.positions import not_beyond, rotate
+from minitransformer.runs.given import at_least, rate
 
 
 def split_heads(x: tf.Tensor, num_heads: int) -> tf.Tensor:
@@ -28,6 +29,12 @@ def split_heads(x: tf.Tensor, num_heads: int) -> tf.Tensor:
         >>> split_heads(x, 2).numpy().tolist()
         [[[[1, 2], [5, 6]], [[3, 4], [7, 8]]]]
     """
+    (num_heads,) = at_least(1, num_heads=num_heads)
+    if x.shape[-1] % num_heads:
+        raise ValueError(
+            f"Vectors of width {x.shape[-1]} cannot be cut into "
+            f"num_heads={num_heads}: choose a number that divides it."
+        )
     batch, seq = tf.shape(x)[0], tf.shape(x)[1]
     x = tf.reshape(x, (batch, seq, num_heads, x.shape[-1] // num_heads))
     return tf.transpose(x, (0, 2, 1, 3))
@@ -60,7 +67,7 @@ def write_cache(cache: tf.Tensor, new: tf.Tensor, start: int) -> tf.Tensor:
         cache: `(batch, heads, max_len, head_dim)`.
         new: `(batch, heads, seq, head_dim)`, for slots start, start + 1, ….
         start: The first slot, an integer or a scalar tensor; all of `new`
-            must fit behind it.
+            must fit behind it (see `not_beyond`).
 
     Returns:
         A cache of the same shape; the one given is unchanged.
@@ -71,6 +78,9 @@ def write_cache(cache: tf.Tensor, new: tf.Tensor, start: int) -> tf.Tensor:
         [0.0, 1.0, 1.0, 0.0]
     """
     batch, heads, seq = tf.unstack(tf.shape(new)[:3])
+    guard = not_beyond(start, new.shape[2] or seq, cache.shape[2])
+    new += tf.cast(guard, new.dtype)
+    start = tf.minimum(start, cache.shape[2] - seq)  # NaN is seen there
     # cache[b, h, start + i] = new[b, h, i]
     places = tf.range(batch), tf.range(heads), start + tf.range(seq)
     slots = tf.meshgrid(*places, indexing="ij")
@@ -95,8 +105,8 @@ class MultiHeadAttention(layers.Layer):
     Call arguments:
         query: `(batch, query, d_model)`.
         key, value: `(batch, key, d_model)`.
-        attention_mask: Bool, broadcastable to `(batch, heads, query, key)`,
-            True = may attend.
+        attention_mask: Bool, True = may attend: `(batch, query, key)` or
+            another shape that `fit_mask` takes.
 
     Returns:
         output: `(batch, query, d_model)`.
@@ -125,25 +135,41 @@ class MultiHeadAttention(layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if head_dim is None and d_model % num_heads:
+        d_model, num_heads = at_least(
+            1, d_model=d_model, num_heads=num_heads
+        )
+        if head_dim is not None:
+            (head_dim,) = at_least(1, head_dim=head_dim)
+        elif d_model % num_heads:
             raise ValueError(
                 f"d_model={d_model} is not divisible by num_heads="
                 f"{num_heads}: choose a multiple of {num_heads}, or give "
                 "head_dim."
             )
+        dropout_rate = rate("dropout_rate", dropout_rate, below=1)
         self.rotary = rotary
         self.num_heads = num_heads
         self.head_dim = head_dim or d_model // num_heads
+        if rotary and self.head_dim % 2:
+            raise ValueError(
+                f"head_dim={self.head_dim} is odd: rotary turns pairs, so "
+                "choose another d_model or num_heads."
+            )
         width = num_heads * self.head_dim
 
         def dense(units, name):
-            return layers.Dense(units, use_bias=use_bias, name=name)
+            return layers.Dense(
+                int(units),
+                use_bias=use_bias,
+                name=name,
+                dtype=self.dtype_policy,
+            )
 
         self.query_dense = dense(width, "query_dense")
         self.key_dense = dense(width, "key_dense")
         self.value_dense = dense(width, "value_dense")
         self.output_dense = dense(d_model, "output_dense")
-        self.dropout = layers.Dropout(dropout_rate)
+        self.dropout = layers.Dropout(dropout_rate, dtype=self.dtype_policy)
 
     def build(
         self, query_shape: tuple, key_shape: tuple, value_shape: tuple

@@ -5,6 +5,8 @@ from typing import Any
 import tensorflow as tf
 from keras import layers
 
+from minitransformer.runs.given import rate
+
 
 class LayerNorm(layers.Layer):
     """Normalize each vector over its own features, then scale and shift.
@@ -34,7 +36,7 @@ class LayerNorm(layers.Layer):
         self, *, epsilon: float = 1e-5, use_bias: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.epsilon, self.use_bias = epsilon, use_bias
+        self.epsilon, self.use_bias = rate("epsilon", epsilon), use_bias
 
     def build(self, x_shape: tuple) -> None:
         width = x_shape[-1:]

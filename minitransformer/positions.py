@@ -5,11 +5,14 @@ formula, the second from a table that is learned. `rotate` turns queries and
 keys instead, so that their dot product depends on how far apart they are.
 """
 
+from operator import index
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras import layers
+
+from minitransformer.runs.given import at_least
 
 
 def sinusoidal_positions(max_len: int, d_model: int) -> np.ndarray:
@@ -38,6 +41,7 @@ def sinusoidal_positions(max_len: int, d_model: int) -> np.ndarray:
         Vaswani et al. 2017, §3.5. tensor2tensor puts all sines before all
         cosines instead; the paper's order is the one here.
     """
+    max_len, d_model = at_least(1, max_len=max_len, d_model=d_model)
     if d_model % 2:
         raise ValueError(
             f"d_model={d_model} is odd: sine and cosine come in pairs, so "
@@ -51,20 +55,72 @@ def sinusoidal_positions(max_len: int, d_model: int) -> np.ndarray:
     return pairs.reshape(max_len, d_model).astype("float32")
 
 
-def check_length(token_ids: tf.Tensor, max_len: int) -> None:
-    """Raise ValueError if sequences `(batch, seq, …)` are too long."""
-    seq_len = token_ids.shape[1]
-    if seq_len is not None and seq_len > max_len:
+def take_start(start: Any, cache: Any) -> Any:
+    """Take the position of a first token: an int, or an int32 tensor.
+
+    Raises:
+        ValueError: if it is not 0 and there is no cache.
+    """
+    known = tf.get_static_value(start)  # None while a graph is made
+    start = tf.cast(start, "int32") if known is None else index(known)
+    if cache is None and not (known is not None and start == 0):
         raise ValueError(
-            f"{seq_len} tokens, but max_len={max_len}: cut the sequence, "
-            "or make a model with a larger max_len."
+            f"start={start} without a cache: the tokens before are "
+            "unknown. Give an earlier call's cache, or leave start out."
         )
+    return start
+
+
+def not_beyond(start: Any, seq: Any, max_len: int) -> Any:
+    """Guard the places start … start + seq - 1 of a table or a cache.
+
+    Returns:
+        0 to add to what is read or written there; in compiled code, which
+        cannot raise, NaN if a place lies beyond.
+
+    Raises:
+        ValueError: if a place lies beyond, where that is known.
+    """
+    first, last = (
+        tf.get_static_value(start),
+        tf.get_static_value(start + seq),
+    )
+    if last is None or first is None:
+        return tf.where(
+            (start >= 0) & (start + seq <= max_len), 0.0, np.nan
+        )
+    if first < 0 or last > max_len:
+        what = (
+            f"Positions {first} to {last - 1}"
+            if first
+            else f"{last} tokens"
+        )
+        raise ValueError(
+            f"{what}, but max_len={max_len}: cut the sequence, or make a "
+            "model with a larger max_len."
+        )
+    return 0.0
+
+
+def check_length(
+    token_ids: tf.Tensor, max_len: int, start: Any = 0
+) -> None:
+    """Raise ValueError unless ids are `(batch, seq)` and not too long."""
+    if len(token_ids.shape) != 2:
+        raise ValueError(
+            f"token ids of shape {tuple(token_ids.shape)}: give (batch, "
+            "seq); for one sequence, [ids]."
+        )
+    if token_ids.shape[1] is not None:
+        not_beyond(start, token_ids.shape[1], max_len)
 
 
 def add_positions(x: tf.Tensor, table: tf.Tensor, start: int) -> tf.Tensor:
     """Add rows start, start + 1, … of a table to the vectors of `x`."""
-    size = (tf.shape(x)[1], table.shape[1])
-    return x + tf.slice(tf.cast(table, x.dtype), (start, 0), size)
+    seq = tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
+    guard = tf.cast(not_beyond(start, seq, table.shape[0]), x.dtype)
+    size = (seq, table.shape[1])
+    return x + (tf.slice(tf.cast(table, x.dtype), (start, 0), size) + guard)
 
 
 class SinusoidalPositions(layers.Layer):
@@ -110,7 +166,7 @@ class LearnedPositions(layers.Layer):
         self, *, max_len: int, d_model: int, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.shape = (max_len, d_model)
+        self.shape = at_least(1, max_len=max_len, d_model=d_model)
 
     def build(self, x_shape: tuple) -> None:
         self.table = self.add_weight(

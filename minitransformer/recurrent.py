@@ -13,10 +13,11 @@ from keras import layers
 from minitransformer.scoring import attend
 
 
-def make_lstm(units: int, name: str) -> layers.Layer:
+def make_lstm(units: int, name: str, dtype: Any = None) -> layers.Layer:
     """Make an LSTM that returns all outputs and its last state (h, c)."""
     return layers.LSTM(
         units,
+        dtype=dtype,
         return_sequences=True,
         return_state=True,
         use_cudnn=False,  # it refuses rows that are padding only
@@ -46,7 +47,7 @@ class PlainDecoder(layers.Layer):
 
     def __init__(self, *, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.lstm = make_lstm(units, "lstm")
+        self.lstm = make_lstm(units, "lstm", self.dtype_policy)
 
     def start(self, encoder_state: tuple) -> tuple:
         return encoder_state
@@ -89,7 +90,7 @@ class TextbookDecoder(layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.score = score
-        self.lstm = make_lstm(units, "lstm")
+        self.lstm = make_lstm(units, "lstm", self.dtype_policy)
 
     def start(self, encoder_state: tuple) -> tuple:
         return encoder_state
@@ -137,9 +138,14 @@ class InputFeedingDecoder(layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.score = score
-        self.cell = layers.LSTMCell(units, name="cell")
+        dtype = self.dtype_policy
+        self.cell = layers.LSTMCell(units, name="cell", dtype=dtype)
         self.attention_dense = layers.Dense(
-            units, activation="tanh", use_bias=False, name="attention_dense"
+            units,
+            activation="tanh",
+            use_bias=False,
+            name="attention_dense",
+            dtype=dtype,
         )
 
     def start(self, encoder_state: tuple) -> tuple:

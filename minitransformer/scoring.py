@@ -78,7 +78,7 @@ class GeneralScore(layers.Layer):
     def __init__(self, *, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.key_dense = layers.Dense(
-            units, use_bias=False, name="key_dense"
+            units, use_bias=False, name="key_dense", dtype=self.dtype_policy
         )
 
     def keys(self, memory: tf.Tensor) -> tf.Tensor:
@@ -112,7 +112,9 @@ class AdditiveScore(layers.Layer):
         super().__init__(**kwargs)
 
         def dense(units, name):
-            return layers.Dense(units, use_bias=False, name=name)
+            return layers.Dense(
+                units, use_bias=False, name=name, dtype=self.dtype_policy
+            )
 
         self.query_dense = dense(units, "query_dense")
         self.key_dense = dense(units, "key_dense")

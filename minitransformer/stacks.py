@@ -8,6 +8,8 @@ from keras import layers
 from minitransformer.blocks import DecoderBlock, EncoderBlock
 from minitransformer.masks import causal_mask, widen_padding_mask
 from minitransformer.normalization import LayerNorm
+from minitransformer.positions import take_start
+from minitransformer.runs.given import at_least
 
 
 class Stack(layers.Layer):
@@ -17,23 +19,33 @@ class Stack(layers.Layer):
 
     Args:
         num_layers: Number of blocks.
-        name: The stack's name, "encoder" or "decoder" by default.
+        name, trainable, dtype: Keras' own; the name is "encoder" or
+            "decoder" by default.
         **options: The arguments of a block.
     """
 
     block: type[layers.Layer]
 
     def __init__(
-        self, *, num_layers: int, name: str | None = None, **options: Any
+        self,
+        *,
+        num_layers: int,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        **options: Any,
     ) -> None:
-        super().__init__(name=name or type(self).__name__.lower())
+        (num_layers,) = at_least(1, num_layers=num_layers)
+        name = name or type(self).__name__.lower()
+        super().__init__(name=name, trainable=trainable, dtype=dtype)
+        options["dtype"] = self.dtype_policy
         self.blocks = [
             self.block(name=f"block_{i}", **options)
             for i in range(num_layers)
         ]
         self.final_norm = None
         if options["norm_first"]:
-            given = options.keys() & {"epsilon", "use_bias"}
+            given = options.keys() & {"epsilon", "use_bias", "dtype"}
             norm = {key: options[key] for key in given}
             self.final_norm = LayerNorm(name="final_norm", **norm)
 
@@ -87,15 +99,19 @@ class Decoder(Stack):
             (and when a cache is given).
         memory_padding_mask: Bool `(batch, source)`, True = a real token.
         cache: From `start_cache` or an earlier call, or None.
-        start: Position of `x[:, 0]`; with a cache, an integer or a scalar
-            tensor.
+        start: Position of `x[:, 0]`, an integer or a scalar tensor; only
+            with a cache, which knows the tokens before it.
 
     Returns:
         output: `(batch, target, d_model)`.
         weights: A list with a pair for each block: self-attention's
             `(batch, heads, target, key)` and cross-attention's
-            `(batch, heads, target, source)` or None.
+            `(batch, heads, target, source)` or ().
         cache: A list with each block's keys and values.
+
+    Raises:
+        ValueError: if there is a `start` without a cache, or the cache is
+            full (see `not_beyond` for compiled code).
 
     References:
         Vaswani et al. 2017, §3.1.
@@ -111,9 +127,10 @@ class Decoder(Stack):
         cache: list | None = None,
         start: int = 0,
     ) -> tuple[tf.Tensor, list, list]:
+        start = take_start(start, cache)
         seq = tf.shape(x)[1]
         key_len = seq if cache is None else tf.shape(cache[0]["self"][0])[2]
-        mask = causal_mask(seq, key_len, start=start)
+        mask = causal_mask(seq, key_len, start=start)[None]
         memory_mask = widen_padding_mask(memory_padding_mask)
         all_weights, new_cache = [], []
         for i, block in enumerate(self.blocks):
@@ -121,7 +138,7 @@ class Decoder(Stack):
                 x,
                 attention_mask=mask,
                 memory=memory,
-                memory_mask=memory_mask,
+                memory_attention_mask=memory_mask,
                 start=start,
                 cache=None if cache is None else cache[i],
             )

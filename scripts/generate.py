@@ -9,6 +9,7 @@ import argparse
 import sys
 
 import minitransformer as mt
+from minitransformer.figures import plain
 from minitransformer.runs.commands import Parser, positive, say, seed, speak_utf8
 from minitransformer.runs.folders import newest_run
 from minitransformer.runs.progress import quiet_import
@@ -43,7 +44,7 @@ def main(argv=None):
     speak_utf8()
     try:
         for piece in text(flags):
-            print(piece, end="", flush=True)
+            print(plain(piece), end="", flush=True)
             if lost := getattr(sys.stdout, "lost", None):
                 if isinstance(lost, BrokenPipeError):
                     return 0  # whoever read it has enough (`| head`)

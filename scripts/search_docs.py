@@ -19,8 +19,9 @@ from pathlib import Path
 
 import minitransformer as mt
 from minitransformer.data.corpora import cache_folder, clean, python_documents
+from minitransformer.figures import plain
 from minitransformer.runs.commands import positive, say, speak_utf8
-from minitransformer.runs.pretrained import FILES, minilm_folder
+from minitransformer.runs.pretrained import minilm_folder
 from minitransformer.runs.progress import quiet_import
 from minitransformer.runs.saving import write_atomically
 
@@ -84,7 +85,6 @@ def search(flags):
         tokenizer,
         passages,
         flags.cache or cache_folder(),
-        b"".join((folder / name).read_bytes() for name in FILES),
     )
     answer = searcher(model, tokenizer, passages, vectors, flags.count)
     answer("warm up")  # compiles
@@ -135,7 +135,7 @@ def public(thing):
     ]
 
 
-def index(model, tokenizer, passages, folder, weights):
+def index(model, tokenizer, passages, folder):
     """Turn all passages into vectors, or read those of the last time."""
     import numpy as np
     from rich.console import Console
@@ -145,7 +145,10 @@ def index(model, tokenizer, passages, folder, weights):
 
     # The name often says what a passage is about.
     texts = [f"{name}: {passage}" for name, passage in passages]
-    key = hashlib.sha256("\n".join(texts).encode() + weights)
+    how = repr((model.pooling, model.sentence_len, tokenizer.settings, tokenizer.pieces))
+    key = hashlib.sha256("\n".join([how, *texts]).encode())
+    for weight in model.weights:
+        key.update(weight.numpy())
     key = key.hexdigest()[:16]
     path = folder / f"docs-index-{key}.safetensors"
     if path.is_file():
@@ -180,8 +183,7 @@ def searcher(model, tokenizer, passages, vectors, count):
     embed = make_embedder(model)
 
     def answer(question):
-        max_len = model.config.max_len
-        rows = mt.encode_sentences([question], tokenizer, max_len=max_len)
+        rows = mt.encode_sentences([question], tokenizer, max_len=model.sentence_len)
         scores = vectors @ embed(rows)[0]  # cosines
         best = np.argsort(-scores, kind="stable")[:count]
         return [(float(scores[i]), *passages[i]) for i in best]
@@ -195,7 +197,7 @@ def show(answer, question):
     found = answer(question)
     seconds = time.perf_counter() - started
     for score, name, passage in found:
-        print(f"{score:.2f}  {name}\n      {passage}")
+        print(plain(f"{score:.2f}  {name}\n      {passage}"))
     say(f"({seconds:.2f} s)")
 
 

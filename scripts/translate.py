@@ -3,11 +3,14 @@
 import argparse
 import itertools
 import sys
+import warnings
 from pathlib import Path
 
 import minitransformer as mt
+from minitransformer.figures import plain
 from minitransformer.runs.commands import positive, say, speak_utf8
 from minitransformer.runs.folders import newest_run, read_settings
+from minitransformer.runs.given import read_text
 from minitransformer.runs.progress import quiet_import
 from minitransformer.runs.saving import write_atomically
 
@@ -40,7 +43,9 @@ def main(argv=None):
     flags = parse(argv)
     speak_utf8()
     try:
-        return run(flags)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: say(f"warning: {message}")
+            return run(flags)
     except (ValueError, OSError) as error:
         say(f"error: {error}")
         return 2
@@ -71,7 +76,7 @@ def run(flags):
         beam_size=flags.beam_size,
         use_xla=flags.xla,
     )
-    print(translation, flush=True)
+    print(plain(translation), flush=True)
     if getattr(model.config, "attention", None) == "none":
         say("This model has no attention to draw.")
         return 0
@@ -107,8 +112,7 @@ def swapped(folder, sentence):
     path = Path(folder) / "translations.tsv"
     if not path.is_file():
         return False
-    lines = path.read_text(encoding="utf-8").splitlines()
-    rows = [line.split("\t") for line in lines]
+    rows = [line.split("\t") for line in read_text(path).splitlines()]
     tested = [(row[0], row[-1]) for row in rows]
     return looks_swapped([(sentence, "")], tested)
 

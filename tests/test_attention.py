@@ -104,3 +104,54 @@ def test_dropout_acts_on_what_mixes_and_not_on_what_is_returned(qkv):
     doubled, same = scaled_dot_product_attention(*qkv, dropout=lambda w: 2 * w)
     np.testing.assert_allclose(doubled, 2 * plain, rtol=1e-6)
     np.testing.assert_array_equal(weights, same)
+
+
+def seen(mask, batch=2, heads=4, query=3, key=5):
+    """List which keys have weight, for scores `(batch, heads, query, key)`."""
+    return attention_weights(np.zeros((batch, heads, query, key), "float32"), mask).numpy() > 0
+
+
+def test_a_mask_for_each_sentence_is_shared_by_the_heads(rng):
+    # As many heads as sentences: the axes could be mistaken for each other.
+    mask = rng.random((4, 3, 5)) < 0.6
+    np.testing.assert_array_equal(seen(mask, batch=4), np.repeat(mask[:, None], 4, axis=1))
+    theirs = keras.layers.MultiHeadAttention(4, 7)
+    x, y = np.zeros((4, 3, 7), "float32"), np.zeros((4, 5, 7), "float32")
+    _, weights = theirs(x, y, attention_mask=mask, return_attention_scores=True)
+    some = mask.any(axis=-1)[:, None, :, None]  # Keras spreads a row with nothing
+    np.testing.assert_array_equal((weights.numpy() > 0) & some, seen(mask, batch=4))
+
+
+def test_two_axes_are_queries_or_sentences_or_refused(rng):
+    per_query, per_sentence = rng.random((3, 5)) < 0.6, rng.random((2, 5)) < 0.6
+    np.testing.assert_array_equal(seen(per_query), np.broadcast_to(per_query, (2, 4, 3, 5)))
+    expected = np.broadcast_to(per_sentence[:, None, None], (2, 4, 3, 5))
+    np.testing.assert_array_equal(seen(per_sentence), expected)
+    with pytest.raises(ValueError, match=r"mask\[None\] for the first"):
+        seen(per_query, batch=3)
+    np.testing.assert_array_equal(seen(per_query[None], batch=3)[1, 2], per_query)
+    np.testing.assert_array_equal(seen(per_query[:, None], batch=3)[:, 2, 1], per_query)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
+def test_integers_0_and_1_are_a_mask(rng, dtype):
+    mask = rng.random((2, 1, 3, 5)) < 0.6
+    np.testing.assert_array_equal(seen(mask.astype(dtype)), seen(mask))
+
+
+@pytest.mark.parametrize(
+    ("mask", "error", "message"),
+    [
+        (np.ones((2, 1, 3, 5)), TypeError, "dtype float64: give bool"),
+        (np.array([[0, -10000, 0, 0, 0]]), TypeError, "make mask == 0"),
+        (np.array(["x"]), TypeError, "dtype string"),
+        (np.ones((4, 3, 5), bool), ValueError, r"\(4, 3, 5\) does not fit scores \(2, 4, 3, 5\)"),
+        (np.ones((5, 3), bool), ValueError, "does not fit"),
+        (np.ones((3, 6), bool), ValueError, "does not fit"),
+        (np.ones((1, 2, 4, 3, 5), bool), ValueError, "does not fit"),
+    ],
+)
+def test_other_masks_are_refused(mask, error, message):
+    with pytest.raises(error, match=message) as refusal:
+        seen(mask)
+    assert len(str(refusal.value)) < 300

@@ -62,7 +62,9 @@ def test_decoder_block_is_its_equation(normal, rng, norm_first):
             expected = expected + sublayer(norm(expected))
         else:
             expected = norm(expected + sublayer(expected))
-    output, (own, cross), _ = block(x, attention_mask=mask, memory=memory, memory_mask=memory_mask)
+    output, (own, cross), _ = block(
+        x, attention_mask=mask, memory=memory, memory_attention_mask=memory_mask
+    )
     np.testing.assert_allclose(output, expected, atol=1e-4)
     assert own.shape == (2, 4, 3, 3)
     assert cross.shape == (2, 4, 3, 5)
@@ -73,7 +75,7 @@ def test_decoder_block_is_its_equation(normal, rng, norm_first):
 def test_without_cross_attention_there_are_no_weights_for_it(normal):
     block = DecoderBlock(norm_first=True, cross_attention=False, **SIZES)
     _, (_, cross), cache = block(normal(2, 3, 12))
-    assert cross is None
+    assert cross == ()
     assert list(cache) == ["self"]
     assert not [w.path for w in block.weights if "cross" in w.path]
 

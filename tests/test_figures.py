@@ -1,10 +1,11 @@
+import math
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 
-from minitransformer import curve_svg, heatmap_svg
-from minitransformer.figures import ticks
+from minitransformer import curve_svg, diagram_svg, heatmap_svg
+from minitransformer.figures import plain, ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -92,3 +93,70 @@ def test_a_figure_says_what_it_shows_and_shrinks_on_a_phone():
         assert "max-width:100%" in root.get("style")
         _, _, width, height = root.get("viewBox").split()
         assert (width, height) == (root.get("width"), root.get("height"))
+
+
+HOSTILE = "\x0c\x1b[31m\x00\x85\ud800\ufffe<&"
+
+
+def test_a_figure_is_well_formed_whatever_its_names_hold():
+    for figure in (
+        heatmap_svg([[0.5]], [HOSTILE], [HOSTILE], label=HOSTILE),
+        curve_svg({HOSTILE: [(0, 1)]}, x_label=HOSTILE, y_label=HOSTILE, label=HOSTILE),
+        diagram_svg({"a": (0, 0, HOSTILE, 1), "b": (0, 1, HOSTILE, None)}, [], label=HOSTILE),
+    ):
+        texts = [t.text for t in ET.fromstring(figure.encode()).iter() if t.text]
+        assert any("\\x0c\\x1b[31m\\x00\\x85\\ud800\\ufffe<&" in text for text in texts)
+
+
+def test_plain_text_spells_what_a_terminal_would_obey():
+    assert plain(HOSTILE) == r"\x0c\x1b[31m\x00\x85\ud800\ufffe<&"
+    for text in ("tab\tand\nline", "한국어 ไทย हिन्दी 👨‍👩‍👧 é", "\u200d\u3000"):
+        assert plain(text) == text
+
+
+@pytest.mark.parametrize("name", ["안녕하세요안녕하세요", "日本語日本語", "हिन्दीहिन्दी", "mmmmmmmm"])
+def test_wide_scripts_are_not_cut_off(name):
+    root = ET.fromstring(heatmap_svg([[0.5]], [name], [name], label="x"))
+    [cell] = [r for r in root.iter(f"{SVG}rect") if r.get("class") == "cell"]
+    letter = 8 if name.isascii() else 12  # pixels, at 12 pixels to the em
+    assert float(cell.get("x")) >= letter * len(name)
+    assert float(cell.get("y")) >= letter * len(name)
+
+
+def test_points_that_are_not_finite_leave_a_gap_and_are_counted():
+    curve = [(0, 4.0), (1, 3.0), (2, math.nan), (3, math.inf), (4, 1.0), (math.nan, 2)]
+    root = ET.fromstring(curve_svg({"a": curve}, x_label="", y_label="", label=""))
+    lines = [p.get("points").split() for p in root.iter(f"{SVG}polyline")]
+    assert [len(line) for line in lines] == [2, 1]
+    assert "a (3 not finite)" in [t.text for t in root.iter(f"{SVG}text")]
+    with pytest.raises(ValueError, match="none is finite"):
+        curve_svg({"a": [(0, math.nan)]}, x_label="", y_label="", label="")
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        [(0, 1e38), (1, 1e38)],
+        [(0, 1e299), (1, -1e299)],
+        [(1e16, 1), (1e16 + 2, 1)],
+        [(0, 1e-20), (1, 3e-20)],
+        [(0, 5e-324), (1, 1e-323)],
+        [(100_000, 2.3), (100_001, 2.3000001)],
+        [(0, -5), (1, -5)],
+    ],
+)
+def test_curves_of_any_size_stay_inside_and_ticks_differ(curve):
+    root = ET.fromstring(curve_svg({"a": curve}, x_label="", y_label="", label=""))
+    [line] = root.iter(f"{SVG}polyline")
+    points = [tuple(map(float, p.split(","))) for p in line.get("points").split()]
+    assert all(0 <= x <= 640 and 0 <= y <= 360 for x, y in points)
+    ends = [t for t in root.iter(f"{SVG}text") if t.get("text-anchor") == "end"]
+    assert all(0 <= float(t.get("y")) <= 360 for t in ends)
+    assert 2 <= len(ends) == len({t.text for t in ends})
+
+
+def test_a_weight_that_is_not_finite_has_no_color():
+    root = ET.fromstring(heatmap_svg([[math.nan, math.inf]], ["a"], ["b", "c"], label="x"))
+    cells = [r for r in root.iter(f"{SVG}rect") if r.get("class") == "cell"]
+    assert [float(c.get("fill-opacity")) for c in cells] == [0, 0]
+    assert "nan" in cells[0].find(f"{SVG}title").text

@@ -41,3 +41,14 @@ def test_without_heads_and_without_a_mask():
     wide = widen_padding_mask(mask, heads=False)
     np.testing.assert_array_equal(wide, [[[True, True, False]]])
     assert widen_padding_mask(None) is None
+
+
+@pytest.mark.parametrize("n", [np.int64(2), np.int32(2), 2])
+def test_numpys_numbers_are_sizes(n):
+    np.testing.assert_array_equal(causal_mask(n, 4, start=np.int64(1)), causal_mask(2, 4, start=1))
+
+
+@pytest.mark.parametrize("mask", [[True, False], [[[True]]], np.ones((2, 3))])
+def test_a_padding_mask_of_another_shape_or_type_is_named(mask):
+    with pytest.raises((TypeError, ValueError), match="padding_mask has"):
+        widen_padding_mask(mask)

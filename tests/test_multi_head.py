@@ -133,3 +133,35 @@ def test_rotary_attention_knows_distances_not_places(rng):
     apart, _ = layer.attend(x, *layer.keys_and_values(x, x, 3), start=0)
     assert np.abs(apart - at_0).max() > 1e-3
     assert weights.shape == (2, 3, 5, 5)
+
+
+@pytest.mark.parametrize("use_xla", [None, False, True])
+def test_a_full_cache_raises_or_gives_nan(use_xla):
+    cache, new = tf.zeros((2, 3, 7, 4)), tf.ones((2, 3, 2, 4))
+    if use_xla is None:
+        for start in (6, tf.constant(6), -1):
+            with pytest.raises(ValueError, match="max_len=7"):
+                write_cache(cache, new, start)
+        return
+    write = tf.function(write_cache, jit_compile=use_xla)
+    assert np.isnan(write(cache, new, tf.constant(6))).any()
+    np.testing.assert_array_equal(write(cache, new, tf.constant(5)), write_cache(cache, new, 5))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_heads": 0}, "num_heads=0"),
+        ({"rotary": True, "d_model": 15}, "head_dim=5 is odd"),
+        ({"rotary": True, "head_dim": 3}, "head_dim=3 is odd"),
+    ],
+)
+def test_impossible_sizes_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        MultiHeadAttention(**{"d_model": 12, "num_heads": 3} | change)
+
+
+def test_numpys_numbers_are_sizes(normal):
+    x = normal(2, 3, 12)
+    layer = MultiHeadAttention(d_model=np.int64(12), num_heads=np.int64(3))
+    assert layer(x, x, x)[0].shape == (2, 3, 12)

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from minitransformer import LayerNorm
 
@@ -36,3 +37,18 @@ def test_use_bias_false_learns_a_gain_only(normal):
     layer = LayerNorm(use_bias=False)
     layer(normal(2, 3, 7))
     assert [w.name for w in layer.trainable_weights] == ["gain"]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_neither_overflows_nor_divides_by_zero(dtype):
+    norm = LayerNorm(epsilon=1e-12, dtype=keras.DTypePolicy(f"mixed_{dtype}"))
+    constant = norm(tf.fill((2, 4), tf.constant(3, dtype)))
+    np.testing.assert_array_equal(tf.cast(constant, tf.float32), np.zeros((2, 4)))
+    x = np.array([[0.0, 600, -600, 300], [60000, -60000, 1, 0]], "float32")
+    y = tf.cast(norm(tf.cast(x, dtype)), tf.float32)
+    np.testing.assert_allclose(y, LayerNorm()(x), rtol=0.02, atol=0.01)
+
+
+def test_a_negative_epsilon_is_refused():
+    with pytest.raises(ValueError, match="epsilon=-1"):
+        LayerNorm(epsilon=-1)

@@ -77,3 +77,20 @@ def test_turned_vectors_know_their_distance_only():
 def test_rotation_needs_pairs():
     with pytest.raises(ValueError, match="head_dim=7 is odd"):
         rotate(vectors(1, 2, 3, 7))
+
+
+@pytest.mark.parametrize("start", [6, -1])
+def test_positions_beyond_the_table_raise_or_are_nan(normal, start):
+    layer, x = SinusoidalPositions(max_len=7, d_model=12), normal(2, 2, 12)
+    with pytest.raises(ValueError, match="max_len=7"):
+        layer(x, start=start)
+    with pytest.raises(ValueError, match="max_len=7"):
+        layer(x, start=tf.constant(start))
+
+    @tf.function(jit_compile=True, autograph=False)
+    def compiled(start):  # in a loop XLA does not know the value
+        step = lambda place, _: (place + 1, layer(x, start=place))  # noqa: E731
+        return tf.while_loop(lambda place, _: place <= start, step, (start, x))[1]
+
+    assert np.isnan(compiled(tf.constant(start))).all()
+    np.testing.assert_allclose(compiled(tf.constant(5)), layer(x, start=5), atol=1e-6)

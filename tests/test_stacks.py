@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from minitransformer import Decoder, Encoder
 
@@ -82,3 +83,15 @@ def test_only_a_pre_norm_stack_ends_with_a_norm(normal):
         encoder(normal(1, 2, 12))
         names = [w.path for w in encoder.weights if "final_norm" in w.path]
         assert len(names) == (1 if norm_first else 0)
+
+
+@pytest.mark.parametrize("start", [3, np.int64(3), tf.constant(3)])
+def test_a_start_without_a_cache_is_refused(normal, start):
+    decoder = Decoder(cross_attention=False, norm_first=True, **SIZES)
+    with pytest.raises(ValueError, match="start=3 without a cache"):
+        decoder(normal(2, 4, SIZES["d_model"]), start=start)
+
+
+def test_a_stack_without_blocks_is_refused():
+    with pytest.raises(ValueError, match="num_layers=0"):
+        Encoder(norm_first=True, **SIZES | {"num_layers": 0})

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from minitransformer.data.objectives import Batch, translation
+from minitransformer.runs.given import at_least
 
 Encoded = list[tuple[list[int], list[int]]]  # source ids, target ids
 
@@ -132,7 +133,12 @@ def random_pairs(
 
     Returns:
         A `tf.data.Dataset` of the objective's `Batch`es.
+
+    Raises:
+        TypeError, ValueError: if a number is no count.
     """
+    batch_size, run = at_least(1, batch_size=batch_size, run=run)
+    seed, first = at_least(0, seed=seed, first=first)
     share = np.array([len(sources) for sources, _ in buckets], float)
     share /= share.sum()
 
@@ -172,7 +178,7 @@ def all_pairs(
     Returns:
         A list of `Batch`es.
     """
-    batches = []
+    batches, (batch_size,) = [], at_least(1, batch_size=batch_size)
     for sides in buckets:
         for begin in range(0, len(sides[0]), batch_size):
             source, target = (

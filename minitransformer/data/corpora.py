@@ -9,6 +9,7 @@ import sysconfig
 import unicodedata
 from pathlib import Path
 
+from minitransformer.runs.given import read_text as read_file
 from minitransformer.runs.saving import write_atomically
 
 CLEANING = 1  # raise when the cleaning changes: it names the cached file
@@ -39,28 +40,20 @@ def read_text(path: str | Path) -> str:
     """Read a text file of your own.
 
     Args:
-        path: A file in UTF-8, with or without a byte-order mark.
+        path: A file in UTF-8, with or without a byte-order mark, or in
+            UTF-16 with one.
 
     Returns:
         The file's text, with line ends as "\\n".
 
     Raises:
-        ValueError: if it is missing, a folder, empty or not UTF-8.
+        ValueError: if it is missing, no ordinary file, empty, or not text
+            in such an encoding.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: give a text file.")
-    if not path.exists():
-        raise ValueError(f"{path} does not exist: give a text file.")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8."
-        ) from None
+    text = read_file(path)
     if not text.strip():
         raise ValueError(f"{path} is empty: give a file with text in it.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text
 
 
 def shakespeare() -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from minitransformer.data.objectives import Batch, next_token
+from minitransformer.runs.given import at_least
 
 
 def random_windows(
@@ -32,8 +33,13 @@ def random_windows(
         A `tf.data.Dataset` of `Batch`es of `(batch, seq_len)`.
 
     Raises:
-        ValueError: if there are fewer than seq_len + 1 tokens.
+        TypeError, ValueError: if a number is no count, or there are fewer
+            than seq_len + 1 tokens.
     """
+    seq_len, batch_size = at_least(
+        1, seq_len=seq_len, batch_size=batch_size
+    )
+    seed, first = at_least(0, seed=seed, first=first)
     places = len(token_ids) - seq_len
     if places < 1:
         raise ValueError(
@@ -74,8 +80,12 @@ def consecutive_windows(
         A `tf.data.Dataset` of `Batch`es of `(batch, seq_len)`.
 
     Raises:
-        ValueError: if there are fewer than 2 tokens.
+        TypeError, ValueError: if a number is no count, or there are fewer
+            than 2 tokens.
     """
+    seq_len, batch_size = at_least(
+        1, seq_len=seq_len, batch_size=batch_size
+    )
     targets = len(token_ids) - 1
     if targets < 1:
         raise ValueError(

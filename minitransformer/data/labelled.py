@@ -80,22 +80,22 @@ def number_labels(rows: Pairs, *others: Pairs) -> list[str]:
     counts = collections.Counter(label for _, label in rows)
     if len(counts) < 2:
         raise ValueError(
-            f"All sentences have the label {next(iter(counts))!r}: give "
-            "some with another one."
+            f"All sentences have the label {next(iter(counts))!r:.60}: "
+            "give some with another one."
         )
     once = sorted(label for label, count in counts.items() if count == 1)
     if once:
         raise ValueError(
-            f"The label {once[0]!r} occurs once: nothing can be learned "
-            "from a single sentence, so add more or leave it out."
+            f"The label {once[0]!r:.60} occurs once: nothing can be "
+            "learned from a single sentence, so add more or leave it out."
         )
     unknown = sorted(
         {label for part in others for _, label in part} - set(counts)
     )
     if unknown:
         raise ValueError(
-            f"The label {unknown[0]!r} is to be measured, but no sentence "
-            "to learn from has it."
+            f"The label {unknown[0]!r:.60} is to be measured, but no "
+            "sentence to learn from has it."
         )
     return sorted(counts)
 

@@ -5,10 +5,10 @@ them what a hidden word was and whether they belong together.
 """
 
 import itertools
-import re
 from typing import Any
 
 import numpy as np
+import regex
 import tensorflow as tf
 
 from minitransformer.data.buckets import fill
@@ -21,6 +21,13 @@ from minitransformer.data.objectives import (
 from minitransformer.data.sentences import frame
 
 Document = list[list[int]]  # sentences of ids
+# Behind a mark, a space before a letter that is not small (Georgian has no
+# capitals); behind a mark of Chinese, Hindi, …, with or without a space.
+SENTENCE_END = regex.compile(
+    r"(?<=[.!?:…]) (?=[[\p{L}¿¡«„“]--[\p{Ll}--\p{Georgian}]])"
+    r"|(?<=[[\p{STerm}།]--[.!?]][」』”]?) ?(?=[\p{L}「『“《])",
+    regex.V1,
+)
 
 
 def encode_documents(text: str, tokenizer: Any) -> list[Document]:
@@ -34,18 +41,28 @@ def encode_documents(text: str, tokenizer: Any) -> list[Document]:
     Returns:
         A list of documents: each is a list of at least two sentences, each
         a list of ids. Shorter documents are left out. A sentence ends with
-        a line, or before a space and a capital letter of A to Z.
+        a line; behind a mark such as "." and before a space and a letter,
+        unless it is a small one; and behind a mark such as "。" or "।".
+
+    Raises:
+        ValueError: if there are documents, but all have one sentence.
     """
-    documents = []
-    for document in re.split(r"\n\s*\n", text):
+    documents, found = [], 0
+    for document in regex.split(r"\n\s*\n", text):
         sentences = [
             tokenizer.encode(sentence)
             for line in document.split("\n")
-            for sentence in re.split(r"(?<=[.!?:]) (?=[A-Z])", line)
+            for sentence in SENTENCE_END.split(line)
         ]
         sentences = [ids for ids in sentences if ids]
+        found += len(sentences) > 0
         if len(sentences) > 1:
             documents.append(sentences)
+    if found > 1 and not documents:
+        raise ValueError(
+            f"All {found:,} documents have a single sentence each, and two "
+            "or more are needed: put each sentence on a line of its own."
+        )
     return documents
 
 
@@ -137,9 +154,10 @@ def pretraining_batches(
     """
     if len(documents) < 2:
         raise ValueError(
-            "Pre-training needs two documents to learn from and two to "
-            "validate, of two sentences each: put an empty line between "
-            "documents."
+            f"Pre-training needs two documents to learn from and two to "
+            f"validate, of two sentences each, and found {len(documents)}: "
+            "put an empty line between documents, and each sentence on a "
+            "line of its own."
         )
     if max_len < 5:
         raise ValueError(

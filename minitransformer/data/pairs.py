@@ -1,10 +1,12 @@
 """Pairs: sentences and their translations, as text."""
 
+import contextlib
 import csv
 import importlib.util
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +19,10 @@ def read_columns(path: str | Path, what: str) -> Pairs:
     """Read the first two columns of a file, with a tab between them.
 
     Args:
-        path: A UTF-8 file. Further columns are not read; they often say who
+        path: A text file. Further columns are not read; they often say who
             wrote the line. Empty lines are left out, and a warning says how
-            many there were.
+            many there were. A table that a spreadsheet saved is taken, with
+            a warning: its quotes, and ";" or "," in place of the tab.
         what: What the second column holds, such as "translation".
 
     Returns:
@@ -30,7 +33,7 @@ def read_columns(path: str | Path, what: str) -> Pairs:
             column or an empty one; the message has the line's number.
     """
     rows, empty, lines = [], 0, read_text(path).rstrip("\n").split("\n")
-    table = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    table = csv.reader(lines, **dialect(path, lines))
     try:
         for columns in table:
             first, second, *_ = [*map(str.strip, columns), "", ""]
@@ -55,6 +58,45 @@ def read_columns(path: str | Path, what: str) -> Pairs:
             stacklevel=3,
         )
     return rows
+
+
+def dialect(path: str | Path, lines: list[str]) -> dict[str, Any]:
+    """Find out how a table was written, as options of `csv.reader`.
+
+    Quotes are letters, unless they are a spreadsheet's: around a column
+    whose own quotes are doubled, around all columns, or around exactly
+    those with a comma.
+    """
+    cells = [cell for line in lines for cell in line.split("\t") if cell]
+    wrapped = [
+        cell
+        for cell in cells
+        if cell[0] == cell[-1] == '"' != cell
+        and '"' not in cell[1:-1].replace('""', "")
+    ]
+    quoted = bool(wrapped) and (
+        len(wrapped) == len(cells)
+        or any('"' in cell[1:-1] for cell in wrapped)
+        or set(wrapped) == {cell for cell in cells if "," in cell}
+    )
+    delimiter = "\t"
+    if not any("\t" in line for line in lines):
+        full = [line for line in lines if line]
+        for mark in ";," if Path(path).suffix == ".csv" else ";":
+            with contextlib.suppress(csv.Error):
+                rows = csv.reader(full, delimiter=mark)
+                sizes = {len(row) for row in rows}
+                if len(sizes) == 1 and sizes != {1}:
+                    delimiter, quoted = mark, True
+                    break
+    if quoted:
+        warnings.warn(
+            f"{path} is read as a spreadsheet's table, with {delimiter!r} "
+            "between columns; quotes around a column are taken away.",
+            stacklevel=4,
+        )
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    return {"delimiter": delimiter, "quoting": quoting}
 
 
 def read_pairs(path: str | Path) -> Pairs:

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from minitransformer.data.buckets import fill
 from minitransformer.masks import padding_mask
+from minitransformer.runs.given import check_strings
 
 
 def frame(
@@ -51,6 +52,7 @@ def encode_sentences(
         A list of lists of ids. A warning says, once, how many were cut.
 
     Raises:
+        TypeError: if the sentences are no list of strings.
         ValueError: if `max_len` is below 3.
     """
     if max_len < 3:
@@ -58,7 +60,7 @@ def encode_sentences(
             f"max_len={max_len}: a token, [CLS] and [SEP] need 3."
         )
     rows, cut = [], 0
-    for sentence in sentences:
+    for sentence in check_strings(sentences, "sentences"):
         ids = tokenizer.encode(sentence)
         cut += len(ids) > max_len - 2
         rows.append(frame(ids[: max_len - 2], [], tokenizer)[0])
@@ -72,7 +74,7 @@ def encode_sentences(
 
 
 def sentence_vectors(
-    hidden: tf.Tensor, padding_mask: tf.Tensor
+    hidden: tf.Tensor, padding_mask: tf.Tensor, pooling: str = "mean"
 ) -> tf.Tensor:
     """Reduce the tokens' vectors to one for the sentence.
 
@@ -81,6 +83,7 @@ def sentence_vectors(
     Args:
         hidden: `(batch, seq, d_model)`.
         padding_mask: Bool `(batch, seq)`, True = a real token.
+        pooling: "mean"; or "cls", and v is the vector of [CLS].
 
     Returns:
         `(batch, d_model)`, each of length 1: a dot product of two is the
@@ -89,6 +92,8 @@ def sentence_vectors(
     References:
         Reimers & Gurevych 2019, §3.
     """
+    if pooling == "cls":
+        return tf.math.l2_normalize(hidden[:, 0], -1)
     real = tf.cast(padding_mask, hidden.dtype)[..., None]
     # The sum points the same way as the mean; its length becomes 1 anyway.
     return tf.math.l2_normalize(tf.reduce_sum(hidden * real, axis=1), -1)
@@ -102,12 +107,20 @@ def make_embedder(
     Args:
         model: A `Bert`.
 
+    Raises:
+        ValueError: if the model wants a pooling that is unknown here.
+
     Returns:
         A function of lists of ids, as from `encode_sentences`; it returns
         NumPy float32 `(sentences, d_model)`, each of length 1. It is
         compiled once, for batches of any shape.
     """
     pad_id = model.config.pad_id
+    if model.pooling not in ("mean", "cls"):
+        raise ValueError(
+            f"This model's pooling is {model.pooling[:99]!r}, and only "
+            "'mean' and 'cls' are known here."
+        )
 
     @tf.function(
         input_signature=[tf.TensorSpec((None, None), tf.int32)],
@@ -116,7 +129,7 @@ def make_embedder(
     def embed(token_ids):
         hidden, _ = model(token_ids)
         real = padding_mask(token_ids, pad_id=pad_id)
-        return sentence_vectors(hidden, real)
+        return sentence_vectors(hidden, real, model.pooling)
 
     return lambda rows: embed(
         tf.constant(fill(rows, len(rows), pad_id))
@@ -134,7 +147,8 @@ def embed_sentences(
     """Turn many sentences into vectors, those of a length together.
 
     Args:
-        model: A `Bert`.
+        model: A `Bert`; its pooling and its longest sentence are those of
+            the folder that it was read from.
         tokenizer: Its `WordPieceTokenizer`.
         sentences: A list of strings.
         batch_size: Number of sentences at a time.
@@ -144,13 +158,15 @@ def embed_sentences(
         NumPy float32 `(sentences, d_model)`, each of length 1.
 
     Raises:
-        ValueError: if `batch_size` is not positive.
+        TypeError: if the sentences are no list of strings.
+        ValueError: if `batch_size` is not positive, or the model's pooling
+            is unknown here.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}: give at least 1.")
     embed = make_embedder(model)
     rows = encode_sentences(
-        sentences, tokenizer, max_len=model.config.max_len
+        sentences, tokenizer, max_len=model.sentence_len
     )
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     vectors = np.zeros((len(rows), model.config.d_model), "float32")

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from minitransformer.runs.saving import checked
+from minitransformer.runs.given import rate
 
 
 def masked_cross_entropy(
@@ -96,9 +96,3 @@ def total(
     tasks = zip(logits, targets, weights, strict=True)
     sums = [measure(*task) for task in tasks]
     return sum(task_sum for task_sum, _ in sums), sums[0][1]
-
-
-def rate(name: str, value: float, below: float = 2.0**99) -> float:
-    """Take a number, 0 or more; raise a `checked` error for others."""
-    expected = f"0 or more, below {below:g}"
-    return checked(float, name, value, lambda n: 0 <= n < below, expected)

@@ -10,11 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from minitransformer.learning.losses import (
-    masked_cross_entropy,
-    rate,
-    total,
-)
+from minitransformer.learning.losses import masked_cross_entropy, total
+from minitransformer.runs.given import rate
 
 CLIP_NORM = 1.0  # as in GPT-3 (Brown et al. 2020, appendix B) and nanoGPT
 

@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from minitransformer.learning.losses import rate
+from minitransformer.runs.given import at_least, rate
 
 
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
@@ -31,8 +31,8 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         self, *, peak: float, final: float, warmup_steps: int, steps: int
     ) -> None:
         self.peak, self.final = rate("peak", peak), rate("final", final)
-        self.warmup_steps = rate("warmup_steps", warmup_steps)
-        self.steps = rate("steps", steps)
+        (self.warmup_steps,) = at_least(0, warmup_steps=warmup_steps)
+        (self.steps,) = at_least(1, steps=steps)
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         step = tf.cast(step, tf.float32)
@@ -72,13 +72,10 @@ class WarmupInverseRoot(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(
         self, *, d_model: int, warmup_steps: int, factor: float = 1.0
     ) -> None:
-        self.d_model, self.factor = d_model, rate("factor", factor)
-        self.warmup_steps = rate("warmup_steps", warmup_steps)
-        if not (d_model > 0 and warmup_steps > 0):
-            raise ValueError(
-                f"d_model={d_model}, warmup_steps={warmup_steps}: give at "
-                "least 1."
-            )
+        self.factor = rate("factor", factor)
+        self.d_model, self.warmup_steps = at_least(
+            1, d_model=d_model, warmup_steps=warmup_steps
+        )
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         n = tf.cast(step, tf.float32) + 1

@@ -29,7 +29,7 @@ from minitransformer.learning.checks import (
 from minitransformer.learning.fast_steps import compile_steps, longest
 from minitransformer.learning.losses import masked_cross_entropy
 from minitransformer.learning.strategies import sum_over_workers
-from minitransformer.runs.saving import checked
+from minitransformer.runs.given import at_least
 
 MOST_STEPS = 10  # in one compiled call
 
@@ -175,16 +175,6 @@ def train(
             if checkpoints and (done % save_every == 0 or last or stopped):
                 checkpoints.save(done)
     return done
-
-
-def at_least(least: int, **numbers: Any) -> list[int]:
-    """Take whole numbers, Python's or NumPy's, that are large enough."""
-    expected = f"an integer of at least {least}, below 2³¹"
-    allowed = range(least, 2**31)
-    return [
-        checked(int, name, value, allowed.__contains__, expected)
-        for name, value in numbers.items()
-    ]
 
 
 def steps_per_call(evaluate_every: int, save_every: int) -> int:

@@ -15,7 +15,11 @@ from minitransformer.embeddings import TokenEmbedding
 from minitransformer.masks import padding_mask
 from minitransformer.normalization import LayerNorm
 from minitransformer.positions import LearnedPositions, check_length
-from minitransformer.runs.pretrained import bert_arrays, bert_sizes
+from minitransformer.runs.pretrained import (
+    bert_arrays,
+    bert_sizes,
+    sentence_form,
+)
 from minitransformer.runs.saving import (
     SavedModel,
     assign_weights,
@@ -73,14 +77,9 @@ class BertConfig:
     pad_id: int = 0
 
     def __post_init__(self) -> None:
+        check_sizes(self)
         if self.d_ff is None:
             object.__setattr__(self, "d_ff", 4 * self.d_model)
-        check_sizes(self)
-        if not 0 <= self.pad_id < self.vocab_size:
-            raise ValueError(
-                f"pad_id={self.pad_id}: give an id of the vocabulary, 0 to "
-                f"{self.vocab_size - 1}."
-            )
 
     @classmethod
     def small(cls, tokenizer: Any, max_len: int, **options: Any) -> Self:
@@ -134,8 +133,9 @@ class Bert(SavedModel, keras.Model):
     config_class = BertConfig
 
     def __init__(self, config: BertConfig) -> None:
-        super().__init__(name="bert")
-        self.config, d_model = config, config.d_model
+        super().__init__(config, "bert")
+        d_model = config.d_model
+        self.pooling, self.sentence_len = "mean", config.max_len
         self.embedding = TokenEmbedding(
             vocab_size=config.vocab_size, d_model=d_model, name="embedding"
         )
@@ -192,6 +192,7 @@ class Bert(SavedModel, keras.Model):
             hidden, pooled: Same as in a call.
             weights: A list with `(batch, heads, seq, seq)` for each block.
         """
+        token_ids = tf.convert_to_tensor(token_ids)
         check_length(token_ids, self.config.max_len)
         if real is None:
             real = padding_mask(token_ids, pad_id=self.config.pad_id)
@@ -214,7 +215,7 @@ class Bert(SavedModel, keras.Model):
             A list with the weights `(batch, heads, query, key)` of each
             layer.
         """
-        return self.forward(tf.convert_to_tensor(token_ids), segment_ids)[2]
+        return self.forward(token_ids, segment_ids)[2]
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
@@ -235,4 +236,6 @@ class Bert(SavedModel, keras.Model):
         arrays = bert_arrays(folder, asdict(config))
         model = cls(config)
         assign_weights(model, arrays)
+        model.pooling, most = sentence_form(folder)
+        model.sentence_len = min(most or config.max_len, config.max_len)
         return model

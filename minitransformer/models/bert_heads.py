@@ -18,6 +18,7 @@ from minitransformer.models.bert import (
     initialize,
 )
 from minitransformer.normalization import LayerNorm
+from minitransformer.runs.given import SIZE, checked
 from minitransformer.runs.saving import SavedModel
 
 
@@ -44,9 +45,11 @@ class BertPretraining(SavedModel, keras.Model):
         before the logits, and their bias, are in its code.
     """
 
+    config_class = BertConfig
+
     def __init__(self, bert: Bert) -> None:
-        super().__init__(name="bert_pretraining")
-        self.bert, self.config = bert, bert.config
+        super().__init__(bert.config, "bert_pretraining")
+        self.bert = bert
         self.word_dense = layers.Dense(
             bert.config.d_model, activation=gelu, name="word_dense"
         )
@@ -68,14 +71,16 @@ class BertPretraining(SavedModel, keras.Model):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         hidden, pooled = self.bert(token_ids, segment_ids)
         # Logits are the most expensive part: compute only those requested.
+        positions = tf.cast(positions, tf.int32)
         chosen = tf.gather(hidden, positions, batch_dims=1)
         chosen = self.word_norm(self.word_dense(chosen))
-        word_logits = self.bert.embedding.logits(chosen) + self.word_bias
+        word_logits = self.bert.embedding.logits(chosen)
+        word_logits += tf.cast(self.word_bias, word_logits.dtype)
         return word_logits, self.next_dense(pooled)[:, None]
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any]) -> Self:
-        return cls(Bert(BertConfig(**settings)))
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(Bert(BertConfig(**config)))
 
 
 class BertClassifier(SavedModel, keras.Model):
@@ -98,10 +103,13 @@ class BertClassifier(SavedModel, keras.Model):
         Devlin et al. 2019, §4.1.
     """
 
+    config_class = BertConfig
+
     def __init__(self, bert: Bert, num_classes: int) -> None:
-        super().__init__(name="bert_classifier")
-        self.bert, self.config = bert, bert.config
+        super().__init__(bert.config, "bert_classifier")
+        self.bert = bert
         self.dropout = layers.Dropout(bert.config.dropout_rate)
+        num_classes = checked(int, "num_classes", num_classes, *SIZE)
         self.class_dense = layers.Dense(num_classes, name="class_dense")
         self(tf.zeros((1, 1), tf.int32))
         initialize(self.class_dense)
@@ -112,10 +120,13 @@ class BertClassifier(SavedModel, keras.Model):
         _, pooled = self.bert(token_ids, segment_ids)
         return self.class_dense(self.dropout(pooled))[:, None]
 
-    def settings(self) -> dict[str, Any]:
-        return super().settings() | {"num_classes": self.class_dense.units}
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "num_classes": self.class_dense.units
+        }
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any]) -> Self:
-        num_classes = settings.pop("num_classes", 1)
-        return cls(Bert(BertConfig(**settings)), num_classes)
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        sizes = {"num_classes": 1} | config
+        num_classes = sizes.pop("num_classes")
+        return cls(Bert(BertConfig(**sizes)), num_classes)

@@ -9,7 +9,11 @@ import tensorflow as tf
 from keras import layers
 
 from minitransformer.embeddings import TokenEmbedding
-from minitransformer.positions import LearnedPositions, check_length
+from minitransformer.positions import (
+    LearnedPositions,
+    check_length,
+    take_start,
+)
 from minitransformer.runs.saving import SavedModel, check_sizes
 from minitransformer.stacks import Decoder
 
@@ -55,9 +59,9 @@ class GPTConfig:
     activation: str = "gelu"
 
     def __post_init__(self) -> None:
+        check_sizes(self)
         if self.d_ff is None:
             object.__setattr__(self, "d_ff", 4 * self.d_model)
-        check_sizes(self)
         if self.max_len < 2:
             raise ValueError(
                 "max_len=1: a token needs another to follow it, so give at "
@@ -123,8 +127,8 @@ class GPT(SavedModel, keras.Model):
     config_class = GPTConfig
 
     def __init__(self, config: GPTConfig) -> None:
-        super().__init__(name="gpt")
-        self.config, d_model = config, config.d_model
+        super().__init__(config, "gpt")
+        d_model = config.d_model
         self.embedding = TokenEmbedding(
             vocab_size=config.vocab_size, d_model=d_model, name="embedding"
         )
@@ -189,7 +193,9 @@ class GPT(SavedModel, keras.Model):
             weights: A list with `(batch, heads, seq, key)` for each block.
             cache: Keys and values for the tokens to come.
         """
-        check_length(token_ids, self.config.max_len)
+        token_ids = tf.convert_to_tensor(token_ids)
+        start = take_start(start, cache)
+        check_length(token_ids, self.config.max_len, start)
         x = self.embedding(token_ids)
         if self.positions is not None:
             x = self.positions(x, start=start)
@@ -212,4 +218,4 @@ class GPT(SavedModel, keras.Model):
             A list with the weights `(batch, heads, query, key)` of each
             layer.
         """
-        return self.forward(tf.convert_to_tensor(token_ids))[1]
+        return self.forward(token_ids)[1]

@@ -126,8 +126,7 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
     config_class = LSTMSeq2SeqConfig
 
     def __init__(self, config: LSTMSeq2SeqConfig) -> None:
-        super().__init__(name="lstm_seq2seq")
-        self.config = config
+        super().__init__(config, "lstm_seq2seq")
         self.source_embedding = TokenEmbedding(
             vocab_size=config.source_vocab_size,
             d_model=config.d_model,

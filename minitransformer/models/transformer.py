@@ -9,7 +9,11 @@ from keras import layers
 
 from minitransformer.embeddings import TokenEmbedding
 from minitransformer.masks import padding_mask
-from minitransformer.positions import SinusoidalPositions, check_length
+from minitransformer.positions import (
+    SinusoidalPositions,
+    check_length,
+    take_start,
+)
 from minitransformer.runs.saving import SavedModel, check_sizes
 from minitransformer.stacks import Decoder, Encoder
 
@@ -49,7 +53,7 @@ class TransformerConfig:
     norm_first: bool = False
 
     def __post_init__(self) -> None:
-        if self.d_model % 2:
+        if isinstance(self.d_model, int) and self.d_model % 2:
             raise ValueError(
                 f"d_model={self.d_model} must be even and divisible by "
                 f"num_heads={self.num_heads}: choose a multiple of both."
@@ -114,8 +118,8 @@ class Transformer(SavedModel, keras.Model):
     config_class = TransformerConfig
 
     def __init__(self, config: TransformerConfig) -> None:
-        super().__init__(name="transformer")
-        self.config, d_model = config, config.d_model
+        super().__init__(config, "transformer")
+        d_model = config.d_model
         self.embedding = TokenEmbedding(
             vocab_size=config.vocab_size, d_model=d_model, name="embedding"
         )
@@ -149,7 +153,7 @@ class Transformer(SavedModel, keras.Model):
             `(batch, seq, d_model)`.
         """
         token_ids = tf.convert_to_tensor(token_ids)
-        check_length(token_ids, self.config.max_len)
+        check_length(token_ids, self.config.max_len, start)
         x = self.embedding(token_ids) * self.config.d_model**0.5
         return self.dropout(self.positions(x, start=start))
 
@@ -197,6 +201,7 @@ class Transformer(SavedModel, keras.Model):
                 `(batch, heads, target, source)`.
             cache: Keys and values for the tokens to come.
         """
+        start = take_start(start, cache)
         x, weights, cache = self.decoder(
             self.embed(target_ids, start),
             memory=memory,

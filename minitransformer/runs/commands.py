@@ -10,7 +10,6 @@ import contextlib
 import io
 import math
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from minitransformer.figures import plain
 from minitransformer.runs.folders import SETTINGS, read_settings
 from minitransformer.runs.progress import quiet_import
 from minitransformer.runs.signals import last_words
@@ -206,15 +206,6 @@ def add_run_flags(group: Any, prefix: str) -> None:
         group.add_argument(
             f"--{name}", help=text, action="store_true", default=False
         )
-
-
-def plain(text: str) -> str:
-    """Show control characters as escapes: a terminal would obey them."""
-    return re.sub(
-        r"[\x00-\x08\x0b-\x1f\x7f-\x9f]",
-        lambda found: f"\\x{ord(found[0]):02x}",
-        text,
-    )
 
 
 def tell(*words: Any) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from minitransformer.runs.saving import read_json, write_atomically
+from minitransformer.runs.given import read_json
+from minitransformer.runs.saving import write_atomically
 
 SETTINGS, CHECKPOINTS = "settings.json", "checkpoints"
 LOCK = ".lock"
@@ -24,6 +25,7 @@ WRITTEN = [  # by runs: `--overwrite` deletes these, and nothing else
     "sentencepiece.model",
     "bpe.json",
     "vocab.txt",
+    "tokenizer_config.json",
     "source.model",
     "target.model",
     "labels.json",

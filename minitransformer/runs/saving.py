@@ -5,14 +5,17 @@ Both can be read without this package, and neither can run code (no pickle).
 
 import contextlib
 import json
+import math
 import os
-import stat
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
 
+from minitransformer.runs.given import SIZE, checked, read_json
+
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+FLOATS = {"F64", "F32", "F16", "BF16"}  # the weights that are read
 
 
 def write_atomically(path: str | Path, data: str | bytes) -> None:
@@ -39,85 +42,6 @@ def write_atomically(path: str | Path, data: str | bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-
-
-def read_bytes(path: str | Path, limit: int = 2**31) -> bytes:
-    """Read a file that a user named, and never wait for one.
-
-    Args:
-        path: An ordinary file; a link to one will do.
-        limit: The most bytes it may have.
-
-    Raises:
-        ValueError: if it is missing, a folder, a pipe or a device, too
-            large, or unreadable.
-    """
-    try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise ValueError(f"{path} is a folder: give a file.")
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{path} is no ordinary file: give one.")
-        if status.st_size > limit:
-            raise ValueError(
-                f"{path} has {status.st_size:,} bytes, and at most "
-                f"{limit:,} are read: is it the right file?"
-            )
-        return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise ValueError(f"{path} does not exist: give a file.") from None
-    except OSError as error:
-        reason = error.strerror or error
-        raise ValueError(f"{path} cannot be read: {reason}.") from error
-
-
-def read_text(path: str | Path, limit: int = 2**31) -> str:
-    """Read a text file that a user named.
-
-    Args:
-        path, limit: Same as in `read_bytes`.
-
-    Returns:
-        The text, without a byte-order mark and with line ends as "\\n".
-
-    Raises:
-        ValueError: Same as in `read_bytes`, or if it is not UTF-8 text.
-    """
-    try:
-        text = read_bytes(path, limit).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8."
-        ) from None
-    if "\0" in text:  # UTF-16 without a mark, or no text at all
-        raise ValueError(
-            f"{path} holds NUL characters, so it is not UTF-8 text: save "
-            "it as UTF-8."
-        )
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def read_json(path: str | Path, kind: type = dict) -> Any:
-    """Read a JSON file that a user named.
-
-    Args:
-        path: Same as in `read_text`; at most 64 MiB.
-        kind: What it must hold, a dict or a list.
-
-    Raises:
-        ValueError: Same as in `read_text`, or if it is not such JSON.
-    """
-    text = read_text(path, 2**26)
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    if not isinstance(value, kind):
-        raise ValueError(
-            f"{path} holds a {type(value).__name__}, expected a "
-            f"{kind.__name__}: it is another kind of file."
-        )
-    return value
 
 
 def named_weights(model: Any) -> dict[str, Any]:
@@ -155,6 +79,14 @@ def differences(has: Mapping, needs: Mapping) -> list[str]:
     return sorted(wrong)
 
 
+def refuse_differences(has: Mapping, needs: Mapping) -> None:
+    """Raise ValueError with the first `differences`, if there are any."""
+    if wrong := [phrase[:60] for phrase in differences(has, needs)]:
+        more = [f"and {len(wrong) - 3} more"] if len(wrong) > 3 else []
+        listed = "; ".join(wrong[:3] + more)
+        raise ValueError(f"These weights are another model's: {listed}")
+
+
 def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
     """Give a model the values of named arrays, all of them or none.
 
@@ -164,56 +96,27 @@ def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
             NumPy arrays.
 
     Raises:
-        ValueError: if a name is missing or unknown or a shape differs; each
-            is listed.
+        ValueError: if a name is missing or unknown, a shape differs, or a
+            number is NaN or infinite.
     """
+    import numpy as np
+
     weights = named_weights(model)
     has, needs = (
         {name: tuple(values.shape) for name, values in group.items()}
         for group in (arrays, weights)
     )
-    if wrong := differences(has, needs):
-        raise ValueError(
-            "These weights are another model's: " + "; ".join(wrong)
-        )
+    refuse_differences(has, needs)
+    for name in weights:
+        with np.errstate(over="ignore"):  # it would be infinite
+            values = np.asarray(arrays[name], "float32")
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"{name} holds NaN or infinite numbers: the training that "
+                "made these weights diverged."
+            )
     for name, variable in weights.items():
         variable.assign(arrays[name])
-
-
-def checked(
-    kind: type,
-    name: str,
-    value: Any,
-    fits: Callable[[Any], bool],
-    expected: str,
-) -> Any:
-    """Take a number, a switch or a word, Python's own or NumPy's.
-
-    Args:
-        kind: int, float, bool or str.
-        name: The argument's name, for the message.
-        value: What the user gave.
-        fits: Tells whether a value of that kind is in its range.
-        expected: For the message, such as "an integer of at least 1".
-
-    Returns:
-        The value as Python's own `kind`.
-
-    Raises:
-        TypeError: if it is of another kind.
-        ValueError: if it does not fit.
-    """
-    taken = value
-    with contextlib.suppress(AttributeError, ValueError):
-        taken = value.item()  # np.float32(0.5) → 0.5
-    if kind is float and type(taken) is int and abs(taken) < 2**999:
-        taken = float(taken)
-    right = isinstance(taken, kind)
-    right = right and (kind is bool) == isinstance(taken, bool)
-    if not (right and fits(taken)):
-        error = ValueError if right else TypeError
-        raise error(f"{name}={value!r:.60}: give {expected}.")
-    return taken
 
 
 def check_sizes(config: Any) -> None:
@@ -221,78 +124,152 @@ def check_sizes(config: Any) -> None:
 
     Args:
         config: A dataclass; its integers are sizes, except ids (`…_id`).
+            NumPy's numbers in it become Python's, which JSON can hold.
 
     Raises:
-        ValueError: if a size is not positive, the heads do not divide the
-            width, or the dropout rate is not in [0, 1).
+        TypeError: if a field is of another type.
+        ValueError: if a size is not positive, an id is not in the
+            vocabulary, the heads do not divide the width, or the dropout
+            rate is not in [0, 1).
     """
-    for name, value in vars(config).items():
-        if type(value) is int and value < 1 and not name.endswith("_id"):
-            raise ValueError(f"{name}={value}: give at least 1.")
+    share = "a share from 0 up to, but not including, 1"
+    rules: dict[Any, tuple] = {
+        int: SIZE,
+        float: (lambda rate: 0 <= rate < 1, share),
+        bool: (lambda _: True, "True or False"),
+        str: (lambda _: True, "a name"),
+    }
+    vocab_size = 0
+    for field in fields(config):
+        name, value = field.name, getattr(config, field.name)
+        if value is None and field.default is None:
+            continue
+        kind = field.type if field.type in rules else int  # int | None
+        rule = rules[kind]
+        if name.endswith("_id"):
+            last = vocab_size - 1
+            rule = (
+                lambda token_id, last=last: 0 <= token_id <= last,
+                f"an id of the vocabulary, 0 to {last}",
+            )
+        value = checked(kind, name, value, *rule)
+        object.__setattr__(config, name, value)  # it is frozen
+        vocab_size = value if "vocab_size" in name else vocab_size
     num_heads = getattr(config, "num_heads", 1)
     if config.d_model % num_heads:
         raise ValueError(
             f"d_model={config.d_model} is not divisible by num_heads="
             f"{num_heads}: choose a multiple of {num_heads}."
         )
-    if not 0 <= config.dropout_rate < 1:
-        raise ValueError(
-            f"dropout_rate={config.dropout_rate}: give a share from 0 up "
-            "to, but not including, 1."
-        )
+
+
+def least_bytes(settings: Mapping[str, Any]) -> int:
+    """Estimate the memory of a model, rather too little than too much."""
+    sizes = {name: n for name, n in settings.items() if type(n) is int}
+    rows = sum(n for name, n in sizes.items() if "vocab_size" in name)
+    rows += sizes.get("max_len", 0)  # of a table of positions
+    names = "d_model", "d_ff", "units", "num_layers"
+    d_model, d_ff, units, num_layers = (sizes.get(k, 0) for k in names)
+    rows += num_layers * (4 * d_model + 2 * d_ff)
+    numbers = rows * d_model + 8 * units * (units + d_model)
+    return 4 * numbers + 10**5 * num_layers  # 100 kB for a block's objects
 
 
 class SavedModel:
-    """Give a Keras model `save` and `load`.
+    """Give a Keras model `save` and `load`, and what Keras' own need.
+
+    Args:
+        config: The model's configuration, a dataclass.
+        name: The model's name.
 
     Attributes:
-        config: The model's configuration, a dataclass.
         config_class: That dataclass; `cls(config)` makes a model.
+
+    Raises:
+        TypeError: if `config` is of another class.
+        ValueError: if the weights do not fit into this machine's memory.
     """
 
     config: Any
-    config_class: Callable[..., Any]
+    config_class: Any
+
+    def __init__(self, config: Any, name: str) -> None:
+        if not isinstance(config, self.config_class):
+            kind = self.config_class.__name__
+            raise TypeError(f"config is {config!r:.60}: give a {kind}.")
+        needed = least_bytes(asdict(config))
+        with contextlib.suppress(AttributeError):  # Windows does not tell
+            there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+            if needed > there:
+                raise ValueError(
+                    f"This model needs at least {needed / 2**30:,.1f} GiB, "
+                    f"and this machine has {there / 2**30:,.1f}: give "
+                    "smaller sizes."
+                )
+        # Ids are no halves: no cast of inputs.
+        super().__init__(name=name, autocast=False)  # type: ignore
+        self.config = config
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """Call the model; Keras' `fit` gives all inputs as one tuple."""
+        import numpy as np
+
+        first = inputs[0] if inputs else ()
+        if isinstance(first, tuple | list):
+            parts = all(hasattr(part, "shape") for part in first)
+            lists = first if parts else map(np.asarray, inputs)
+            inputs = tuple(lists)
+        return super().__call__(*inputs, **options)  # type: ignore
 
     def build(self, x_shape: tuple) -> None:
         """Make nothing yet: the first call makes the weights."""
 
-    def settings(self) -> dict[str, Any]:
-        """List the numbers and names that `from_settings` needs."""
+    def get_config(self) -> dict[str, Any]:
+        """List the numbers and names that `from_config` needs."""
         return asdict(self.config)
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any]) -> Self:
-        """Make a new model from what `settings` listed."""
-        return cls(cls.config_class(**settings))  # type: ignore[call-arg]
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make a new model from what `get_config` listed."""
+        return cls(cls.config_class(**config))  # type: ignore[call-arg]
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, filepath: str | Path, **options: Any) -> None:
         """Write `config.json` and `weights.safetensors` into a folder.
 
         Args:
-            folder: Made if it does not exist; a model saved there before is
-                replaced.
+            filepath: The folder, made if it does not exist; a model saved
+                there before is replaced. A path that ends in `.keras` is
+                Keras' own file, for `keras.saving.load_model`.
+            **options: Keras' own, for such a file alone.
         """
         from safetensors.numpy import save
 
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        from minitransformer.learning.checkpoints import digest
+
+        if str(filepath).endswith((".keras", ".h5", ".hdf5")):
+            super().save(filepath, **options)  # type: ignore
+            return
+        text = json.dumps(self.get_config(), indent=2) + "\n"
         arrays = {
             name: variable.numpy()
             for name, variable in named_weights(self).items()
         }
-        text = json.dumps(self.settings(), indent=2) + "\n"
-        write_atomically(folder / WEIGHTS, save(arrays))
+        data = save(arrays, metadata={"sha256": digest(arrays)})
+        folder = Path(filepath)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / WEIGHTS, data)
         write_atomically(folder / CONFIG, text)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read a model that `save` wrote.
+        """Read a model that `save` wrote into a folder.
 
         Raises:
             ValueError: if a file is missing, damaged, or another model's.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
+        from safetensors import SafetensorError, safe_open
+
+        from minitransformer.learning.checkpoints import digest
 
         folder = Path(folder)
         for name in (CONFIG, WEIGHTS):
@@ -302,19 +279,44 @@ class SavedModel:
                     "If its training was stopped, end it first, with "
                     "--resume."
                 )
+        settings = read_json(folder / CONFIG)
         try:
-            settings = json.loads((folder / CONFIG).read_text("utf-8"))
-            arrays = load((folder / WEIGHTS).read_bytes())
-        except (SafetensorError, ValueError) as error:
-            raise ValueError(
-                f"The model in {folder} is damaged: {error}"
-            ) from error
-        try:
-            model = cls.from_settings(settings)
+            # The file is mapped: what its header tells costs no memory.
+            with safe_open(folder / WEIGHTS, framework="numpy") as file:
+                parts = {
+                    name: file.get_slice(name) for name in list(file.keys())
+                }
+                kinds = {part.get_dtype() for part in parts.values()}
+                if other := sorted(kinds - FLOATS):
+                    raise ValueError(
+                        f"{WEIGHTS} holds {', '.join(other)}, expected "
+                        f"{', '.join(sorted(FLOATS))}"
+                    )
+                has = {
+                    name: tuple(p.get_shape()) for name, p in parts.items()
+                }
+                found = sum(map(math.prod, has.values()))
+                if least_bytes(settings) > 16 * found + 2**28:
+                    raise ValueError(
+                        f"{WEIGHTS} holds {found:,} numbers, far too few "
+                        f"for the sizes in {CONFIG}"
+                    )
+                model = cls.from_config(settings)
+                weights = named_weights(model).items()
+                needs = {name: tuple(w.shape) for name, w in weights}
+                refuse_differences(has, needs)
+                arrays = {name: file.get_tensor(name) for name in has}
+                expected = (file.metadata() or {}).get("sha256")
+            if expected not in (None, digest(arrays)):
+                raise ValueError(f"the checksum of {WEIGHTS} is wrong")
+            assign_weights(model, arrays)
         except TypeError as error:
             raise ValueError(
                 f"{folder / CONFIG} describes another kind of model: "
                 f"{error}"
             ) from error
-        assign_weights(model, arrays)
+        except (SafetensorError, ValueError, OSError) as error:
+            raise ValueError(
+                f"The model in {folder} is damaged: {error}"
+            ) from error
         return model

@@ -6,20 +6,30 @@ trip exactly. Pieces are learned from a text or read from GPT-2's files.
 
 import contextlib
 import json
+import re
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from minitransformer.runs.given import (
+    at_least,
+    check_strings,
+    read_json,
+    read_text,
+)
 from minitransformer.runs.saving import write_atomically
 from minitransformer.tokenizers.merges import (
     Pair,
-    apply_merges,
+    apply_merges_fast,
     learn_merges,
     single_bytes,
     split,
 )
 
 END = "<|endoftext|>"
+ENDS = END, "</s>"  # what stands behind a text, in GPT-2 and in others
+SPECIAL = re.compile(r"<.+>|\[.+\]")  # how special tokens are spelled
 UNKNOWN = "\N{REPLACEMENT CHARACTER}".encode()
 REMEMBERED = 100_000  # words whose ids are kept
 
@@ -48,7 +58,7 @@ def to_characters(piece: bytes) -> str:
 def to_bytes(characters: str) -> bytes:
     """Undo `to_characters`; raise ValueError for other characters."""
     if not BYTES.keys() >= set(characters):
-        raise ValueError(f"{characters!r} stands for no bytes.")
+        raise ValueError(f"{reprlib.repr(characters)} stands for no bytes.")
     return bytes(BYTES[character] for character in characters)
 
 
@@ -61,15 +71,15 @@ def check(
     made = {bytes([byte]) for byte in range(256)}
     for pair in merges:
         if len(pair) != 2 or not made.issuperset(pair):
-            joined = " ".join(map(to_characters, pair))
+            joined = reprlib.repr(" ".join(map(to_characters, pair)))
             raise ValueError(
-                f"The merge {joined!r} joins no two earlier pieces."
+                f"The merge {joined} joins no two earlier pieces."
             )
         made.add(pair[0] + pair[1])
     for piece in sorted(made ^ ids.keys())[:1]:
         raise ValueError(
-            f"The piece {to_characters(piece)!r} is in the merges or in "
-            "the vocabulary, not in both."
+            f"The piece {reprlib.repr(to_characters(piece))} is in the "
+            "merges or in the vocabulary, not in both."
         )
     numbers = [*ids.values(), *special.values()]
     whole = all(type(i) is int and i >= 0 for i in numbers)
@@ -109,7 +119,8 @@ class BytePairTokenizer:
     ) -> None:
         check(ids, merges, special)
         self.ids, self.special_ids = dict(ids), dict(special)
-        self.eos_id = self.special_ids.get(END)
+        ends = [self.special_ids[e] for e in ENDS if e in self.special_ids]
+        self.eos_id = ends[0] if ends else None
         self.ranks = {pair: rank for rank, pair in enumerate(merges)}
         self.pieces = {i: piece for piece, i in self.ids.items()}
         self.pieces |= {i: s.encode() for s, i in self.special_ids.items()}
@@ -131,6 +142,8 @@ class BytePairTokenizer:
             ValueError: if `vocab_size` is too small for the bytes, or the
                 text is empty.
         """
+        (text,) = check_strings([text], "text")
+        (vocab_size,) = at_least(1, vocab_size=vocab_size)
         count = vocab_size - 256 - len(special)
         if count < 0:
             raise ValueError(
@@ -158,12 +171,13 @@ class BytePairTokenizer:
             A list of integers. Special ids are never among them: text that
             spells "<|endoftext|>" is text.
         """
+        (text,) = check_strings([text], "text")
         ids: list[int] = []
         for word in split(text):
             if word not in self.known:
                 if len(self.known) == REMEMBERED:
                     self.known.clear()
-                pieces = apply_merges(single_bytes(word), self.ranks)
+                pieces = apply_merges_fast(single_bytes(word), self.ranks)
                 self.known[word] = [self.ids[piece] for piece in pieces]
             ids += self.known[word]
         return ids
@@ -203,8 +217,9 @@ class BytePairTokenizer:
         Raises:
             ValueError: if the file is missing or damaged.
         """
+        data = read_json(path)
         with one_sentence_errors(path):
-            return cls(*parse(**json.loads(Path(path).read_text("utf-8"))))
+            return cls(*parse(**data))
 
     @classmethod
     def from_gpt2(
@@ -221,19 +236,26 @@ class BytePairTokenizer:
             merges: Name of the second; Hugging Face's is "merges.txt".
 
         Returns:
-            A tokenizer with the published ids.
+            A tokenizer with the published ids. What no merge makes and is
+            spelled as `<…>` or `[…]` is a special token.
 
         Raises:
             ValueError: if a file is missing or damaged, or the two do not
                 fit together.
         """
+        ids = read_json(Path(folder) / pieces)
+        lines = read_text(Path(folder) / merges).split("\n")
         with one_sentence_errors(folder):
-            ids = json.loads((Path(folder) / pieces).read_text("utf-8"))
-            lines = (Path(folder) / merges).read_text("utf-8").split("\n")
             if lines[0].startswith("#version"):
                 del lines[0]
-            special = {END: ids.pop(END)} if END in ids else {}
-            return cls(*parse(ids, filter(None, lines), special))
+            lines = [line for line in lines if line]
+            made = {line.replace(" ", "") for line in lines}
+            special = {
+                name: ids.pop(name)
+                for name in ids.keys() - made
+                if SPECIAL.fullmatch(name)
+            }
+            return cls(*parse(ids, lines, special))
 
 
 @contextlib.contextmanager
@@ -241,7 +263,7 @@ def one_sentence_errors(path: str | Path) -> Iterator[None]:
     """Turn every error of a damaged file into a ValueError."""
     try:
         yield
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{path} holds no such vocabulary.") from error

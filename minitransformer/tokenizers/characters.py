@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+from minitransformer.runs.given import check_strings, read_json
 from minitransformer.runs.saving import write_atomically
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
@@ -38,6 +39,7 @@ class CharTokenizer:
         Args:
             text: A string.
         """
+        (text,) = check_strings([text], "text")
         return cls(sorted(set(text) - {UNKNOWN}))
 
     @property
@@ -52,6 +54,7 @@ class CharTokenizer:
             A list of integers, as long as the text; `unk_id` for unknown
             characters.
         """
+        (text,) = check_strings([text], "text")
         return [self.ids.get(c, self.unk_id) for c in text]
 
     def decode(self, token_ids: Iterable[int]) -> str:
@@ -85,7 +88,9 @@ class CharTokenizer:
         Raises:
             ValueError: if the file is damaged.
         """
-        try:
-            return cls(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
+        known = read_json(path, list)
+        if not all(
+            isinstance(c, str) and len(c) == 1 for c in known
+        ) or len({UNKNOWN, *known}) <= len(known):
+            raise ValueError(f"{path} is damaged: no list of characters.")
+        return cls(known)

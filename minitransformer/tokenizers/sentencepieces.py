@@ -6,16 +6,21 @@ trip exactly.
 """
 
 import io
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from minitransformer.runs.given import at_least, check_strings, read_bytes
 from minitransformer.runs.saving import write_atomically
 
 # SentencePiece writes a space as this character. If a text contains it, it
 # is spelled in bytes; otherwise it would come back as a space.
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 SPACE_BYTES = [f"<0x{byte:02X}>" for byte in SPACE.encode()]
+RESERVED = "\N{LOWER FIVE EIGHTHS BLOCK}"  # lines with it are not learned
+# What models of others often change: spaces, line ends, rare characters.
+PROBE = f" two  spaces,\nﬁve ก{SPACE}"
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 SMALLEST = 320  # 256 bytes, 4 special ids and some pieces
 
@@ -58,46 +63,34 @@ class SentencePieceTokenizer:
             ValueError: if `vocab_size` is too small for the text's
                 characters, or the text is empty.
         """
-        import sentencepiece
-
+        (text,) = check_strings([text], "text")
+        (vocab_size,) = at_least(1, vocab_size=vocab_size)
         if vocab_size < SMALLEST:
             raise ValueError(
                 f"vocab_size={vocab_size} is too small: give at least "
                 f"{SMALLEST}."
             )
-        model = io.BytesIO()
-        try:
-            sentencepiece.SentencePieceTrainer.Train(
-                sentence_iterator=(
-                    line[i : i + 1000]
-                    for line in text.replace(SPACE, " ").split("\n")
-                    for i in range(0, len(line), 1000)
-                ),
-                model_writer=model,
-                vocab_size=vocab_size,
-                hard_vocab_limit=False,
-                model_type="unigram",
-                byte_fallback=True,
-                character_coverage=0.9995,
-                required_chars=SPACE,  # even if the text has none
-                normalization_rule_name="identity",
-                add_dummy_prefix=False,
-                remove_extra_whitespaces=False,
-                user_defined_symbols=["\n"],
-                pad_id=0,
-                unk_id=1,
-                bos_id=2,
-                eos_id=3,
-                num_threads=1,
-                minloglevel=2,
-            )
-        except RuntimeError as error:
-            raise ValueError(
-                f"SentencePiece cannot learn {vocab_size} pieces from this "
-                f"text of {len(text):,} characters: try another vocab_size "
-                f"or a longer text ({error})"
-            ) from error
-        return cls(model.getvalue())
+        parts = (
+            line[i : i + 1000]
+            for line in text.replace(SPACE, " ").split("\n")
+            for i in range(0, len(line), 1000)
+        )
+        model = learn(
+            parts,
+            vocab_size=vocab_size,
+            model_type="unigram",
+            byte_fallback=True,
+            character_coverage=0.9995,
+            required_chars=SPACE,  # even if the text has none
+            add_dummy_prefix=False,
+            remove_extra_whitespaces=False,
+            user_defined_symbols=["\n"],
+            pad_id=0,
+            unk_id=1,
+            bos_id=2,
+            eos_id=3,
+        )
+        return cls(model)
 
     @property
     def vocab_size(self) -> int:
@@ -111,6 +104,7 @@ class SentencePieceTokenizer:
             A list of integers. Special ids are never among them: text that
             spells `"</s>"` is text.
         """
+        (text,) = check_strings([text], "text")
         # UTF-8 cannot write half a surrogate pair: it becomes "?".
         text = text.encode("utf-8", "replace").decode("utf-8")
         ids: list[int] = []
@@ -143,8 +137,8 @@ class SentencePieceTokenizer:
         return data.decode("utf-8", "replace")
 
     def unknown(self, text: str) -> list[str]:
-        """List the characters without an id: none, thanks to the bytes."""
-        return []
+        """List the characters without an id: none if a model has bytes."""
+        return sorted(c for c in set(text) if self.unk_id in self.encode(c))
 
     def save(self, path: str | Path) -> None:
         """Write the SentencePiece model."""
@@ -152,12 +146,61 @@ class SentencePieceTokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote, or any SentencePiece model with bytes.
+        """Read what `save` wrote, or the SentencePiece model of others.
+
+        A warning says so if such a model does not give every text back.
 
         Raises:
             ValueError: if the file is damaged.
         """
+        data = read_bytes(path, 2**28)
         try:
-            return cls(Path(path).read_bytes())
-        except RuntimeError as error:
+            tokenizer = cls(data)
+            tokenizer.decode(range(tokenizer.vocab_size))  # all can be read
+            again = tokenizer.decode(tokenizer.encode(PROBE))
+        except (RuntimeError, ValueError) as error:
             raise ValueError(f"{path} is damaged: {error}") from error
+        if again != PROBE:
+            warnings.warn(
+                f"{path} is not exact: {PROBE!r} comes back as {again!r}.",
+                stacklevel=2,
+            )
+        return tokenizer
+
+
+def learn(lines: Iterable[str], vocab_size: int, **options: Any) -> bytes:
+    """Let SentencePiece learn pieces.
+
+    Args:
+        lines: Strings, each a line of the text.
+        vocab_size: Number of pieces wanted.
+        **options: The trainer's own.
+
+    Returns:
+        A model, as bytes.
+
+    Raises:
+        ValueError: if it cannot learn from these lines.
+    """
+    import sentencepiece
+
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.Train(
+            sentence_iterator=(
+                line.replace(RESERVED, " ") for line in lines
+            ),
+            model_writer=model,
+            vocab_size=vocab_size,
+            hard_vocab_limit=False,
+            normalization_rule_name="identity",
+            num_threads=1,
+            minloglevel=2,
+            **options,
+        )
+    except RuntimeError as error:
+        raise ValueError(
+            f"SentencePiece cannot learn {vocab_size} pieces from this "
+            f"text: try another vocab_size or a longer text ({error})"
+        ) from error
+    return model.getvalue()

@@ -1,19 +1,28 @@
 """Pieces of words, as BERT reads them: the longest known piece first.
 
-Text is cleaned, lower-cased and stripped of its accents; then each word is
-cut into the longest pieces of a fixed vocabulary. A piece that continues a
-word begins with "##".
+Text is cleaned and, unless a model is cased, lower-cased and stripped of
+its accents; then each word is cut into the longest pieces of a fixed
+vocabulary. A piece that continues a word begins with "##".
 """
 
 import collections
-import io
+import json
+import re
 import string
 import unicodedata
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from minitransformer.runs.given import (
+    at_least,
+    check_strings,
+    read_json,
+    read_text,
+)
 from minitransformer.runs.saving import write_atomically
+from minitransformer.tokenizers.sentencepieces import learn
 
 PAD, UNKNOWN, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 GOES_ON = "##"
@@ -30,16 +39,40 @@ CHINESE = (  # blocks whose characters are words of their own
 )
 
 
-def words(text: str) -> list[str]:
+# What a published tokenizer_config.json says of text, and its defaults.
+SETTINGS = {
+    "do_lower_case": True,
+    "strip_accents": None,  # as do_lower_case
+    "tokenize_chinese_chars": True,
+}
+SETTINGS_FILE = "tokenizer_config.json"
+MUST_BE = {
+    "do_basic_tokenize": True,
+    "word_tokenizer_type": "basic",
+    "subword_tokenizer_type": "wordpiece",
+}
+CAPITALS = re.compile("[a-z]*[A-Z][A-Za-z]*")  # of words in cased models
+
+
+def words(
+    text: str,
+    *,
+    do_lower_case: bool = True,
+    strip_accents: bool | None = None,
+    tokenize_chinese_chars: bool = True,
+) -> list[str]:
     """Clean a text and cut it into words and punctuation marks.
 
     Args:
         text: A string.
+        do_lower_case: Whether capitals become small letters.
+        strip_accents: Whether accents are taken away; if None, that is
+            `do_lower_case`.
+        tokenize_chinese_chars: Whether each Chinese character is a word.
 
     Returns:
-        A list of strings, lower-cased and without accents. Each mark and
-        each Chinese character is a word of its own; control characters are
-        removed.
+        A list of strings. Each mark is a word of its own; control
+        characters are removed.
 
     Examples:
         >>> words("Ça va? 你好!")
@@ -52,17 +85,25 @@ def words(text: str) -> list[str]:
             spaced.append(" ")
         elif code == 0xFFFD or kind.startswith("C"):
             continue  # not a character, or an invisible one
-        elif any(first <= code <= last for first, last in CHINESE):
+        elif tokenize_chinese_chars and any(
+            first <= code <= last for first, last in CHINESE
+        ):
             spaced.append(f" {character} ")
         else:
-            spaced.append(character.lower())
-    # NFD separates a letter from its accent; the accent's kind is Mn.
-    plain = unicodedata.normalize("NFD", "".join(spaced))
+            spaced.append(character.lower() if do_lower_case else character)
+    plain = "".join(spaced)
+    if strip_accents is None:
+        strip_accents = do_lower_case
+    if strip_accents:
+        # NFD separates a letter from its accent; the accent's kind is Mn.
+        plain = unicodedata.normalize("NFD", plain)
     marked = []
     for character in plain:
         if is_punctuation(character):
             marked.append(f" {character} ")
-        elif unicodedata.category(character) != "Mn":
+        elif not (
+            strip_accents and unicodedata.category(character) == "Mn"
+        ):
             marked.append(character)
     return "".join(marked).split()
 
@@ -80,9 +121,11 @@ class WordPieceTokenizer:
     Args:
         pieces: The vocabulary, in the order of the ids: strings, BERT's
             five special ones among them.
+        settings: How `words` cuts, its keyword arguments.
 
     Raises:
-        ValueError: if a special piece is missing or a piece occurs twice.
+        ValueError: if a special piece is missing, a piece occurs twice, or
+            a setting is neither true nor false.
 
     Examples:
         >>> special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -97,8 +140,17 @@ class WordPieceTokenizer:
 
     file_name = "vocab.txt"
 
-    def __init__(self, pieces: Iterable[str]) -> None:
+    def __init__(
+        self, pieces: Iterable[str], **settings: bool | None
+    ) -> None:
         self.pieces = list(pieces)
+        self.settings: dict[str, Any] = {**SETTINGS, **settings}
+        words("", **self.settings)  # refuses a name that is none of them
+        for name, value in self.settings.items():
+            if value not in (True, False, SETTINGS.get(name, True)):
+                raise ValueError(
+                    f"{name} is {value!r:.60}: give true or false."
+                )
         self.ids = {piece: i for i, piece in enumerate(self.pieces)}
         special = PAD, UNKNOWN, CLS, SEP, MASK
         missing = [piece for piece in special if piece not in self.ids]
@@ -109,7 +161,7 @@ class WordPieceTokenizer:
             )
         if len(self.ids) < len(self.pieces):
             twice = collections.Counter(self.pieces).most_common(1)[0][0]
-            raise ValueError(f"The vocabulary has {twice!r} twice.")
+            raise ValueError(f"The vocabulary has {twice!r:.60} twice.")
         self.special_ids = [self.ids[piece] for piece in special]
         self.pad_id, self.unk_id, *others = self.special_ids
         self.cls_id, self.sep_id, self.mask_id = others
@@ -130,6 +182,8 @@ class WordPieceTokenizer:
         """
         import sentencepiece
 
+        (text,) = check_strings([text], "text")
+        (vocab_size,) = at_least(1, vocab_size=vocab_size)
         found = [
             word
             for line in text.split("\n")
@@ -150,23 +204,17 @@ class WordPieceTokenizer:
                 f"vocab_size={vocab_size} is too small: this text needs "
                 f"{len(known)} for its characters alone."
             )
-        model = io.BytesIO()
-        sentencepiece.SentencePieceTrainer.Train(
-            sentence_iterator=iter(lines),
-            model_writer=model,
+        model = learn(
+            lines,
             vocab_size=vocab_size,
-            hard_vocab_limit=False,
             model_type="bpe",
             character_coverage=1.0,
-            normalization_rule_name="identity",
             max_sentence_length=1_000_000,  # bytes of a line
             bos_id=-1,
             eos_id=-1,
-            num_threads=1,
-            minloglevel=2,
         )
         learned = sentencepiece.SentencePieceProcessor()
-        learned.LoadFromSerializedProto(model.getvalue())
+        learned.LoadFromSerializedProto(model)
         for i in range(learned.GetPieceSize()):  # the most frequent first
             piece = learned.IdToPiece(i)
             begins = piece.startswith("\N{LOWER ONE EIGHTH BLOCK}")
@@ -187,7 +235,9 @@ class WordPieceTokenizer:
             A list of integers, without [CLS] and [SEP]. The only special
             id among them is [UNK]'s: text that spells "[MASK]" is text.
         """
-        return [i for word in words(text) for i in self.encode_word(word)]
+        (text,) = check_strings([text], "text")
+        cut = words(text, **self.settings)
+        return [i for word in cut for i in self.encode_word(word)]
 
     def encode_word(self, word: str) -> list[int]:
         """Cut one word, the longest known piece first.
@@ -228,32 +278,46 @@ class WordPieceTokenizer:
 
     def unknown(self, text: str) -> list[str]:
         """List the words of a text that have no pieces."""
-        return sorted(
-            {w for w in words(text) if self.unk_id in self.encode_word(w)}
-        )
+        cut = set(words(text, **self.settings))
+        return sorted(w for w in cut if self.unk_id in self.encode_word(w))
 
     def save(self, path: str | Path) -> None:
-        """Write the vocabulary, one piece per line."""
+        """Write the vocabulary, one piece per line, and the settings."""
         write_atomically(path, "\n".join(self.pieces) + "\n")
+        settings = json.dumps(self.settings, indent=2) + "\n"
+        write_atomically(Path(path).with_name(SETTINGS_FILE), settings)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote, or a published BERT's `vocab.txt`.
 
+        Args:
+            path: The vocabulary. `tokenizer_config.json` beside it tells
+                how text is cut; without it, text is lower-cased.
+
         Raises:
-            ValueError: if the file is missing, not UTF-8, not a vocabulary
-                or a cased model's: text is lower-cased here, and would not
-                find its pieces.
+            ValueError: if a file is missing or damaged, or asks for what
+                cannot be done here.
         """
+        settings, beside = {}, Path(path).with_name(SETTINGS_FILE)
+        pieces = read_text(path).rstrip("\n").split("\n")
+        if beside.exists():
+            published = read_json(beside)
+            settings = {k: v for k, v in published.items() if k in SETTINGS}
+            for name, value in MUST_BE.items():
+                if published.get(name, value) != value:
+                    raise ValueError(
+                        f"{beside} has {name} {published[name]!r:.60}, and "
+                        f"only {value!r} can be done here."
+                    )
+        elif cased := next(filter(CAPITALS.fullmatch, pieces), None):
+            warnings.warn(
+                f"{path} has {cased!r:.60} and no {SETTINGS_FILE} beside "
+                "it, so text is lower-cased. If the model is cased, write "
+                '{"do_lower_case": false} into that file.',
+                stacklevel=2,
+            )
         try:
-            text = Path(path).read_text(encoding="utf-8")
-            tokenizer = cls(text.removesuffix("\n").split("\n"))
-        except (ValueError, OSError) as error:
+            return cls(pieces, **settings)
+        except ValueError as error:
             raise ValueError(f"{path} cannot be read: {error}") from error
-        for piece in tokenizer.pieces:
-            if piece != piece.lower() and not piece.startswith("["):
-                raise ValueError(
-                    f"{path} is a cased model's vocabulary (it has "
-                    f"{piece!r}): only uncased ones can be read."
-                )
-        return tokenizer

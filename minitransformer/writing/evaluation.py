@@ -3,6 +3,8 @@
 import importlib.util
 from collections.abc import Sequence
 
+from minitransformer.runs.given import check_strings
+
 
 def exact_match(
     translations: Sequence[str], references: Sequence[str]
@@ -16,6 +18,7 @@ def exact_match(
         A float from 0 to 1.
 
     Raises:
+        TypeError: if they are no lists of strings.
         ValueError: if the lists are empty, or not equally long.
     """
     check_comparable(translations, references)
@@ -35,6 +38,7 @@ def corpus_bleu(
         BLEU, a float from 0 to 100, over all sentences together.
 
     Raises:
+        TypeError: if they are no lists of strings.
         ValueError: if the lists are empty or not equally long, or sacrebleu
             is not installed.
 
@@ -58,7 +62,9 @@ def bleu_installed() -> bool:
 def check_comparable(
     translations: Sequence[str], references: Sequence[str]
 ) -> None:
-    """Refuse lists that are empty or not equally long."""
+    """Refuse lists that are empty, not equally long, or of no strings."""
+    translations = check_strings(translations, "translations")
+    references = check_strings(references, "references")
     if not references or len(translations) != len(references):
         raise ValueError(
             f"{len(translations)} translations cannot be compared with "

@@ -10,7 +10,8 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from minitransformer.runs.compilation import compiled
-from minitransformer.writing.sampling import choose
+from minitransformer.runs.given import SIZE, checked
+from minitransformer.writing.sampling import choose, take_options
 
 
 class State(NamedTuple):
@@ -140,6 +141,7 @@ def extend(
         if options.stop_id is not None:
             token = tf.where(ended, options.stop_id, token)
             ended = ended | (token == options.stop_id)
+        ended = ended | tf.reduce_any(token < 0)  # NaN in one: end all
         here = tf.range(tf.shape(state.ids)[1]) == state.count
         ids = tf.where(here, token[:, None], state.ids)
         count = state.count + 1
@@ -199,28 +201,33 @@ def stream(
         **options: `temperature`, `top_k`, `top_p`, `stop_id` and
             `use_cache`, same as in `generate`.
 
-    Yields:
-        NumPy int32 `(batch, n)`: the prompt first, then new tokens.
+    Returns:
+        NumPy int32 `(batch, n)`, one by one: the prompt, then new tokens.
 
     Raises:
-        ValueError: Same as in `generate`.
+        TypeError, ValueError: Same as in `generate`.
     """
-    prompt, chosen = np.asarray(prompt_ids), Options(**options)
-    start = check_request(model, prompt, max_new_tokens, seed, chosen)
-    done, total = prompt.shape[1], prompt.shape[1] + max_new_tokens
-    room = make_room(model, prompt, total, chosen)
-    state = first_state(model, *room, chosen)
-    yield prompt.astype("int32")
-    while done < total:
-        until = min(done + chunk, total)
-        # Compiled once for each batch size, capacity and set of options.
-        state = compiled(extend, use_xla)(
-            model, state, tf.constant(until), start, chosen
-        )
-        if int(state.count) < until:  # all rows have ended: fill the rest
-            until = total
-        yield state.ids.numpy()[:, done:until]
-        done = until
+    chunk = checked(int, "chunk", chunk, *SIZE)
+    prompt, total, start, chosen = check_request(
+        model, prompt_ids, max_new_tokens, seed, Options(**options)
+    )
+
+    def chunks():
+        room = make_room(model, prompt, total, chosen)
+        state, done = first_state(model, *room, chosen), prompt.shape[1]
+        yield prompt
+        while done < total:
+            until = min(done + chunk, total)
+            # Compiled once for each batch size, capacity and options.
+            state = compiled(extend, use_xla)(
+                model, state, tf.constant(until), start, chosen
+            )
+            if int(state.count) < until:  # all rows have ended: fill up
+                until = total
+            yield check_tokens(state.ids.numpy()[:, done:until])
+            done = until
+
+    return chunks()
 
 
 def generate(
@@ -262,32 +269,62 @@ def generate(
         NumPy int32 `(batch, prompt + max_new_tokens)`, prompt included.
 
     Raises:
-        ValueError: if the prompt is empty, has ids outside the vocabulary,
-            or an option is out of its range.
+        TypeError, ValueError: if the prompt is empty or has ids outside the
+            vocabulary, an option is of another type or out of its range, or
+            the logits are NaN.
     """
-    prompt = np.asarray(prompt_ids)
     options = Options(temperature, top_k, top_p, stop_id, use_cache)
-    start = check_request(model, prompt, max_new_tokens, seed, options)
-    total = prompt.shape[1] + max_new_tokens
+    prompt, total, start, options = check_request(
+        model, prompt_ids, max_new_tokens, seed, options
+    )
     room = make_room(model, prompt, total, options)
     ids = compiled(write_all, use_xla)(
         model, *room, tf.constant(total), start, options
     )
-    return ids.numpy()[:, :total]
+    return check_tokens(ids.numpy()[:, :total])
+
+
+def check_tokens(ids: np.ndarray) -> np.ndarray:
+    """Refuse tokens that were chosen from NaN."""
+    if (ids < 0).any():
+        raise ValueError(
+            "The model's logits are NaN, so no token can be chosen: its "
+            "weights hold NaN, or numbers too large for its precision."
+        )
+    return ids
 
 
 def check_request(
     model: keras.Model,
-    prompt: np.ndarray,
+    prompt_ids: ArrayLike,
     max_new_tokens: int,
     seed: int | None,
     options: Options,
-) -> tf.Tensor:
-    """Refuse what cannot be generated, in a sentence; return the seed."""
+) -> tuple[np.ndarray, int, tf.Tensor, Options]:
+    """Refuse what cannot be generated, in a sentence.
+
+    Returns:
+        The prompt, the length with all new tokens, the seed and the
+        options, each of one type only.
+    """
+    try:
+        prompt = np.asarray(prompt_ids)
+    except ValueError:  # lists of different lengths
+        prompt = np.array(None)
+    if prompt.dtype == object:
+        raise ValueError(
+            "prompt_ids must be integers in rows of one length: continue "
+            "prompts of different lengths one by one, since padding would "
+            "be read as text."
+        )
     if prompt.ndim != 2 or not prompt.size:
         raise ValueError(
             f"prompt_ids has shape {prompt.shape}: give (batch, prompt) "
-            "with at least one token in each row."
+            "with at least one token in each row; for one prompt, [prompt]."
+        )
+    if prompt.dtype.kind not in "iu":
+        raise TypeError(
+            f"prompt_ids are {prompt.dtype}: give integers, a tokenizer's."
         )
     highest = int(prompt.max())
     vocab_size = getattr(model.config, "vocab_size", highest + 1)
@@ -296,17 +333,15 @@ def check_request(
             f"prompt_ids must lie in 0 … {vocab_size - 1}: they were made "
             "by another tokenizer."
         )
-    if max_new_tokens < 0:
+    options = Options(**take_options(**options._asdict()))
+    if options.stop_id is not None and options.stop_id >= vocab_size:
         raise ValueError(
-            f"max_new_tokens={max_new_tokens}: give 0 or more."
+            f"stop_id={options.stop_id}: give an id of the vocabulary, 0 "
+            f"to {vocab_size - 1}."
         )
-    if seed is not None and not 0 <= seed < 2**31:
-        raise ValueError(f"seed={seed}: give 0 to 2147483647, or None.")
-    temperature, top_k, top_p, *_ = options
-    if not temperature >= 0:
-        raise ValueError(f"temperature={temperature}: give 0 or more.")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k={top_k}: give at least 1, or None.")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p={top_p}: give more than 0, up to 1.")
-    return tf.constant(secrets.randbits(31) if seed is None else seed)
+    rule = lambda n: 0 <= n < 2**24, "an integer from 0 to 16777215"
+    new = checked(int, "max_new_tokens", max_new_tokens, *rule)
+    rule = lambda n: 0 <= n < 2**31, "0 to 2147483647, or None"
+    seed = secrets.randbits(31) if seed is None else seed
+    start = tf.constant(checked(int, "seed", seed, *rule))
+    return prompt.astype("int32"), prompt.shape[1] + new, start, options

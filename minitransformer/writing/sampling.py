@@ -1,6 +1,28 @@
 """Sampling: from logits to a token, by chance or without."""
 
+from typing import Any
+
 import tensorflow as tf
+
+from minitransformer.runs.given import SIZE, checked
+
+RULES: dict = {  # for `checked`
+    "temperature": (float, lambda t: t >= 0, "a number of 0 or more"),
+    "top_k": (int, *SIZE),
+    "top_p": (float, lambda p: 0 < p <= 1, "a number above 0, up to 1"),
+    "stop_id": (int, lambda i: i >= 0, "an id of the vocabulary"),
+    "use_cache": (bool, lambda _: True, "True or False"),
+}
+MAY_BE_NONE = {"top_k", "top_p", "stop_id"}
+
+
+def take_options(**options: Any) -> dict[str, Any]:
+    """Take options as Python's own numbers; refuse those out of range."""
+    for name, value in options.items():
+        if value is not None or name not in MAY_BE_NONE:
+            kind, *rule = RULES[name]
+            options[name] = checked(kind, name, value, *rule)
+    return options
 
 
 def choose(
@@ -28,11 +50,20 @@ def choose(
             if not None (Holtzman et al. 2020, §3.1); the likeliest always.
 
     Returns:
-        Token ids `(batch,)`, int32.
+        Token ids `(batch,)`, int32; -1 for a row that holds NaN.
+
+    Raises:
+        TypeError, ValueError: if an option is out of its range.
     """
-    if temperature == 0:
-        return tf.argmax(logits, axis=-1, output_type=tf.int32)
-    logits = tf.cast(logits, tf.float32) / temperature
+    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    temperature, top_k, top_p = take_options(**options).values()
+    logits = tf.cast(logits, tf.float32)
+    broken = tf.reduce_any(tf.math.is_nan(logits), axis=-1)
+    # Float32 cannot divide by less; so low, only the likeliest counts.
+    if temperature < 1e-30:
+        token = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        return tf.where(broken, -1, token)
+    logits = logits / temperature
     nothing = logits.dtype.min
     if top_k is not None:
         k = min(top_k, logits.shape[-1])
@@ -52,4 +83,5 @@ def choose(
         tf.shape(logits), seed, minval=1e-20, alg="philox"
     )
     noise = -tf.math.log(-tf.math.log(uniform))
-    return tf.argmax(logits + noise, axis=-1, output_type=tf.int32)
+    token = tf.argmax(logits + noise, axis=-1, output_type=tf.int32)
+    return tf.where(broken, -1, token)

@@ -13,7 +13,9 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from minitransformer.runs.compilation import compiled
+from minitransformer.runs.given import at_least, rate
 
+LARGEST = 2**29  # log-probabilities to compare at a time: 2 GiB
 IMPOSSIBLE = -1e9  # a log-probability that no sum makes likely again
 
 
@@ -54,9 +56,11 @@ def greedy_search(
         with `pad_id` behind their `eos_id`.
 
     Raises:
+        TypeError: if `max_len` is no integer.
         ValueError: if the source is empty or has ids outside the
             vocabulary, or `max_len` is out of its range.
     """
+    (max_len,) = at_least(1, max_len=max_len)
     source = checked_source(model, source_ids, max_len)
     return compiled(write_greedily, use_xla)(model, source, max_len).numpy()
 
@@ -117,21 +121,26 @@ def beam_search(
             ended within `max_len` counts as it is.
 
     Raises:
+        TypeError: if a size is no integer.
         ValueError: as `greedy_search`, or if an option is out of its range.
 
     References:
         Vaswani et al. 2017, §6.1; Wu et al. 2016, equation 14, without
         its coverage penalty.
     """
+    max_len, beam_size = at_least(1, max_len=max_len, beam_size=beam_size)
     source = checked_source(model, source_ids, max_len)
     if beam_size < 1:
         raise ValueError(f"beam_size={beam_size}: give at least 1.")
-    if not length_penalty >= 0:
+    numbers = len(source) * beam_size * vocabulary(model.config, "target")
+    if numbers > LARGEST:
         raise ValueError(
-            f"length_penalty={length_penalty}: give 0 or more."
+            f"beam_size={beam_size:,} for {len(source):,} sources needs "
+            f"{4 * numbers / 2**30:,.0f} GiB per token: give a smaller one."
         )
+    length_penalty = rate("length_penalty", length_penalty)
     ids, scores = compiled(keep_the_best, use_xla)(
-        model, source, beam_size, max_len, float(length_penalty)
+        model, source, beam_size, max_len, length_penalty
     )
     return ids.numpy(), scores.numpy()
 
@@ -215,6 +224,12 @@ def keep_the_best(
     return last.ids[:, 0], last.total[:, 0] / penalty(last.length[:, 0])
 
 
+def vocabulary(config: Any, side: str) -> int:
+    """Find the size of the source's or the target's vocabulary."""
+    name = f"{side}_vocab_size"
+    return getattr(config, name, getattr(config, "vocab_size", 0))
+
+
 def checked_source(
     model: keras.Model, source_ids: ArrayLike, max_len: int
 ) -> tf.Tensor:
@@ -225,9 +240,7 @@ def checked_source(
             f"source_ids has shape {source.shape}: give (batch, source) "
             "with at least one token in each row."
         )
-    vocab_size: int = getattr(
-        config, "source_vocab_size", getattr(config, "vocab_size", 0)
-    )
+    vocab_size = vocabulary(config, "source")
     if source.min() < 0 or source.max() >= vocab_size:
         raise ValueError(
             f"source_ids must lie in 0 … {vocab_size - 1}: they were made "

@@ -1,6 +1,7 @@
 """Translation: from a sentence to a sentence, with a trained model."""
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from minitransformer.data.buckets import encode_sentence, fill
 from minitransformer.figures import Svg, heatmap_svg
+from minitransformer.runs.given import check_strings
 from minitransformer.writing.search import beam_search
 
 SIDES = "source.model", "target.model"  # a run's two vocabularies
@@ -40,9 +42,10 @@ def translate(
 
     Returns:
         A list of strings, in the order of the sentences; words are one
-        space apart.
+        space apart. A warning says how many sources were cut.
 
     Raises:
+        TypeError: if the sentences are no list of strings.
         ValueError: if `batch_size` is not positive, or as `beam_search`.
     """
     if batch_size < 1:
@@ -50,9 +53,16 @@ def translate(
     source_tokenizer, target_tokenizer = tokenizers
     pad_id = target_tokenizer.pad_id
     rows = [
-        encode_sentence(source_tokenizer, sentence)[:max_len]
-        for sentence in sentences
+        encode_sentence(source_tokenizer, sentence)
+        for sentence in check_strings(sentences, "sentences")
     ]
+    if cut := sum(len(row) > max_len for row in rows):
+        warnings.warn(
+            f"{cut:,} of {len(rows):,} sentences have more than {max_len} "
+            "tokens with their end, and were cut there.",
+            stacklevel=2,
+        )
+    rows = [row[:max_len] for row in rows]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     translations = [""] * len(rows)
     for begin in range(0, len(order), batch_size):

@@ -1,4 +1,6 @@
+import codecs
 import hashlib
+import os
 
 import pytest
 
@@ -90,3 +92,60 @@ def test_documents_bear_names_and_no_paragraph_twice(docs):
     lowered = [paragraph.lower() for paragraph in paragraphs]
     assert len(set(lowered)) == len(lowered)
     assert sorted(docs.split()) == sorted(" ".join(paragraphs).split())
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("\ufeff\ufeffa\r\n안".encode(), "a\n안"),
+        ("a\r\n안".encode("utf-16"), "a\n안"),
+        (codecs.BOM_UTF16_BE + "a\n안".encode("utf-16-be"), "a\n안"),
+        (b"form\x0cfeed \x1b[31m", "form\x0cfeed \x1b[31m"),
+    ],
+)
+def test_marked_encodings_are_taken(tmp_path, data, expected):
+    path = tmp_path / "text"
+    path.write_bytes(data)
+    assert read_text(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("text".encode("utf-16-le"), "not text"),
+        ("Größe".encode("utf-16-be"), "not text"),
+        ("text".encode("utf-32"), "not text"),
+        (b"text\x00", "not text"),
+        (codecs.BOM_UTF16_LE + b"a\x00b", "not UTF-16"),
+        ("Größe".encode("cp1252"), r"byte 2, which is 'ö' in Windows-1252, cp1252"),
+        (b"\xed\xa0\x80", "not UTF-8"),
+        (b"\xef\xbb\xbf", "empty"),
+    ],
+)
+def test_what_is_no_text_is_refused(tmp_path, data, message):
+    path = tmp_path / "text"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_text(path)
+    assert len(str(caught.value).replace(str(path), "")) < 200
+
+
+@pytest.mark.skipif(os.name != "posix", reason="what only POSIX has")
+def test_nothing_hangs_or_fills_the_memory(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(10**12)  # takes no room on the disk
+    for path, message in (
+        (tmp_path / "pipe", "no ordinary file"),
+        ("/dev/zero", "no ordinary file"),
+        (tmp_path / "loop", "cannot be read"),
+        (tmp_path / "huge", "1,000,000,000,000 bytes"),
+        ("a\0b", "null"),
+        (tmp_path / ("x" * 999), "cannot be read"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_text(path)
+    name = os.fsdecode(b"\xff\xfe.txt")  # a name that is not UTF-8
+    (tmp_path / name).write_text("fine")
+    assert read_text(tmp_path / name) == "fine"

@@ -12,7 +12,11 @@ from minitransformer import (
     masked_lm,
     pretraining_batches,
 )
-from minitransformer.data.next_sentence import draw_pair, encode_documents
+from minitransformer.data.next_sentence import (
+    SENTENCE_END,
+    draw_pair,
+    encode_documents,
+)
 from minitransformer.data.objectives import how_many
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -164,3 +168,38 @@ def test_too_little_text_is_refused(documents, tokenizer):
         batches(documents[:1], tokenizer, 1)
     with pytest.raises(ValueError, match="max_len=4"):
         batches(documents, tokenizer, 1, max_len=4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Он пришёл. Она увидела.",
+        "今天很好。我们去公园！",
+        "行くの？はい。",
+        "यह एक है। वह दो है।",
+        "هذا كتاب. هل هذا قلم؟",
+        "یہ کتاب ہے۔ وہ قلم ہے۔",
+        "ეს წიგნია. ეს კალამია.",
+        "זה ספר. זה עט.",
+        "Σα είναι. Ναι.",
+        "Սա գիրք է։ Դա գրիչ է։",
+        "ይህ ነው። ያ ነው።",
+        "나는 간다. 너는 온다.",
+        "Über uns. Äpfel.",
+        "Vino. ¿Quién?",
+    ],
+)
+def test_a_sentence_ends_in_any_script(text):
+    assert len(SENTENCE_END.split(text)) == 2
+
+
+def test_an_abbreviation_does_not_end_a_sentence():
+    for text in ("see e.g. this", "3.5 metres", "v. 2 of it", "что-то. так"):
+        assert SENTENCE_END.split(text) == [text]
+
+
+def test_documents_of_one_sentence_are_named_for_what_they_are(tokenizer):
+    with pytest.raises(ValueError, match="All 30 documents have a single sentence"):
+        encode_documents("\n\n".join(["a b c"] * 30), tokenizer)
+    with pytest.raises(ValueError, match="found 1: put an empty line"):
+        pretraining_batches([[[5], [6]]], tokenizer, max_len=9, batch_size=1, seed=0)

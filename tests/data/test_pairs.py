@@ -91,3 +91,38 @@ def test_a_language_pack_is_read(tmp_path, monkeypatch):
     assert package.name not in sys.modules  # it is found, not run
     with pytest.raises(ValueError, match="pip install jupyterlab"):
         interface_pairs("zz-ZZ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.tsv", '"He said ""hi"""\tx\ny, z\tw\n', [('He said "hi"', "x"), ("y, z", "w")]),
+        ("a.tsv", '"Hi, you"\tx\ny\tz\n', [("Hi, you", "x"), ("y", "z")]),
+        ("a.tsv", '"a"\t"b"\n"c"\t"d"\n', [("a", "b"), ("c", "d")]),
+        ("a.tsv", "a;b\nc;d\n", [("a", "b"), ("c", "d")]),
+        ("a.csv", '\ufeffa;b;;\r\n"c; ""x""";d;;\r\n', [("a", "b"), ('c; "x"', "d")]),
+        ("a.csv", 'a,b,,\n"c, d",e,,\n', [("a", "b"), ("c, d", "e")]),
+    ],
+)
+def test_a_spreadsheets_table_is_read_with_a_warning(tmp_path, name, text, expected):
+    (tmp_path / name).write_text(text, encoding="utf-8", newline="")
+    with pytest.warns(UserWarning, match="spreadsheet"):
+        assert read_pairs(tmp_path / name) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('"Hello."\t"Bonjour."\nx\ty\n', [('"Hello."', '"Bonjour."'), ("x", "y")]),
+        ('"Hi, you"\tx, y\n', [('"Hi, you"', "x, y")]),
+        ('""\t"\n', [('""', '"')]),
+        ("a\tb\t\t\nc; d\te\t\n", [("a", "b"), ("c; d", "e")]),
+    ],
+)
+def test_other_quotes_and_semicolons_are_letters(file, text, expected):
+    assert read_pairs(file(text)) == expected
+
+
+def test_commas_are_columns_only_in_a_csv(file):
+    with pytest.raises(ValueError, match="a tab"):
+        read_pairs(file("a, b\nc, d\n"))

@@ -73,3 +73,10 @@ def test_sentences_keep_their_order_whatever_their_length(tokenizer):
         hidden, _ = model(tf.constant(ids))
         mean = hidden[0].numpy().mean(0)
         np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
+
+
+@pytest.mark.parametrize("sentences", ["a b", b"a b", ["a", 3]])
+def test_a_string_is_no_list_of_sentences(sentences):
+    tokenizer = WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    with pytest.raises(TypeError, match="sentences"):
+        encode_sentences(sentences, tokenizer, max_len=9)

@@ -117,12 +117,66 @@ def test_a_sequence_beyond_max_len_is_refused(tiny_gpt):
         ({"vocab_size": -1}, "vocab_size=-1"),
         ({"max_len": 1}, "max_len=1"),
         ({"dropout_rate": 1.0}, "dropout_rate=1.0"),
+        ({"dropout_rate": float("nan")}, "dropout_rate=nan"),
+        ({"num_layers": float("nan")}, "num_layers=nan"),
+        ({"num_layers": 2.5}, "num_layers=2.5"),
+        ({"num_layers": True}, "num_layers=True"),
+        ({"d_model": "12"}, "d_model='12'"),
+        ({"d_model": None}, "d_model=None"),
+        ({"d_ff": "x"}, "d_ff='x'"),
+        ({"use_bias": 1}, "use_bias=1: give True or False"),
+        ({"activation": None}, "activation=None"),
     ],
 )
 def test_impossible_sizes_are_refused(change, message):
-    sizes = {"vocab_size": 23, "max_len": 11, "d_model": 12, "num_heads": 3, "num_layers": 2}
-    with pytest.raises(ValueError, match=message):
-        GPTConfig(**{**sizes, **change})
+    with pytest.raises((TypeError, ValueError), match=message):
+        GPTConfig(**{**SIZES, **change})
+
+
+SIZES = {"vocab_size": 23, "max_len": 11, "d_model": 12, "num_heads": 3, "num_layers": 2}
+
+
+def test_numpys_numbers_are_sizes_and_can_be_saved(tmp_path):
+    numpys = {name: np.int64(size) for name, size in SIZES.items()}
+    switches = {"dropout_rate": np.float32(0.5), "use_bias": np.False_}
+    config = GPTConfig(**numpys, **switches)
+    assert config == GPTConfig(**SIZES, dropout_rate=0.5, use_bias=False)
+    GPT(config).save(tmp_path)
+    assert GPT.load(tmp_path).config == config
+
+
+@pytest.mark.parametrize(
+    "change", [{"d_model": 3 * 10**9}, {"vocab_size": 10**12}, {"num_layers": 10**8}]
+)
+def test_a_model_beyond_memory_is_refused_before_it_is_made(change):
+    with pytest.raises(ValueError, match=r"needs at least .* GiB"):
+        GPT(GPTConfig(**SIZES | change))
+
+
+@pytest.mark.parametrize("config", [SIZES, None, "gpt"])
+def test_a_configuration_of_another_class_is_named(config):
+    with pytest.raises(TypeError, match="give a GPTConfig"):
+        GPT(config)
+
+
+@pytest.mark.parametrize("rotary", [False, True])
+def test_a_full_cache_is_never_read_past_its_end(rotary):
+    model = GPT(GPTConfig(**SIZES, rotary=rotary))
+    token, cache = np.array([[1]]), model.start_cache(1)
+    with pytest.raises(ValueError, match="max_len=11"):
+        model.forward(token, cache, 11)
+    with pytest.raises(ValueError, match="start=3 without a cache"):
+        model.forward(token, start=3)
+
+    @tf.function(jit_compile=True, autograph=False)
+    def compiled(start):  # in a loop XLA does not know the value
+        step = lambda place, _: (place + 1, model.forward(token, cache, place)[0])  # noqa: E731
+        first = start, tf.zeros((1, 1, 23))
+        return tf.while_loop(lambda place, _: place <= start, step, first)[1]
+
+    assert np.isnan(compiled(tf.constant(11))).all()
+    expected = model.forward(token, cache, np.int64(10))[0]
+    np.testing.assert_allclose(compiled(tf.constant(10)), expected, atol=1e-5)
 
 
 def test_dropout_is_for_training_only():

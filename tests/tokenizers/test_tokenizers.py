@@ -1,3 +1,4 @@
+import io
 from pydoc_data.topics import topics
 
 import numpy as np
@@ -110,3 +111,38 @@ def test_a_saved_tokenizer_comes_back(pieces, kind, tmp_path):
 def test_a_folder_without_tokenizer_is_named(tmp_path):
     with pytest.raises(ValueError, match="no tokenizer"):
         load_tokenizer(tmp_path)
+
+
+def test_a_reserved_character_costs_no_line_either():
+    text = "the cat sat on the ▅ mat\n" * 30
+    tokenizer = SentencePieceTokenizer.train(text, vocab_size=340)
+    assert not any(map(tokenizer.processor.IsByte, tokenizer.encode("the cat")))
+    assert tokenizer.decode(tokenizer.encode("a ▅")) == "a ▅"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_model_of_others_is_exact_or_said_not_to_be(tmp_path):
+    sentencepiece = pytest.importorskip("sentencepiece")
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter(["the cat sat on the mat"] * 30),
+        model_writer=model,
+        vocab_size=40,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    path = tmp_path / "sentencepiece.model"
+    path.write_bytes(model.getvalue())
+    with pytest.warns(UserWarning, match="is not exact"):
+        other = SentencePieceTokenizer.load(path)
+    assert other.unknown("the zebra") == ["b", "r", "z"]
+    SentencePieceTokenizer.train("the cat\n" * 30, vocab_size=340).save(path)
+    assert SentencePieceTokenizer.load(path).unknown("zebra") == []  # no warning
+
+
+@pytest.mark.parametrize("text", ['"abc"', '{"a": 1}', '["ab"]', '["a", "a"]', "[1]", "[" * 10**5])
+def test_what_is_no_list_of_characters_is_refused(tmp_path, text):
+    path = tmp_path / "characters.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"characters\.json"):
+        CharTokenizer.load(path)

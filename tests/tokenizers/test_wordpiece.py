@@ -94,11 +94,11 @@ def test_what_cannot_be_learned_is_refused(text, size, message):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (None, "cannot be read"),
-        (b"\xff\xfe", "cannot be read"),
+        (None, "does not exist"),
+        (b"\xff\xfe", "no \\[PAD\\]"),
+        (b"\xff\xfa", "cp1252"),
         (b"a\nb\n", "no \\[PAD\\]"),
         ("\n".join([*SPECIAL, "a", "a"]).encode(), "'a' twice"),
-        ("\n".join([*SPECIAL, "Paris"]).encode(), "has 'Paris'"),
     ],
 )
 def test_a_bad_vocabulary_is_refused(tmp_path, data, message):
@@ -114,3 +114,69 @@ def test_a_long_line_is_learned_from_too():
     text += "x" * 1_200_000  # and this is no word
     tokenizer = WordPieceTokenizer.train(text, vocab_size=60)
     assert {"word", "and", "other"} <= set(tokenizer.pieces)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ["ca", "va", "你", "好"]),
+        ({"strip_accents": False}, ["ça", "va", "你", "好"]),
+        ({"do_lower_case": False}, ["Ça", "Va", "你", "好"]),
+        ({"do_lower_case": False, "strip_accents": True}, ["Ca", "Va", "你", "好"]),
+        ({"tokenize_chinese_chars": False}, ["ca", "va", "你好"]),
+    ],
+)
+def test_text_is_cut_as_the_settings_say(tmp_path, settings, expected):
+    assert words("Ça Va 你好", **settings) == expected
+    pieces = [*SPECIAL, *dict.fromkeys(["Paris", *expected])]
+    (tmp_path / "vocab.txt").write_text("\n".join(pieces), "utf-8")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"x": 1} | settings))
+    tokenizer = WordPieceTokenizer.load(tmp_path / "vocab.txt")
+    assert [tokenizer.pieces[i] for i in tokenizer.encode("Ça Va 你好")] == expected
+    (tmp_path / "again").mkdir()
+    tokenizer.save(tmp_path / "again" / "vocab.txt")  # the settings go with it
+    again = load_tokenizer(tmp_path / "again")
+    assert again.encode("Ça Va 你好") == tokenizer.encode("Ça Va 你好")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"do_lower_case": "false"}, "do_lower_case is 'false'"),
+        ({"strip_accents": 2}, "strip_accents is 2"),
+        ({"do_basic_tokenize": False}, "do_basic_tokenize False"),
+        ({"word_tokenizer_type": "mecab"}, "'mecab'"),
+        ([], "expected a dict"),
+    ],
+)
+def test_settings_that_are_unknown_are_refused(tmp_path, settings, message):
+    (tmp_path / "vocab.txt").write_text("\n".join(SPECIAL))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match=message):
+        WordPieceTokenizer.load(tmp_path / "vocab.txt")
+    with pytest.raises(TypeError, match="lowercase"):
+        WordPieceTokenizer(SPECIAL, lowercase=True)
+
+
+def test_capitals_outside_of_words_say_nothing_of_case(tmp_path):
+    path = tmp_path / "vocab.txt"
+    odd = ["<S>", "<T>", "İ", "Ⅷ", "##Ⅷ", "[unused1]", "na"]  # a Chinese BERT has such
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([*SPECIAL, *odd]).encode() + b"\r\n\r\n")
+    tokenizer = WordPieceTokenizer.load(path)
+    assert tokenizer.pieces == [*SPECIAL, *odd]
+    assert tokenizer.encode("Na") == [11]
+
+
+def test_a_cased_vocabulary_without_settings_is_said(tmp_path):
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join([*SPECIAL, "Paris", "paris"]))
+    with pytest.warns(UserWarning, match="has 'Paris' and no tokenizer_config"):
+        assert WordPieceTokenizer.load(path).encode("Paris") == [6]
+
+
+def test_a_character_that_sentencepiece_reserves_costs_no_line():
+    text = "the cat sat on the ▅ mat\n" * 30
+    tokenizer = WordPieceTokenizer.train(text, vocab_size=70)
+    assert {"the", "cat", "▅"} <= set(tokenizer.pieces)
+    with pytest.raises(ValueError, match="cannot learn"):
+        WordPieceTokenizer.train("▅ ▅\n▅", vocab_size=70)

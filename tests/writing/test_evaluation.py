@@ -36,3 +36,15 @@ def test_short_and_long_sentences_are_measured_separately():
         (4, 2, 1.0),
     ]
     assert by_source_length(sources[:2], ours[:2], theirs[:2], exact_match, [4, 9]) == [(4, 2, 0.5)]
+
+
+@pytest.mark.parametrize("measure", [exact_match, corpus_bleu])
+def test_a_string_is_no_list_of_translations(measure):
+    for translations, references, message in (
+        ("cat", "cat", "translations is one string"),
+        (["cat"], "cat", "references is one string"),
+        (["cat"], [["cat"]], r"references\[0\] is list"),
+        ([None], ["cat"], r"translations\[0\] is NoneType"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            measure(translations, references)

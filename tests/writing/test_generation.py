@@ -161,11 +161,77 @@ def test_other_lengths_use_the_same_program():
         ([[1]], {"top_p": 0.0}, "top_p=0.0"),
         ([[1]], {"max_new_tokens": -1}, "max_new_tokens=-1"),
         ([[1]], {"seed": 2**31}, "seed=2147483648"),
+        ([[1, 2], [3]], {}, "one by one"),
+        (None, {}, "rows of one length"),
+        ([[1.0, 2.0]], {}, "float64: give integers"),
+        ([["a"]], {}, "give integers"),
+        ([[1]], {"max_new_tokens": 2.0}, "max_new_tokens=2.0"),
+        ([[1]], {"max_new_tokens": 10**12}, "max_new_tokens=1000000000000"),
+        ([[1]], {"temperature": float("nan")}, "temperature=nan"),
+        ([[1]], {"temperature": None}, "temperature=None"),
+        ([[1]], {"temperature": "1"}, "temperature='1'"),
+        ([[1]], {"top_k": 2.5}, "top_k=2.5: give an integer"),
+        ([[1]], {"top_k": True}, "top_k=True"),
+        ([[1]], {"seed": 3.0}, "seed=3.0"),
+        ([[1]], {"stop_id": 23}, "stop_id=23"),
+        ([[1]], {"stop_id": 2.5}, "stop_id=2.5"),
+        ([[1]], {"use_cache": "no"}, "use_cache='no'"),
     ],
 )
 def test_what_cannot_be_generated_is_refused(tiny_gpt, prompt, options, message):
-    with pytest.raises(ValueError, match=message):
-        generate(tiny_gpt, prompt, **{"max_new_tokens": 3, **options})
+    options = {"max_new_tokens": 3, **options}
+    for function in (generate, stream):  # at the call, not at the first token
+        with pytest.raises((TypeError, ValueError), match=message):
+            function(tiny_gpt, prompt, **options)
+
+
+@pytest.mark.parametrize("chunk", [0, -1, 2.5, None])
+def test_a_chunk_without_tokens_is_refused(tiny_gpt, chunk):
+    with pytest.raises((TypeError, ValueError), match="chunk="):
+        stream(tiny_gpt, [[1]], max_new_tokens=3, chunk=chunk)
+
+
+def test_numpys_numbers_are_options(tiny_gpt, eagerly):
+    options = {"temperature": 0.5, "top_k": 3, "top_p": 0.75, "seed": 5, "stop_id": 7}
+    numpys = {
+        name: np.array(value).astype("f4" if name[0] == "t" else "i8")[()]
+        for name, value in options.items()
+        if name != "top_k"
+    }
+    numpys["top_k"] = np.int64(3)
+    plain = generate(tiny_gpt, PROMPTS, max_new_tokens=4, **options)
+    theirs = generate(tiny_gpt, np.array(PROMPTS, "uint8"), max_new_tokens=np.int64(4), **numpys)
+    np.testing.assert_array_equal(plain, theirs)
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-45, 1e-38, 1e-30, 1e-20, np.float64(1e-40)])
+@pytest.mark.parametrize("use_xla", [False, True])
+def test_the_smallest_temperatures_are_greedy(temperature, use_xla):
+    logits = np.random.default_rng(0).normal(size=(5, 23)).astype("float32")
+
+    def sample(logits):
+        return choose(logits, seed=(1, 2), temperature=temperature, top_k=None, top_p=None)
+
+    tokens = tf.function(sample, jit_compile=use_xla)(logits)
+    np.testing.assert_array_equal(tokens, logits.argmax(axis=-1))
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0}, {"use_cache": False}])
+def test_nan_is_named_and_not_a_token(eagerly, options):
+    model = make_tiny_gpt()
+    model.embedding.table.assign(model.embedding.table * np.nan)
+    for run in (generate, lambda *a, **k: list(stream(*a, **k))):
+        with pytest.raises(ValueError, match="logits are NaN"):
+            run(model, PROMPTS, max_new_tokens=3, **options)
+
+
+@pytest.mark.parametrize("use_xla", [False, True])
+def test_a_row_of_nan_gives_no_token(use_xla):
+    logits = np.array([[1, 2, 3], [1, np.nan, 3]], "float32")
+    sample = lambda x: choose(x, seed=(1, 2), temperature=1.0, top_k=None, top_p=None)  # noqa: E731
+    tokens = tf.function(sample, jit_compile=use_xla)(logits).numpy()
+    assert tokens[0] >= 0
+    assert tokens[1] == -1
 
 
 def test_no_new_tokens_gives_the_prompt_back(tiny_gpt, eagerly):

@@ -193,6 +193,10 @@ def test_a_sentence_is_the_same_alone_and_in_a_batch(models, eagerly, kind):
     ("options", "message"),
     [
         ({"beam_size": 0}, "beam_size=0"),
+        ({"beam_size": 2.0}, "beam_size=2.0: give an integer"),
+        ({"beam_size": "2"}, "beam_size='2'"),
+        ({"beam_size": 10**9}, "GiB per token"),
+        ({"max_len": np.float32(4)}, "give an integer"),
         ({"max_len": 0}, "max_len=0"),
         ({"max_len": 7}, "1 to 6"),
         ({"length_penalty": -1}, "length_penalty"),
@@ -202,5 +206,13 @@ def test_a_sentence_is_the_same_alone_and_in_a_batch(models, eagerly, kind):
 )
 def test_what_cannot_be_translated_is_refused(models, options, message):
     right = {"source_ids": SOURCE, "beam_size": 2, "max_len": 4}
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         beam_search(models["transformer"], **right | options)
+
+
+def test_numpys_integers_are_taken(models, eagerly):
+    sizes = {"beam_size": np.int64(2), "max_len": np.int32(3)}
+    ids, _ = beam_search(models["transformer"], SOURCE, **sizes)
+    again = beam_search(models["transformer"], SOURCE, beam_size=2, max_len=3)
+    np.testing.assert_array_equal(ids, again[0])
+    assert greedy_search(models["transformer"], SOURCE, max_len=np.int8(3)).shape[1] == 3

@@ -2,6 +2,7 @@
 
 import json
 import re
+import types
 
 import numpy as np
 import pytest
@@ -64,7 +65,10 @@ def test_sentences_keep_their_order_whatever_their_length(tokenizer, eagerly):
 
 
 def test_a_long_sentence_is_cut(tokenizer, eagerly):
-    [made] = translate(Upside(), [tokenizer] * 2, ["cat " * 30], max_len=9, beam_size=1)
+    with pytest.warns(UserWarning, match="1 of 2 sentences have more than 9 tokens"):
+        [made, _] = translate(
+            Upside(), [tokenizer] * 2, ["cat " * 30, "cat"], max_len=9, beam_size=1
+        )
     assert "cat cat cat cat".startswith(made[:11])
     assert len(made) < 60
 
@@ -243,3 +247,28 @@ def test_a_flag_that_makes_no_sense_exits_with_2(train_translation, flags):
     with pytest.raises(SystemExit) as stopped:
         train_translation.main(flags)
     assert stopped.value.code == 2
+
+
+def test_a_string_is_no_list_of_sentences(tokenizer):
+    with pytest.raises(TypeError, match=r"sentences is one string: put it in a list, \['cat'\]"):
+        translate(Upside(), [tokenizer] * 2, "cat", max_len=9)
+
+
+@pytest.mark.parametrize("name", ["generate", "translate", "search_docs"])
+def test_a_terminal_gets_no_escape_sequence_of_a_model(name, monkeypatch, capfd):
+    script, hostile = load_script(name), "\x1b[2J\x9b31m\r안\ud800\n"
+    if name == "generate":
+        monkeypatch.setattr(script, "text", lambda flags: iter([hostile]))
+        assert exit_code(script.main, ["--prompt", "x"]) == 0
+    elif name == "translate":
+        model = types.SimpleNamespace(config=types.SimpleNamespace(attention="none"))
+        monkeypatch.setattr(script, "load", lambda folder: (model, [None] * 2, 9))
+        monkeypatch.setattr(script, "spelled_in_bytes", lambda *_: 0.0)
+        monkeypatch.setattr(script.mt, "translate", lambda *_, **__: [hostile], raising=False)
+        assert exit_code(script.main, ["--run", "here", "x"]) == 0
+    else:
+        script.show(lambda question: [(0.5, hostile, hostile)], "x")
+    shown = capfd.readouterr().out
+    assert r"\x1b[2J\x9b31m\r안" in shown
+    assert "\x1b" not in shown
+    assert "\r" not in shown
