@@ -302,7 +302,7 @@ MUTANTS = [
      "if self.console.is_terminal:", "if True:",
      "runs/test_progress.py::test_without_a_terminal_only_validations_are_printed_in_plain_text"),
     ("a mistake of the user's looks like success", "runs/commands.py",
-     '__name__}", 2)', '__name__}", 0)',
+     'stop(f"error: {message}", 2)', 'stop(f"error: {message}", 0)',
      "scripts/test_scripts.py::test_a_mistake_gets_one_sentence_and_leaves_nothing_behind"),
     ("the data of a resumed run may have changed", "runs/run.py",
      'setdefault("text_sha256", checksum) != checksum', "get('seed') is None",

@@ -53,7 +53,7 @@ def seed(text: str) -> int:
 
 def above_zero(text: str) -> float:
     """Read a flag's number, more than 0."""
-    return number(text, float, lambda n: 0 < n < math.inf, "more than 0")
+    return number(text, float, lambda n: 0 < n < 1e9, "more than 0")
 
 
 def share(text: str) -> float:
@@ -65,7 +65,7 @@ class Parser(argparse.ArgumentParser):
     """Refuse what was typed in one sentence, as all scripts do."""
 
     def error(self, message: str) -> NoReturn:
-        stop(f"error: {message}; see --help", 2)
+        refuse(f"{message}; see --help")
 
 
 def defaults_of(groups: dict[str, dict]) -> dict:
@@ -224,6 +224,13 @@ def stop(message: str, code: int) -> NoReturn:
     raise SystemExit(code)
 
 
+def refuse(message: str) -> NoReturn:
+    """End with a user error in one sentence, without a long middle."""
+    if len(message) > 290:
+        message = f"{message[:140]} … {message[-140:]}"
+    stop(f"error: {message}", 2)
+
+
 def command(*parts: Any) -> str:
     """Spell a command so that it can be pasted into this system's shell.
 
@@ -315,6 +322,6 @@ def user_errors() -> Iterator[None]:
     except OSError as error:
         what = error.filename or "The disk"
         why = error.strerror or error
-        stop(f"error: {what} cannot be used: {why}.", 2)
+        refuse(f"{what} cannot be used: {why}.")
     except (TypeError, ValueError, RecursionError, MemoryError) as error:
-        stop(f"error: {str(error) or type(error).__name__}", 2)
+        refuse(str(error) or type(error).__name__)
