@@ -81,7 +81,7 @@ def differences(has: Mapping, needs: Mapping) -> list[str]:
 
 def refuse_differences(has: Mapping, needs: Mapping) -> None:
     """Raise ValueError with the first `differences`, if there are any."""
-    if wrong := [phrase[:60] for phrase in differences(has, needs)]:
+    if wrong := [phrase[:48] for phrase in differences(has, needs)]:
         more = [f"and {len(wrong) - 3} more"] if len(wrong) > 3 else []
         listed = "; ".join(wrong[:3] + more)
         raise ValueError(f"These weights are another model's: {listed}")

@@ -7,7 +7,11 @@ import tensorflow as tf
 from minitransformer.runs.given import SIZE, checked
 
 RULES: dict = {  # for `checked`
-    "temperature": (float, lambda t: t >= 0, "a number of 0 or more"),
+    "temperature": (
+        float,
+        lambda t: 0 <= t < 2**99,
+        "0 or more, below 2⁹⁹",
+    ),
     "top_k": (int, *SIZE),
     "top_p": (float, lambda p: 0 < p <= 1, "a number above 0, up to 1"),
     "stop_id": (int, lambda i: i >= 0, "an id of the vocabulary"),

@@ -19,7 +19,7 @@ BAD = {
     float: ["-1", "nan", "inf", "-inf", "half", ""],
 }
 # What is beyond any memory, or any tokenizer.
-HUGE = ["d_model", "num_layers", "max_len", "batch_size", "beam_size", "buckets"]
+HUGE = ["d_model", "num_layers", "max_len", "batch_size", "beam_size"]
 
 
 def check_refused(main, argv, capfd, says=""):
@@ -199,7 +199,7 @@ SETTINGS = [
 @pytest.mark.parametrize("text", SETTINGS, ids=lambda text: ascii(text[:30]))
 def test_wrong_settings_of_a_run_that_is_resumed(text, runs, tmp_path, capfd):
     settings = (runs / "train_gpt" / "settings.json").read_text()
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         changed = json.loads(text)
         if isinstance(changed, dict):
             text = json.dumps(json.loads(settings) | changed)
