@@ -7,6 +7,7 @@ python -m minitransformer.coursework check my-folder --only 03
 
 import argparse
 import ast
+import io
 import os
 import sys
 import textwrap
@@ -24,7 +25,8 @@ from minitransformer.coursework.exercise import (
 )
 from minitransformer.coursework.folder import solution, start
 from minitransformer.coursework.grading import grade
-from minitransformer.runs.commands import seed
+from minitransformer.coursework.judge import Verdict, escaped
+from minitransformer.runs.commands import seed as read_seed
 
 KEY = "MT_SOLUTIONS_KEY"
 
@@ -66,7 +68,7 @@ def begin(options: argparse.Namespace, tasks: list[Task]) -> None:
         print(f"left as they were: {', '.join(kept)}")
     print(
         "next: python -m minitransformer.coursework check "
-        f"{options.folder} --only {chosen[0].number}"
+        f"{escaped(str(options.folder))} --only {chosen[0].number}"
     )
 
 
@@ -78,13 +80,21 @@ def check(options: argparse.Namespace, tasks: list[Task]) -> int:
             f"{chosen[0].number} is open: it has no check, and a rubric "
             f"in {chosen[0].module}.md."
         )
-    with report.progress(len(chosen)) as step:
-        results = check_folder(options.folder, chosen, options.seed, step)
-    report.print_report(results)
+    problem, seed = "", SEED if options.seed is None else options.seed
+    try:
+        with report.progress(len(chosen)) as step:
+            results = check_folder(options.folder, chosen, seed, step)
+        report.print_report(results)
+    except (ValueError, OSError) as error:  # a platform wants a report
+        problem = str(error)
+        tasks = [task for task in chosen if not task.exercise.rubric]
+        results = [(task, Verdict(False, problem)) for task in tasks]
     if options.json:
         report.save(options.json, report.gradescope(results))
     if options.junit:
         report.save(options.junit, report.junit(results))
+    if problem:
+        raise ValueError(problem)
     return 0 if all(verdict.right for _, verdict in results) else 1
 
 
@@ -140,7 +150,7 @@ FLAGS: dict[str, dict[str, Any]] = {
     "folder": {"type": Path, "metavar": "FOLDER"},
     "number": {"metavar": "NN"},
     "--only": {"metavar": "NN"},
-    "--seed": {"metavar": "N", "type": seed, "default": SEED},
+    "--seed": {"metavar": "N", "type": read_seed},
     "--more": {"action": "count", "default": 0},
     "--json": FILE,
     "--junit": FILE,
@@ -185,11 +195,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever the system's is
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     options = parse(arguments)
     try:
         return options.run(options, read_course(options.course)) or 0
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {escaped(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

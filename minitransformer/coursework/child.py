@@ -11,6 +11,7 @@ goes elsewhere.
 import contextlib
 import importlib
 import io
+import itertools
 import json
 import os
 import struct
@@ -28,10 +29,17 @@ SIZE = struct.Struct("<Q")  # stands before each message in a pipe
 LENT = ("minitransformer",)  # what a submission may not import
 ALLOWED = "minitransformer.coursework.checking"  # does nothing here
 # Events of Python's audit: what starts or ends a process, or changes files.
-STARTS = {"subprocess.Popen", "pty.spawn", "os.fork", "os.forkpty", "os.exec"}
+STARTS = {
+    "subprocess.Popen",
+    "pty.spawn",
+    "os.fork",
+    "os.forkpty",
+    "os.exec",
+}
 STARTS |= {"os.posix_spawn", "os.spawn", "os.system", "os.killpg"}
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link"}
 CHANGES |= {"os.symlink", "os.truncate", "os.chmod", "os.chown", "os.utime"}
+SKIPPED = ("site-packages", "node_modules", "__pycache__", "__MACOSX")
 # Numbers of widths that a safetensors file or NumPy cannot hold.
 STORED_AS = {"bfloat16": "float32", "float128": "float64"}
 
@@ -84,8 +92,9 @@ def as_numbers(rows: list) -> np.ndarray | None:
         rows differ in length.
     """
     first: Any = rows
-    while isinstance(first, (list, tuple)) and first:
-        first = first[0]
+    for _ in range(32):  # a list may hold itself
+        if isinstance(first, list) and first:
+            first = first[0]
     if not isinstance(first, (bool, int, float, np.number)):
         return None
     with contextlib.suppress(ValueError, OverflowError):
@@ -169,19 +178,47 @@ class NotLent:
         module.check_here = lambda *_, **__: None
 
 
+def skipped(path: str) -> bool:
+    """Tell whether the check reads no source in a file or a folder."""
+    name = os.path.basename(path)
+    mark = os.path.join(path, "pyvenv.cfg")  # of an environment
+    return name.startswith(".") or name in SKIPPED or os.path.isfile(mark)
+
+
+def unread(path: str, folder: str) -> bool:
+    """Tell whether a file of the folder is one that the check skips."""
+    path = path if path.startswith("<") else os.path.abspath(path)
+    if not path.startswith(folder + os.sep):
+        return False
+    steps = itertools.accumulate(
+        os.path.relpath(path, folder).split(os.sep), os.path.join
+    )
+    parts = [os.path.join(folder, step) for step in steps]
+    return not path.endswith(".py") or any(map(skipped, parts))
+
+
 def guard(folder: str) -> Callable[[str, tuple], None]:
     """Make an audit hook: what a submission may not do to other files.
 
     It reads none of the package's files, writes into its folder and its
-    home alone, and starts or ends no process. No hook can be taken off.
+    home alone, starts or ends no process, and runs no code of its folder
+    that the check has not read. No hook can be taken off.
     """
     real, me = os.path.realpath, os.getpid()
     own_code = real(__file__)
-    package = os.path.dirname(os.path.dirname(own_code)) + os.sep
     places = folder, os.environ.get("HOME", folder), "/dev"
+    package = os.path.dirname(os.path.dirname(own_code)) + os.sep
+    copies = "/minitransformer/coursework/", "/minitransformer/__init__."
+    lent = [package, *(copy.replace("/", os.sep) for copy in copies)]
     writable = tuple(real(place) + os.sep for place in places)
 
     def hook(event: str, args: tuple) -> None:
+        if event == "exec" and unread(args[0].co_filename, folder):
+            raise PermissionError(f"not read before: {args[0].co_filename}")
+        if event == "compile" and args[0] and str(args[1])[:1] == "<":
+            caller = sys._getframe(1).f_code.co_filename
+            if caller.startswith(folder + os.sep):
+                raise PermissionError("code in a text is not read before")
         if event in STARTS or (event == "os.kill" and args[0] != me):
             raise PermissionError(f"not lent to an exercise: {event}")
         if event != "open" and event not in CHANGES:
@@ -193,7 +230,8 @@ def guard(folder: str) -> Callable[[str, tuple], None]:
             other = path.startswith("/proc/") and path.split("/")[2]
             writes = event != "open" or args[2] & (os.O_WRONLY | os.O_RDWR)
             if (
-                (path.startswith(package) and path != own_code)
+                (any(part in path for part in lent) and path != own_code)
+                or (path.startswith(folder) and path.endswith(".pyc"))
                 or (other and other.isdigit() and other != str(me))
                 or (writes and not path.startswith(writable))
             ):
@@ -205,6 +243,8 @@ def guard(folder: str) -> Callable[[str, tuple], None]:
 def find_function(name: str) -> Any:
     """Find a function by the name that `adapters.py` gives it."""
     where = importlib.import_module("adapters").WHERE
+    if name not in where:
+        raise LookupError(f"adapters.py does not say where {name} is")
     module, _, function = where[name].partition(":")
     return getattr(importlib.import_module(module), function or name)
 
@@ -270,7 +310,8 @@ def main() -> None:
     sys.stdout = io.TextIOWrapper(sys.stdout.buffer, "utf-8", "replace")
     # Python's own modules first, which a `typing.py` must not hide.
     home = os.path.dirname(os.__file__)
-    standard = [p for p in sys.path if p.startswith(home) and "-pack" not in p]
+    first = [p.startswith(home) and "-packages" not in p for p in sys.path]
+    standard = list(itertools.compress(sys.path, first))
     others = [p for p in sys.path if p not in standard]
     sys.path[:] = [*standard, folder, *others]
     sys.meta_path.insert(0, NotLent())

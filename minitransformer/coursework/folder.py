@@ -31,7 +31,13 @@ NumPy is enough, and TensorFlow works as well.
     python -m minitransformer.coursework hint 03
 
 Keep your code in these files or in others; `adapters.py` says where each \
-function is.
+function is. Notebooks are not run.
+
+Write what is asked for yourself: no `keras.layers.MultiHeadAttention`, \
+no `tf.nn.batch_normalization`, nothing of this package. Any name will do \
+for your own functions. An exercise gets 20 seconds of computing and 4 GB. \
+It may not start programs, run code that is not in a `.py` file, or write \
+outside of this folder.
 
 | | exercise | file | points | minutes |
 |---|---|---|---|---|
@@ -57,6 +63,11 @@ Background: {}
 """
 
 
+def address(page: str) -> str:
+    """Say where a page of the book is, in any installation."""
+    return f"docs/{page} in the book's source"
+
+
 def stub(task: Task) -> str:
     """Cut a stub out of an answer: docstrings, signatures, but no bodies.
 
@@ -69,7 +80,7 @@ def stub(task: Task) -> str:
     parts = [
         f'"""{task.number} · {task.exercise.title}\n',
         textwrap.fill(task.exercise.goal, 76),
-        f'\nBackground: {task.exercise.page}\n"""\n',
+        f'\nBackground: {address(task.exercise.page)}\n"""\n',
     ]
     if any(line.startswith(("import numpy", "from")) for line in lines):
         parts.append("import numpy as np\n")
@@ -138,7 +149,11 @@ def rubric(task: Task) -> str:
     exercise = task.exercise
     points = "\n".join(f"- {line}" for line in exercise.rubric)
     return RUBRIC.format(
-        task.number, exercise.title, exercise.goal, exercise.page, points
+        task.number,
+        exercise.title,
+        exercise.goal,
+        address(exercise.page),
+        points,
     )
 
 

@@ -170,10 +170,11 @@ class Sandbox:
     def why_it_ended(self, function: str) -> str:
         """Say why there is no answer."""
         if self.waited:
-            seconds, why = self.seconds, "Is there a loop without an end?"
+            seconds, what = self.seconds, "Is there a loop without an end?"
             if self.waited >= PATIENCE * self.seconds:
-                seconds, why = self.waited, "Does it wait for something?"
-            return f"no answer after {seconds:.3g} s: stopped. {why} ({function})"
+                seconds, what = self.waited, "Does it wait for something?"
+            what = f"{what} ({function})"
+            return f"no answer after {seconds:.3g} s: stopped. {what}"
         if self.too_much:
             return f"more than {PRINTED >> 20} MB were printed: stopped"
         try:
@@ -185,12 +186,10 @@ class Sandbox:
             with contextlib.suppress(ValueError):
                 name = signal.Signals(-code).name
                 return f"Python crashed in {function} ({name})"
-        if code == 0:
-            return f"{function} ended Python (exit code 0)"
         time.sleep(0.1)  # its last words are read by another thread
         words = self.last_words.decode("utf-8", "replace").split("\n")
-        last = [word for word in words if word.strip()][-1:]
-        return ": ".join([f"{function} ended Python (exit code {code})", *last])
+        *_, last = ["", *(f": {word}" for word in words if word.strip())]
+        return f"{function} ended Python (exit code {code}){last}"
 
 
 def processor_seconds(pid: int, otherwise: float) -> float:
