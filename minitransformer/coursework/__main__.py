@@ -19,6 +19,7 @@ from minitransformer.coursework import report
 from minitransformer.coursework.checking import SEED, check_folder
 from minitransformer.coursework.exercise import (
     COURSE,
+    TEXTS,
     Task,
     find_task,
     read_course,
@@ -158,23 +159,6 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--mistakes": FILE,
     "--course": FILE | {"default": COURSE},
 }
-HELP = {
-    "list": "list the exercises",
-    "start": "write stubs to fill in",
-    "check": "check a folder",
-    "hint": "show a hint",
-    "solution": f"show a solution (needs {KEY})",
-    "grade": "check every folder in a folder",
-    "number": "as in 03",
-    "--only": "this exercise alone",
-    "--seed": "draw other questions: a number to keep secret",
-    "--more": "also the next hint; repeat it for more",
-    "--json": "write what Gradescope reads",
-    "--junit": "write what Git hosts read",
-    "--csv": "one row per submission; rows that are there are kept",
-    "--mistakes": "write a page: how often each known mistake was met",
-    "--course": "another choice of exercises and points (TOML)",
-}
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -186,11 +170,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (run, flags) in COMMANDS.items():
-        text = HELP[name]
+        text = TEXTS["help"][name]
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
         for flag in (*flags.split(), "--course"):
-            command.add_argument(flag, help=HELP.get(flag), **FLAGS[flag])
+            command.add_argument(
+                flag, help=TEXTS["help"].get(flag), **FLAGS[flag]
+            )
     return parser.parse_args(arguments)
 
 

@@ -19,6 +19,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from importlib.abc import Loader
 from importlib.util import spec_from_loader
 from typing import IO, Any
 
@@ -157,7 +158,7 @@ def receive(pipe: IO[bytes], largest: int = 1 << 62) -> Any:
     return load(pipe.read(size))
 
 
-class NotLent:
+class NotLent(Loader):
     """Keep the package out: its answers are not the student's.
 
     Only `check_here` can be imported, and it does nothing: a file may end
@@ -170,9 +171,6 @@ class NotLent:
         if name.partition(".")[0] in LENT:
             raise ImportError(f"{name} is not lent to an exercise")
         return None
-
-    def create_module(self, spec: Any) -> None:
-        """Let Python make an empty one."""
 
     def exec_module(self, module: Any) -> None:
         module.check_here = lambda *_, **__: None

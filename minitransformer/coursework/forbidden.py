@@ -151,7 +151,9 @@ class Module:
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             self.bound.setdefault(node.name, None)
         elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
-            for target in getattr(node, "targets", None) or [node.target]:
+            for target in getattr(
+                node, "targets", [getattr(node, "target", 0)]
+            ):
                 if isinstance(target, (ast.Name, ast.Attribute)):
                     self.bound.setdefault(ast.unparse(target), node.value)
 
@@ -186,12 +188,13 @@ class Module:
                     whole = f"{value.id}.{name}"  # such as self.layers
                     if whole in self.bound:
                         return self.look_up(whole)
-            case ast.Subscript(value=value, slice=key):
-                name = text(key)
-            case ast.Call(
-                func=ast.Name(id="getattr"), args=[value, key, *_]
+            case (
+                ast.Subscript(value=value, slice=key)
+                | ast.Call(
+                    func=ast.Name(id="getattr"), args=[value, key, *_]
+                )
             ):
-                name = text(key)
+                name = text(key) or ""
             case ast.Call(func=function, args=[key, *_]):
                 built_in = getattr(function, "id", "") == "__import__"
                 module = "importlib.import_module"

@@ -12,23 +12,10 @@ from pathlib import Path
 
 from minitransformer.coursework.checking import check_folder
 from minitransformer.coursework.child import skipped
-from minitransformer.coursework.exercise import Task
+from minitransformer.coursework.exercise import TEXTS, Task
 from minitransformer.coursework.judge import escaped
 from minitransformer.coursework.report import Results, progress, save, score
 
-MISTAKES = """\
-# Mistakes, and how often they were met
-
-In {} submissions. Two mistakes made together count for both.
-"""
-SECTION = """
-## {}
-
-{} right, {} with a known mistake, {} other.
-
-| mistake | met | what it is |
-|---|---|---|
-"""
 Row = dict[str, str]  # a submission's, with the keys that `columns` names
 
 
@@ -105,7 +92,7 @@ def harmless(text: str) -> str:
 
 def mistakes_page(rows: Sequence[Row], tasks: Iterable[Task]) -> str:
     """Say how often each known mistake was met: a page of Markdown."""
-    page = MISTAKES.format(len(rows))
+    page = TEXTS["mistakes"].format(len(rows))
     for task in tasks:
         headlines = [row[f"{task.number} says"] for row in rows]
         named = [headline.split("; ") for headline in headlines]
@@ -114,7 +101,9 @@ def mistakes_page(rows: Sequence[Row], tasks: Iterable[Task]) -> str:
         met = sum(not known.isdisjoint(names) for names in named)
         right = headlines.count("right")
         title = f"{task.number} · {task.exercise.title}"
-        page += SECTION.format(title, right, met, len(rows) - right - met)
+        page += TEXTS["section"].format(
+            title, right, met, len(rows) - right - met
+        )
         mistakes = task.exercise.mistakes
         for mistake in sorted(mistakes, key=lambda m: -counts[m.name]):
             times = counts[mistake.name]

@@ -270,7 +270,8 @@ def first_difference(
         )
         if not same_values(a, b)
     )
-    place, cell, shape = "", (), None
+    place, shape = "", None
+    cell: tuple[int, ...] = ()
     if np.ndim(a) and np.shape(a) == np.shape(b):
         shape = np.shape(a)
         cell = tuple(map(int, np.argwhere(~close(a, b))[0]))
