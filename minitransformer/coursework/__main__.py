@@ -7,6 +7,7 @@ python -m minitransformer.coursework check my-folder --only 03
 
 import argparse
 import ast
+import io
 import os
 import sys
 import textwrap
@@ -18,13 +19,15 @@ from minitransformer.coursework import report
 from minitransformer.coursework.checking import SEED, check_folder
 from minitransformer.coursework.exercise import (
     COURSE,
+    TEXTS,
     Task,
     find_task,
     read_course,
 )
 from minitransformer.coursework.folder import solution, start
 from minitransformer.coursework.grading import grade
-from minitransformer.runs.commands import seed
+from minitransformer.coursework.judge import Verdict, escaped
+from minitransformer.runs.commands import seed as read_seed
 
 KEY = "MT_SOLUTIONS_KEY"
 
@@ -66,7 +69,7 @@ def begin(options: argparse.Namespace, tasks: list[Task]) -> None:
         print(f"left as they were: {', '.join(kept)}")
     print(
         "next: python -m minitransformer.coursework check "
-        f"{options.folder} --only {chosen[0].number}"
+        f"{escaped(str(options.folder))} --only {chosen[0].number}"
     )
 
 
@@ -78,13 +81,21 @@ def check(options: argparse.Namespace, tasks: list[Task]) -> int:
             f"{chosen[0].number} is open: it has no check, and a rubric "
             f"in {chosen[0].module}.md."
         )
-    with report.progress(len(chosen)) as step:
-        results = check_folder(options.folder, chosen, options.seed, step)
-    report.print_report(results)
+    problem, seed = "", SEED if options.seed is None else options.seed
+    try:
+        with report.progress(len(chosen)) as step:
+            results = check_folder(options.folder, chosen, seed, step)
+        report.print_report(results)
+    except (ValueError, OSError) as error:  # a platform wants a report
+        problem = str(error)
+        tasks = [task for task in chosen if not task.exercise.rubric]
+        results = [(task, Verdict(False, problem)) for task in tasks]
     if options.json:
         report.save(options.json, report.gradescope(results))
     if options.junit:
         report.save(options.junit, report.junit(results))
+    if problem:
+        raise ValueError(problem)
     return 0 if all(verdict.right for _, verdict in results) else 1
 
 
@@ -140,30 +151,13 @@ FLAGS: dict[str, dict[str, Any]] = {
     "folder": {"type": Path, "metavar": "FOLDER"},
     "number": {"metavar": "NN"},
     "--only": {"metavar": "NN"},
-    "--seed": {"metavar": "N", "type": seed, "default": SEED},
+    "--seed": {"metavar": "N", "type": read_seed},
     "--more": {"action": "count", "default": 0},
     "--json": FILE,
     "--junit": FILE,
     "--csv": FILE | {"required": True},
     "--mistakes": FILE,
     "--course": FILE | {"default": COURSE},
-}
-HELP = {
-    "list": "list the exercises",
-    "start": "write stubs to fill in",
-    "check": "check a folder",
-    "hint": "show a hint",
-    "solution": f"show a solution (needs {KEY})",
-    "grade": "check every folder in a folder",
-    "number": "as in 03",
-    "--only": "this exercise alone",
-    "--seed": "draw other questions: a number to keep secret",
-    "--more": "also the next hint; repeat it for more",
-    "--json": "write what Gradescope reads",
-    "--junit": "write what Git hosts read",
-    "--csv": "one row per submission; rows that are there are kept",
-    "--mistakes": "write a page: how often each known mistake was met",
-    "--course": "another choice of exercises and points (TOML)",
 }
 
 
@@ -176,20 +170,25 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (run, flags) in COMMANDS.items():
-        text = HELP[name]
+        text = TEXTS["help"][name]
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
         for flag in (*flags.split(), "--course"):
-            command.add_argument(flag, help=HELP.get(flag), **FLAGS[flag])
+            command.add_argument(
+                flag, help=TEXTS["help"].get(flag), **FLAGS[flag]
+            )
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever the system's is
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     options = parse(arguments)
     try:
         return options.run(options, read_course(options.course)) or 0
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {escaped(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -2,20 +2,24 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from minitransformer.coursework.child import dump, load
+from minitransformer.coursework.child import dump, load, skipped
 from minitransformer.coursework.exercise import (
     Call,
     Task,
     find_task,
     read_course,
 )
-from minitransformer.coursework.forbidden import forbidden_names, used_names
-from minitransformer.coursework.judge import Verdict, judge
+from minitransformer.coursework.forbidden import (
+    FIRST,
+    forbidden_names,
+    used_names,
+)
+from minitransformer.coursework.judge import Verdict, escaped, judge
 from minitransformer.coursework.report import Results, explain
 from minitransformer.coursework.sandbox import Sandbox
 from minitransformer.coursework.variants import outcome
@@ -48,7 +52,51 @@ def check_exercise(
     with Sandbox(folder) as sandbox:
         if running is not None:
             running.append(sandbox)
-        return judge(task, sandbox.ask, seed)
+        verdict = judge(task, sandbox.ask, seed)
+    if not verdict.right and "not written" not in verdict.headline:
+        notes = [verdict.note, *hidden_files(folder)]
+        verdict.note = " ".join(filter(None, notes))
+    return verdict
+
+
+def hidden_files(folder: Path) -> Iterator[str]:
+    """Name files that do not get imported, whatever is in them."""
+    for path in sorted(folder.iterdir()):
+        name = escaped(path.name)
+        if path.stem in FIRST and (path.is_dir() or path.suffix == ".py"):
+            yield (
+                f"{name} is never imported: {path.stem} is Python's or "
+                "NumPy's own. Give it another name."
+            )
+        if path.suffix == ".ipynb" and not path.with_suffix(".py").exists():
+            yield (
+                f"{name} is a notebook, which the check does not run: copy "
+                f"its functions into {escaped(path.stem)}.py."
+            )
+
+
+def find_folder(folder: Path) -> Path:
+    """Find where `adapters.py` is: there, or one or two folders deeper.
+
+    Raises:
+        ValueError: if it is nowhere, or in several folders.
+    """
+    for depth in ("", "*/", "*/*/"):
+        found = [
+            path.parent
+            for path in sorted(folder.glob(f"{depth}adapters.py"))
+            if path.is_file()
+            and not any(map(skipped, path.relative_to(folder).parts))
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(f"{folder} has several adapters.py: keep one.")
+    remark = " A notebook is not run." * any(folder.glob("*.ipynb"))
+    raise ValueError(
+        f"{folder} has no adapters.py.{remark} Begin with "
+        "`python -m minitransformer.coursework start FOLDER`."
+    )
 
 
 def check_folder(
@@ -68,12 +116,7 @@ def check_folder(
     Raises:
         ValueError: if this is no submission.
     """
-    folder = Path(folder)
-    if not (folder / "adapters.py").is_file():
-        raise ValueError(
-            f"{folder} has no adapters.py: begin with "
-            "`python -m minitransformer.coursework start FOLDER`."
-        )
+    folder = find_folder(Path(folder))
     tasks = [task for task in tasks if not task.exercise.rubric]
 
     # Once for all, and not in a thread: Python 3.11 cannot (SystemError).
@@ -81,7 +124,10 @@ def check_folder(
     running: list[Sandbox] = []
 
     def check(task):
-        verdict = check_exercise(folder, task, seed, used, running)
+        try:
+            verdict = check_exercise(folder, task, seed, used, running)
+        except Exception as error:  # of this check, or of the system
+            verdict = Verdict(False, f"not checked: {error!r}")
         report(task)
         return verdict
 
@@ -114,7 +160,7 @@ def note_what_is_below(results: Results) -> None:
 
 
 def check_here(
-    number: str, *functions: Callable[..., Any], seed: int = SEED
+    number: str | int, *functions: Callable[..., Any], seed: int = SEED
 ) -> None:
     """Check functions of this very process, as in a notebook.
 
@@ -122,19 +168,19 @@ def check_here(
     what `check` prints for an exercise.
 
     Args:
-        number: The exercise, as in "03".
+        number: The exercise, as in "03" or 3.
         functions: All that it asks for, known by their names.
         seed: Of the questions.
     """
-    task = find_task(read_course(), number)
+    task = find_task(read_course(), str(number))
+    number = task.number
     if task.exercise.rubric:
         raise ValueError(f"{number} is open: it has a rubric, no check.")
-    known = {function.__name__: function for function in functions}
-    missing = [n for n in task.exercise.functions if n not in known]
+    known = {getattr(f, "__name__", repr(f)): f for f in functions}
+    missing = sorted(task.exercise.functions.keys() - known)
     if missing:
-        raise ValueError(
-            f"{number} needs {', '.join(sorted(missing))} too."
-        )
+        came = f"; {', '.join(known)} came" if known else ""
+        raise ValueError(f"{number} needs {', '.join(missing)} too{came}.")
 
     def ask(call):
         before = dump(call.args)

@@ -1,8 +1,9 @@
 """The child process that runs a student's code; it knows no right answer.
 
 It stands alone: it imports nothing of the package, and lends none of it to
-the code it runs. It reads calls from its input and writes each call's
-outcome to its output; whatever the code prints goes elsewhere.
+the code it runs, except an empty `check_here`. It reads calls from its
+input and writes each call's outcome to its output; whatever the code prints
+goes elsewhere.
 
     python -I child.py FOLDER SECONDS MEMORY FILE_SIZE
 """
@@ -10,12 +11,16 @@ outcome to its output; whatever the code prints goes elsewhere.
 import contextlib
 import importlib
 import io
+import itertools
 import json
 import os
 import struct
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from importlib.abc import Loader
+from importlib.util import spec_from_loader
 from typing import IO, Any
 
 import numpy as np
@@ -23,6 +28,19 @@ from safetensors.numpy import load as load_arrays, save as save_arrays
 
 SIZE = struct.Struct("<Q")  # stands before each message in a pipe
 LENT = ("minitransformer",)  # what a submission may not import
+ALLOWED = "minitransformer.coursework.checking"  # does nothing here
+# Events of Python's audit: what starts or ends a process, or changes files.
+STARTS = {
+    "subprocess.Popen",
+    "pty.spawn",
+    "os.fork",
+    "os.forkpty",
+    "os.exec",
+}
+STARTS |= {"os.posix_spawn", "os.spawn", "os.system", "os.killpg"}
+CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link"}
+CHANGES |= {"os.symlink", "os.truncate", "os.chmod", "os.chown", "os.utime"}
+SKIPPED = ("site-packages", "node_modules", "__pycache__", "__MACOSX")
 # Numbers of widths that a safetensors file or NumPy cannot hold.
 STORED_AS = {"bfloat16": "float32", "float128": "float64"}
 
@@ -32,7 +50,8 @@ def dump(value: Any) -> bytes:
 
     Returns:
         A safetensors file, which cannot hold code. Its arrays are numbered;
-        its metadata has the tree in JSON, `{"array": "0"}` in their places.
+        its metadata has the tree in JSON, `{"array": "0"}` in their places,
+        or `{"numbers": "0"}` for a list of plain numbers.
     """
     arrays: dict[str, np.ndarray] = {}
 
@@ -45,8 +64,12 @@ def dump(value: Any) -> bytes:
             return {"dict": {str(k): walk(v) for k, v in part.items()}}
         if isinstance(part, tuple):
             return {"tuple": [walk(v) for v in part]}
+        kind = "array"
         if isinstance(part, list):
-            return [walk(v) for v in part]
+            numbers = as_numbers(part)
+            if numbers is None:
+                return [walk(v) for v in part]
+            kind, part = "numbers", numbers
         array = np.asarray(part, order="C")
         if array.dtype.name in STORED_AS:
             array = array.astype(STORED_AS[array.dtype.name])
@@ -57,9 +80,28 @@ def dump(value: Any) -> bytes:
             )
         name = str(len(arrays))
         arrays[name] = array
-        return {"array": name}
+        return {kind: name}
 
     return save_arrays(arrays, {"tree": json.dumps(walk(value))})
+
+
+def as_numbers(rows: list) -> np.ndarray | None:
+    """Make an array of a list of plain numbers, or of lists of them.
+
+    Returns:
+        The array; None if there is something else in the list, or if its
+        rows differ in length.
+    """
+    first: Any = rows
+    for _ in range(32):  # a list may hold itself
+        if isinstance(first, list) and first:
+            first = first[0]
+    if not isinstance(first, (bool, int, float, np.number)):
+        return None
+    with contextlib.suppress(ValueError, OverflowError):
+        array = np.asarray(rows)
+        return array if array.dtype.kind in "bif" else None
+    return None
 
 
 def load(data: bytes) -> Any:
@@ -80,7 +122,8 @@ def load(data: bytes) -> Any:
         if kind == "tuple":
             return tuple(walk(v) for v in value)
         # `pop`: a small message cannot ask for many copies of an array.
-        return arrays.pop(value).copy()
+        array = arrays.pop(value)
+        return array.tolist() if kind == "numbers" else array.copy()
 
     try:
         (size,) = SIZE.unpack_from(data)
@@ -115,17 +158,91 @@ def receive(pipe: IO[bytes], largest: int = 1 << 62) -> Any:
     return load(pipe.read(size))
 
 
-class NotLent:
-    """Refuse to import the package: its answers are not the student's."""
+class NotLent(Loader):
+    """Keep the package out: its answers are not the student's.
 
-    def find_spec(self, name: str, *_: Any) -> None:
+    Only `check_here` can be imported, and it does nothing: a file may end
+    by checking itself.
+    """
+
+    def find_spec(self, name: str, *_: Any) -> Any:
+        if f"{ALLOWED}.".startswith(f"{name}."):
+            return spec_from_loader(name, self, is_package=True)
         if name.partition(".")[0] in LENT:
             raise ImportError(f"{name} is not lent to an exercise")
+        return None
+
+    def exec_module(self, module: Any) -> None:
+        module.check_here = lambda *_, **__: None
+
+
+def skipped(path: str) -> bool:
+    """Tell whether the check reads no source in a file or a folder."""
+    name = os.path.basename(path)
+    mark = os.path.join(path, "pyvenv.cfg")  # of an environment
+    return name.startswith(".") or name in SKIPPED or os.path.isfile(mark)
+
+
+def unread(path: str, folder: str) -> bool:
+    """Tell whether a file of the folder is one that the check skips."""
+    path = path if path.startswith("<") else os.path.abspath(path)
+    if not path.startswith(folder + os.sep):
+        return False
+    steps = itertools.accumulate(
+        os.path.relpath(path, folder).split(os.sep), os.path.join
+    )
+    parts = [os.path.join(folder, step) for step in steps]
+    return not path.endswith(".py") or any(map(skipped, parts))
+
+
+def guard(folder: str) -> Callable[[str, tuple], None]:
+    """Make an audit hook: what a submission may not do to other files.
+
+    It reads none of the package's files, writes into its folder and its
+    home alone, starts or ends no process, and runs no code of its folder
+    that the check has not read. No hook can be taken off.
+    """
+    real, me = os.path.realpath, os.getpid()
+    own_code = real(__file__)
+    places = folder, os.environ.get("HOME", folder), "/dev"
+    package = os.path.dirname(os.path.dirname(own_code)) + os.sep
+    copies = "/minitransformer/coursework/", "/minitransformer/__init__."
+    lent = [package, *(copy.replace("/", os.sep) for copy in copies)]
+    writable = tuple(real(place) + os.sep for place in places)
+
+    def hook(event: str, args: tuple) -> None:
+        if event == "exec" and unread(args[0].co_filename, folder):
+            raise PermissionError(f"not read before: {args[0].co_filename}")
+        if event == "compile" and args[0] and str(args[1])[:1] == "<":
+            caller = sys._getframe(1).f_code.co_filename
+            if caller.startswith(folder + os.sep):
+                raise PermissionError("code in a text is not read before")
+        if event in STARTS or (event == "os.kill" and args[0] != me):
+            raise PermissionError(f"not lent to an exercise: {event}")
+        if event != "open" and event not in CHANGES:
+            return
+        for name in args[:1] if event == "open" else args[:2]:
+            if not isinstance(name, (str, bytes, os.PathLike)):
+                continue
+            path = real(os.fsdecode(name))
+            other = path.startswith("/proc/") and path.split("/")[2]
+            writes = event != "open" or args[2] & (os.O_WRONLY | os.O_RDWR)
+            if (
+                (any(part in path for part in lent) and path != own_code)
+                or (path.startswith(folder) and path.endswith(".pyc"))
+                or (other and other.isdigit() and other != str(me))
+                or (writes and not path.startswith(writable))
+            ):
+                raise PermissionError(f"not lent to an exercise: {path}")
+
+    return hook
 
 
 def find_function(name: str) -> Any:
     """Find a function by the name that `adapters.py` gives it."""
     where = importlib.import_module("adapters").WHERE
+    if name not in where:
+        raise LookupError(f"adapters.py does not say where {name} is")
     module, _, function = where[name].partition(":")
     return getattr(importlib.import_module(module), function or name)
 
@@ -189,8 +306,14 @@ def main() -> None:
     os.dup2(2, 1)  # what is printed joins the errors
     sys.stdin = io.StringIO()
     sys.stdout = io.TextIOWrapper(sys.stdout.buffer, "utf-8", "replace")
-    sys.path.insert(0, folder)
+    # Python's own modules first, which a `typing.py` must not hide.
+    home = os.path.dirname(os.__file__)
+    first = [p.startswith(home) and "-packages" not in p for p in sys.path]
+    standard = list(itertools.compress(sys.path, first))
+    others = [p for p in sys.path if p not in standard]
+    sys.path[:] = [*standard, folder, *others]
     sys.meta_path.insert(0, NotLent())
+    sys.addaudithook(guard(folder))
     with contextlib.suppress(OSError):
         os.chdir(folder)
     while (question := receive(source)) is not None:

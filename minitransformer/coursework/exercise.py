@@ -151,9 +151,12 @@ def make_mistake(path: Path, name: str, row: dict) -> Mistake:
 def read_toml(path: Path | str) -> dict[str, Any]:
     """Read a file of TOML; a ValueError says why it cannot be read."""
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path} cannot be read: {error}.") from error
+
+
+TEXTS = read_toml(HERE / "texts.toml")
 
 
 @dataclass(frozen=True, eq=False)

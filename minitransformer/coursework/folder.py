@@ -6,55 +6,13 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from minitransformer.coursework.exercise import HERE, Task
+from minitransformer.coursework.exercise import HERE, TEXTS, Task
 from minitransformer.runs.saving import write_atomically
 
-ADAPTERS = '''"""Where the checker finds each function: "file:function".
 
-Lay your code out as you like, and change the right-hand sides. If your
-function takes its arguments in another order or by other names, write a
-small one here that calls it, and name that: "adapters:my_function".
-"""
-
-WHERE = {
-%s
-}
-'''
-README = """\
-# Transformers, from one dot product
-
-Each file asks for a function or two. Arrays come in, and arrays go out: \
-NumPy is enough, and TensorFlow works as well.
-
-    python -m minitransformer.coursework check .
-    python -m minitransformer.coursework check . --only 03
-    python -m minitransformer.coursework hint 03
-
-Keep your code in these files or in others; `adapters.py` says where each \
-function is.
-
-| | exercise | file | points | minutes |
-|---|---|---|---|---|
-%s
-"""
-PROJECT = """\
-[project]
-name = "transformer-exercises"
-version = "0"
-requires-python = ">=3.11"
-dependencies = ["minitransformer", "numpy"]
-"""
-RUBRIC = """\
-# {} · {}
-
-{}
-
-Background: {}
-
-## What is looked at
-
-{}
-"""
+def address(page: str) -> str:
+    """Say where a page of the book is, in any installation."""
+    return f"docs/{page} in the book's source"
 
 
 def stub(task: Task) -> str:
@@ -69,7 +27,7 @@ def stub(task: Task) -> str:
     parts = [
         f'"""{task.number} · {task.exercise.title}\n',
         textwrap.fill(task.exercise.goal, 76),
-        f'\nBackground: {task.exercise.page}\n"""\n',
+        f'\nBackground: {address(task.exercise.page)}\n"""\n',
     ]
     if any(line.startswith(("import numpy", "from")) for line in lines):
         parts.append("import numpy as np\n")
@@ -119,7 +77,7 @@ def adapters(tasks: Iterable[Task]) -> str:
         lines.append(f"    # {task.number} · {task.exercise.title}")
         for name in task.exercise.functions:
             lines.append(f'    "{name}": "{task.module}:{name}",')
-    return ADAPTERS % "\n".join(lines)
+    return TEXTS["adapters"] % "\n".join(lines)
 
 
 def readme(tasks: Iterable[Task]) -> str:
@@ -130,15 +88,19 @@ def readme(tasks: Iterable[Task]) -> str:
         file = f"`{task.module}.py`"
         cells = task.number, task.exercise.title, file, points, task.minutes
         rows.append(f"| {' | '.join(map(str, cells))} |")
-    return README % "\n".join(rows)
+    return TEXTS["readme"] % "\n".join(rows)
 
 
 def rubric(task: Task) -> str:
     """Write what an open exercise asks, and how it is graded."""
     exercise = task.exercise
     points = "\n".join(f"- {line}" for line in exercise.rubric)
-    return RUBRIC.format(
-        task.number, exercise.title, exercise.goal, exercise.page, points
+    return TEXTS["rubric"].format(
+        task.number,
+        exercise.title,
+        exercise.goal,
+        address(exercise.page),
+        points,
     )
 
 
@@ -156,7 +118,7 @@ def start(
         texts[f"{task.module}.py"] = stub(task)
         if task.exercise.rubric:
             texts[f"{task.module}.md"] = rubric(task)
-    texts["pyproject.toml"] = PROJECT
+    texts["pyproject.toml"] = TEXTS["project"]
     texts[".gitignore"] = "__pycache__/\n.venv/\n"
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

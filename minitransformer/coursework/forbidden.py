@@ -1,52 +1,63 @@
 """What a submission may not use, found in its source.
 
-It is read, not run: a name in a string is not seen, so this catches what is
-done in good faith. What the check itself needs does not depend on it.
+It is read, not run. What counts is which object is meant, not how it is
+spelled: names are followed through imports, assignments and the student's
+own modules to where they come from, and only a library's are refused. This
+catches what is done in good faith, and needs no list of ways to cheat.
 """
 
 import ast
+import contextlib
+import functools
+import sys
 from collections.abc import Container, Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from minitransformer.coursework.child import ALLOWED, LENT, skipped
 from minitransformer.coursework.exercise import HERE, read_toml
 from minitransformer.coursework.judge import escaped
 
-ALWAYS = ("minitransformer",)
-ALLOWED = "minitransformer.coursework.checking"  # tries a file
 NAMES = read_toml(HERE / "forbidden.toml")["names"]
 LARGEST = 1 << 20  # bytes of a file that is read
+MOST = 1000  # folders in a submission
+FIRST = {*sys.stdlib_module_names, "numpy"}  # imported before a student's
+UNREAD = "cannot be read, so it cannot be graded"
 
 
 def used_names(folder: Path) -> list[tuple[str, str]]:
-    """List the names that the Python files of a folder bring in or use.
+    """List the library names that the Python files of a folder use.
 
     Args:
         folder: The submission.
 
     Returns:
-        Pairs of a place, as in "mine.py, line 3", and a name. A file that
-        cannot be read is skipped: running it will tell.
+        Pairs of a place, as in "mine.py, line 3", and a full name, as in
+        "keras.layers.Attention". A file that cannot be read has `UNREAD`
+        in place of a name. One that is no Python is left out: it cannot
+        be run either.
     """
-    files = list(own_files(Path(folder)))
-    own = {
-        part
-        for path in files
-        for part in path.relative_to(folder).with_suffix("").parts
-    }
-    used = []
-    for path in files:
+    folder, used, sources = Path(folder), [], {}
+    for path in own_files(folder, set()):
+        where = path.relative_to(folder)
         try:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-        except (OSError, SyntaxError, ValueError):
+            if path.suffix != ".py" or path.stat().st_size > LARGEST:
+                raise OSError
+            if not path.is_file():  # a pipe, a device
+                raise OSError
+            tree = ast.parse(path.read_bytes())  # as Python itself reads it
+        except OSError:
+            used.append((escaped(where.as_posix()), UNREAD))
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
             continue
-        except (MemoryError, RecursionError):  # nested too deep
-            continue
-        where = escaped(path.relative_to(folder).as_posix())
-        used += [
-            (f"{where}, line {getattr(node, 'lineno', 0)}", name)
-            for node in ast.walk(tree)
-            for name in names_of(node, own)
-        ]
+        else:
+            sources[where.with_suffix("").parts] = tree
+    modules: dict[str, Module] = {}
+    for parts, tree in sources.items():
+        Module(parts, tree, modules)
+    for module in modules.values():
+        used += module.uses()
     return used
 
 
@@ -65,52 +76,182 @@ def forbidden_names(
     """
     return [
         f"{place}: {name}"
-        for place, name in used
-        if name in names
-        or (name.partition(".")[0] in ALWAYS and name != ALLOWED)
+        for place, name in dict.fromkeys(used)
+        if name == UNREAD
+        or any(part in names for part in name.split("."))
+        or (name.split(".")[0] in LENT and not within(name, ALLOWED))
     ]
 
 
-def own_files(folder: Path) -> Iterator[Path]:
-    """List the Python files of a folder, but for environments in it."""
-    try:
-        paths = sorted(folder.iterdir())
-        if (folder / "pyvenv.cfg").is_file():
-            return
-    except OSError:  # it may not be read
+def within(name: str, module: str) -> bool:
+    """Tell whether a dotted name is a module's, or the module itself."""
+    return f"{name}.".startswith(f"{module}.")
+
+
+def own_files(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """List the files of a folder that Python can import; follow links."""
+    real = folder.resolve()
+    if real in seen:  # a link to a folder around it
         return
+    seen.add(real)
+    try:
+        paths = sorted(folder.iterdir()) if len(seen) < MOST else [folder]
+    except OSError:
+        paths = [folder]  # it may not be read: that is told of it
     for path in paths:
-        if path.is_symlink():
-            continue  # it may lead to the folder itself, or anywhere
-        if path.is_dir():
-            if not path.name.startswith("."):
-                yield from own_files(path)
-        elif (
-            path.suffix == ".py"
-            and path.is_file()  # no pipe, no device
-            and path.stat().st_size <= LARGEST
-        ):
+        if path == folder:
+            yield path
+        elif skipped(str(path)):
+            continue
+        elif path.is_dir():
+            yield from own_files(path, seen)
+        elif path.suffix in (".py", ".pyc", ".so", ".pyd"):
             yield path
 
 
-def names_of(node: ast.AST, own: Container[str]) -> list[str]:
-    """List the names that a node of a syntax tree brings in or uses.
+class Module:
+    """A student's file: which names it binds, and to what.
 
     Args:
-        node: A node.
-        own: Names of the student's modules: what comes from there is
-            the student's, whatever it is called.
+        parts: Its name, as in ("lib", "core").
+        tree: Its syntax tree.
+        modules: All modules of the submission by name; it adds itself.
     """
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom):
-        module = node.module or ""
-        if node.level or module.partition(".")[0] in own:
-            return []
-        return [module, *(alias.name for alias in node.names)]
-    if isinstance(node, ast.Attribute):
-        root = node.value
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        return [] if getattr(root, "id", None) in own else [node.attr]
-    return []
+
+    def __init__(self, parts: tuple, tree: ast.Module, modules: dict):
+        package = parts[:-1]
+        name = package if parts[-1] == "__init__" else parts
+        self.place = escaped("/".join(parts) + ".py")
+        self.modules, self.nodes = modules, list(ast.walk(tree))
+        self.bound: dict[str, Any] = {}  # to a full name, or an expression
+        self.stars: list[str] = []
+        self.found: list[tuple[Any, str]] = []
+        modules[".".join(name)] = self
+        for node in self.nodes:
+            self.bind(node, package)
+
+    def bind(self, node: Any, package: tuple) -> None:
+        """Remember what an import, an assignment or a `def` binds."""
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                self.found.append((node, alias.name))
+                root = alias.name.partition(".")[0]
+                name = alias.name if alias.asname else root
+                self.bound.setdefault(alias.asname or root, name)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level]
+            parts = [*(above if node.level else ()), node.module]
+            source = ".".join(filter(None, parts))
+            for alias in node.names:
+                if alias.name == "*":
+                    self.stars.append(source)
+                self.found.append((node, f"{source}.{alias.name}"))
+                name = alias.asname or alias.name
+                self.bound.setdefault(name, f"{source}.{alias.name}")
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            self.bound.setdefault(node.name, None)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
+            for target in getattr(
+                node, "targets", [getattr(node, "target", 0)]
+            ):
+                if isinstance(target, (ast.Name, ast.Attribute)):
+                    self.bound.setdefault(ast.unparse(target), node.value)
+
+    def uses(self) -> Iterator[tuple[str, str]]:
+        """List what it imports from libraries, and uses of them."""
+        kinds = (ast.Attribute, ast.Call, ast.Subscript, ast.Name)
+        for node, name in self.found:
+            yield self.at(node), self.follow(name) or ""
+        for node in self.nodes:
+            bare = isinstance(node, ast.Name) and not self.stars
+            if isinstance(node, kinds) and not bare:
+                with contextlib.suppress(RecursionError):  # a.b.c. …
+                    name = self.origin(node) or ""
+                    if not within(ALLOWED, name):
+                        yield self.at(node), name
+
+    def at(self, node: Any) -> str:
+        return f"{self.place}, line {node.lineno}"
+
+    def origin(self, node: Any) -> str | None:
+        """Find the full name of what an expression means, if it has one."""
+        match node:
+            case ast.Name(id=name):
+                return self.look_up(name)
+            case (
+                ast.NamedExpr(value=value)
+                | ast.Call(func=ast.Name(id="vars"), args=[value])
+            ):
+                return self.origin(value)
+            case ast.Attribute(value=value, attr=name):
+                if isinstance(value, ast.Name):
+                    whole = f"{value.id}.{name}"  # such as self.layers
+                    if whole in self.bound:
+                        return self.look_up(whole)
+            case (
+                ast.Subscript(value=value, slice=key)
+                | ast.Call(
+                    func=ast.Name(id="getattr"), args=[value, key, *_]
+                )
+            ):
+                name = text(key) or ""
+            case ast.Call(func=function, args=[key, *_]):
+                built_in = getattr(function, "id", "") == "__import__"
+                module = "importlib.import_module"
+                if built_in or self.origin(function) == module:
+                    return self.follow(text(key) or "")
+                return None
+            case _:
+                return None
+        base = self.origin(value)
+        if not base or not name or name == "__dict__":
+            return base
+        return self.follow(f"{base}.{name}".removeprefix("sys.modules."))
+
+    def look_up(self, name: str) -> str | None:
+        """Find what a name means in this file."""
+        if name in self.bound:
+            value = self.bound[name]
+            if isinstance(value, ast.AST):
+                return self.origin(value)
+            return value and self.follow(value)
+        for star in self.stars:  # the student's own come first
+            module = self.modules.get(star)
+            if module and name in module.bound:
+                return module.look_up(name)
+        found = [self.follow(f"{star}.{name}") for star in self.stars]
+        return next(filter(None, found), None)
+
+    def follow(self, name: str) -> str | None:
+        """Follow a full name through the student's own modules.
+
+        Returns:
+            The library's name for it, or the name of an own module; None
+            for what the student has written.
+        """
+        parts = name.split(".")
+        for i in range(len(parts), 0, -1):
+            module = self.modules.get(".".join(parts[:i]))
+            if module and parts[0] not in FIRST:
+                if i == len(parts):
+                    return name
+                found = module.look_up(parts[i])
+                rest = "".join(f".{part}" for part in parts[i + 1 :])
+                return found and self.follow(found + rest)
+        own = any(parts[0] in known.split(".") for known in self.modules)
+        return None if own and not installed(parts[0]) else name
+
+
+@functools.cache
+def installed(name: str) -> bool:
+    """Tell whether a module of this name is installed, or Python's own."""
+    return name in sys.stdlib_module_names or find_spec(name) is not None
+
+
+def text(node: Any) -> str | None:
+    """Read a literal text, perhaps put together of several."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        parts = text(node.left), text(node.right)
+        return None if None in parts else "".join(map(str, parts))
+    value = getattr(node, "value", None)
+    return value if isinstance(value, str) else None

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import random
+import re
 import sys
 from argparse import Namespace
 from collections import Counter
@@ -9,23 +11,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from minitransformer.coursework.checking import check_folder
-from minitransformer.coursework.exercise import Task
+from minitransformer.coursework.child import skipped
+from minitransformer.coursework.exercise import TEXTS, Task
 from minitransformer.coursework.judge import escaped
 from minitransformer.coursework.report import Results, progress, save, score
 
-MISTAKES = """\
-# Mistakes, and how often they were met
-
-In {} submissions. Two mistakes made together count for both.
-"""
-SECTION = """
-## {}
-
-{} right, {} with a known mistake, {} other.
-
-| mistake | met | what it is |
-|---|---|---|
-"""
 Row = dict[str, str]  # a submission's, with the keys that `columns` names
 
 
@@ -56,21 +46,31 @@ def read_table(path: Path, tasks: Iterable[Task]) -> list[Row]:
     if not path.is_file():
         return []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-    except (OSError, UnicodeError, csv.Error) as error:
+        data = path.read_bytes()
+        wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+        # A spreadsheet may separate cells by semicolons or tabs, and drop
+        # the zeros before a number.
+        mark = re.match(r'"?submission"?([;\t])', text)
+        head, *lines = csv.reader(
+            io.StringIO(text, newline=""),
+            delimiter=mark[1] if mark else ",",
+        )
+    except (OSError, csv.Error, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}.") from error
-    if reader.fieldnames != columns(tasks):
+    names = columns(tasks)
+    if [n.lstrip("0") for n in head] != [n.lstrip("0") for n in names]:
         raise ValueError(
             f"{path} has other columns than this course: give another file."
         )
-    for number, row in enumerate(rows, 1):
-        if None in row or None in row.values():
+    for number, line in enumerate(lines, 1):
+        if any(line) and len(line) != len(names):
             raise ValueError(
                 f"{path}: row {number} has not as many cells as columns."
             )
-    return rows
+    return [
+        dict(zip(names, line, strict=True)) for line in lines if any(line)
+    ]
 
 
 def table(rows: Iterable[Row], tasks: Iterable[Task]) -> str:
@@ -92,7 +92,7 @@ def harmless(text: str) -> str:
 
 def mistakes_page(rows: Sequence[Row], tasks: Iterable[Task]) -> str:
     """Say how often each known mistake was met: a page of Markdown."""
-    page = MISTAKES.format(len(rows))
+    page = TEXTS["mistakes"].format(len(rows))
     for task in tasks:
         headlines = [row[f"{task.number} says"] for row in rows]
         named = [headline.split("; ") for headline in headlines]
@@ -101,7 +101,9 @@ def mistakes_page(rows: Sequence[Row], tasks: Iterable[Task]) -> str:
         met = sum(not known.isdisjoint(names) for names in named)
         right = headlines.count("right")
         title = f"{task.number} · {task.exercise.title}"
-        page += SECTION.format(title, right, met, len(rows) - right - met)
+        page += TEXTS["section"].format(
+            title, right, met, len(rows) - right - met
+        )
         mistakes = task.exercise.mistakes
         for mistake in sorted(mistakes, key=lambda m: -counts[m.name]):
             times = counts[mistake.name]
@@ -113,7 +115,8 @@ def grade(options: Namespace, tasks: Iterable[Task]) -> None:
     """Check every folder in a folder, and write the table as it grows.
 
     Args:
-        options: With folder, csv, mistakes and seed.
+        options: With folder, csv, mistakes and seed; a seed of None is
+            drawn here, and printed, so that no command line shows it.
         tasks: Each a `Task`.
 
     Raises:
@@ -125,7 +128,7 @@ def grade(options: Namespace, tasks: Iterable[Task]) -> None:
     folders = sorted(
         path
         for path in options.folder.iterdir()
-        if path.is_dir() and not path.name.startswith(".")
+        if path.is_dir() and not skipped(str(path))
     )
     if not folders:
         raise ValueError(
@@ -133,11 +136,17 @@ def grade(options: Namespace, tasks: Iterable[Task]) -> None:
         )
     rows = read_table(options.csv, tasks)
     done = {row["submission"] for row in rows}
+    # As a spreadsheet writes "007", unless there is a folder "7", too.
+    done |= {f.name for f in folders if f.name.lstrip("0") in done} - {""}
+    seed = options.seed
+    if seed is None:
+        seed = random.SystemRandom().randrange(2**31)
+        print(f"drawn for this class: --seed {seed}")
     with progress(len(folders)) as step:
         for folder in folders:
             name = escaped(folder.name)
             if harmless(name) not in done:
-                rows.append(grade_one(folder, tasks, options.seed))
+                rows.append(grade_one(folder, tasks, seed))
                 save(options.csv, table(rows, tasks))
                 print(f"{name}: {rows[-1]['points']} points")
             step(folder)

@@ -34,6 +34,10 @@ from minitransformer.coursework.variants import (
 )
 
 SLOW_SECONDS, SLOW_TIMES = 0.2, 30
+LOOPS = (
+    "Python loops take one step per element; a product of matrices "
+    "computes them all at once."
+)
 
 
 @dataclass
@@ -128,6 +132,17 @@ def look(task: Task, ask: Callable, seed: int) -> Verdict:
             found[0].page,
         )
     i = failed[0]
+    again = ask(calls[i])
+    if not same(got[i], again) and repr(got[i].get("value")) != repr(
+        again.get("value")
+    ):
+        return Verdict(
+            False,
+            f"{calls[i].function} answers the same question in two ways",
+            "Is it random, or does something stay from call to call: a "
+            "global, a cache, a default argument that is changed? Only the "
+            "arguments may decide.",
+        )
     verdict = unknown(task, ask, seed, calls[i], right[i], got[i])
     if any(answer.get("mutated") for answer in got):
         verdict.note = f"{calls[i].function} also changes its arguments."
@@ -159,6 +174,8 @@ def slowness(task: Task, ask: Callable, call: Call) -> str:
     try:
         seconds = ask(call).get("seconds", 0.0)
     except Ended as end:
+        if str(end).startswith("no answer"):
+            return f"It is right, and slow on a large input. {LOOPS}"
         return f"It is right, but it failed on a large input: {end}."
     started = time.perf_counter()
     outcome(right_functions(task), call)
@@ -166,9 +183,7 @@ def slowness(task: Task, ask: Callable, call: Call) -> str:
     if seconds > SLOW_SECONDS and seconds > SLOW_TIMES * ours:
         return (
             f"It is right, and slow: {seconds:.2g} s for a question that "
-            f"the sample solution answers in {ours:.1g} s. Python loops "
-            "take one step per element; a product of matrices computes "
-            "them all at once."
+            f"the sample solution answers in {ours:.1g} s. {LOOPS}"
         )
     return ""
 
@@ -255,15 +270,18 @@ def first_difference(
         )
         if not same_values(a, b)
     )
+    place, shape = "", None
+    cell: tuple[int, ...] = ()
+    if np.ndim(a) and np.shape(a) == np.shape(b):
+        shape = np.shape(a)
+        cell = tuple(map(int, np.argwhere(~close(a, b))[0]))
+        place = f", first at {at(cell, axes.split())}"
     asked = ", ".join(
         f"{key} {show(value)}"
+        + (f", there {value[cell]:.3g}" if np.shape(value) == shape else "")
         for key, value in call.args.items()
         if not isinstance(value, dict)
     )
-    place = ""
-    if np.ndim(a) and np.shape(a) == np.shape(b):
-        wrong = np.argwhere(~close(a, b))
-        place = f", first at {at(tuple(map(int, wrong[0])), axes.split())}"
     headline = f"{call.function}: {name} is wrong{place}"
     return headline, [f"asked with {asked}"[:300], *marked(a, b)]
 

@@ -13,17 +13,20 @@ from rich.table import Table
 from rich.text import Text
 
 from minitransformer.coursework.exercise import Task
-from minitransformer.coursework.judge import Verdict
+from minitransformer.coursework.judge import Verdict, printable
 from minitransformer.runs.saving import write_atomically
 
 Results = list[tuple[Task, Verdict]]  # a submission's, in course order
 
 
 def explain(verdict: Verdict) -> list[str]:
-    """Write a verdict as lines of text, without its headline."""
+    """Write a verdict as lines of text, without its headline.
+
+    It may quote a submission, also in the note: see `printable`.
+    """
     page = verdict.page and f"Read on in the book: {verdict.page}"
     lines = [verdict.text, *verdict.lines, verdict.note, page]
-    return [line for line in lines if line]
+    return [printable(line) for line in lines if line]
 
 
 def score(task: Task, verdict: Verdict) -> float:
@@ -125,7 +128,9 @@ def junit(results: Results) -> str:
         )
         if not verdict.right:
             headline = verdict.headline
-            failure = ET.SubElement(case, "failure", message=headline)
+            failure = ET.SubElement(
+                case, "failure", type="not yet", message=headline
+            )
             failure.text = "\n".join(explain(verdict))
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)

@@ -2,7 +2,8 @@
 
 The code gets questions and gives arrays back. It may take some seconds and
 some memory, and print a little; a process that does more is ended, and one
-line says why.
+line says why. Linux tells how long it has computed, and only that counts: a
+busy machine makes no answer slow.
 
 On Linux and macOS the system limits processor time, memory (macOS may
 ignore this limit) and the size of files. On Windows only the time and what
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from minitransformer.coursework.exercise import Call
 from minitransformer.coursework.judge import Ended
 
 SECONDS = 20.0  # for one exercise, imports included
+PATIENCE = 4  # times as long on a busy machine, or asleep
 MEMORY = 4 << 30  # bytes of address space; TensorFlow alone takes 2
 ANSWER = 64 << 20  # bytes that one answer may have
 PRINTED = 1 << 20  # bytes that all printing may have
@@ -51,8 +54,11 @@ class Sandbox:
         environment = {k: os.environ[k] for k in KEPT if k in os.environ}
         for name in ("HOME", "USERPROFILE", "TMPDIR", "TEMP"):
             environment[name] = self.home.name
+        # The packages of this process; nothing from where it was started.
+        paths = [p for p in sys.path if p and Path(p) != Path.cwd()]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
         limits = map(str, (4 * int(self.seconds) + 1, MEMORY, FILES))
-        command = [sys.executable, "-I", "-B", child.__file__]
+        command = [sys.executable, "-P", "-s", "-B", child.__file__]
         # Any, since the type of `Popen` allows for missing pipes.
         self.process: Any = subprocess.Popen(
             [*command, str(self.folder), *limits],
@@ -63,17 +69,16 @@ class Sandbox:
             bufsize=0,
             start_new_session=True,  # a group of its own, to be ended whole
         )
-        self.too_much = self.timed_out = False
+        self.too_much, self.waited = False, 0.0
+        self.last_words = b""
         self.answers: queue.Queue[Any] = queue.Queue()
-        self.timer = threading.Timer(self.seconds, self.run_out)
-        self.timer.daemon = True
-        self.timer.start()
-        for work in (self.read_answers, self.read_prints):
+        self.over = threading.Event()
+        for work in (self.read_answers, self.read_prints, self.watch):
             threading.Thread(target=work, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.timer.cancel()
+        self.over.set()
         self.stop()
         process = self.process
         for pipe in (process.stdin, process.stdout, process.stderr):
@@ -90,11 +95,19 @@ class Sandbox:
                 self.process.kill()
         self.process.wait()
 
-    def run_out(self) -> None:
+    def watch(self) -> None:
         """End it when its time is over, whatever it is doing."""
-        self.timed_out = True
-        self.stop()
-        self.answers.put(None)  # for who waits
+        started, longest = time.monotonic(), PATIENCE * self.seconds
+        wait = self.seconds
+        while not self.over.wait(wait):
+            waited = time.monotonic() - started
+            used = processor_seconds(self.process.pid, waited)
+            if used >= self.seconds or waited >= longest:
+                self.waited = waited
+                self.stop()
+                self.answers.put(None)  # for who waits
+                return
+            wait = min(self.seconds - used, longest - waited) + 0.01
 
     def read_answers(self) -> None:
         """Pass on what comes, until the process ends."""
@@ -110,11 +123,12 @@ class Sandbox:
         self.answers.put(end)
 
     def read_prints(self) -> None:
-        """Throw away what is printed; end the process if it is much."""
+        """Drop what is printed; end the process if it is much."""
         size = 0
         with contextlib.suppress(OSError, ValueError):
             while part := self.process.stderr.read(65536):
                 size += len(part)
+                self.last_words = (self.last_words + part)[-2000:]
                 if size > PRINTED:
                     self.too_much = True
                     self.stop()
@@ -155,11 +169,12 @@ class Sandbox:
 
     def why_it_ended(self, function: str) -> str:
         """Say why there is no answer."""
-        if self.timed_out:
-            return (
-                f"no answer after {self.seconds:g} s: stopped. Is there a "
-                f"loop without an end? ({function})"
-            )
+        if self.waited:
+            seconds, what = self.seconds, "Is there a loop without an end?"
+            if self.waited >= PATIENCE * self.seconds:
+                seconds, what = self.waited, "Does it wait for something?"
+            what = f"{what} ({function})"
+            return f"no answer after {seconds:.3g} s: stopped. {what}"
         if self.too_much:
             return f"more than {PRINTED >> 20} MB were printed: stopped"
         try:
@@ -171,7 +186,20 @@ class Sandbox:
             with contextlib.suppress(ValueError):
                 name = signal.Signals(-code).name
                 return f"Python crashed in {function} ({name})"
-        return f"{function} ended Python (exit code {code})"
+        time.sleep(0.1)  # its last words are read by another thread
+        words = self.last_words.decode("utf-8", "replace").split("\n")
+        *_, last = ["", *(f": {word}" for word in words if word.strip())]
+        return f"{function} ended Python (exit code {code}){last}"
+
+
+def processor_seconds(pid: int, otherwise: float) -> float:
+    """Ask Linux how long a process has computed, in all its threads."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        ticks = text.rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, AttributeError):  # another system
+        return otherwise
 
 
 def well_formed(answer: Any) -> bool:

@@ -12,13 +12,15 @@ import time
 import xml.etree.ElementTree as ET
 
 import pytest
+from conftest import ROOT
 
+from minitransformer.coursework import checking
 from minitransformer.coursework.__main__ import main
 from minitransformer.coursework.checking import check_here
 from minitransformer.coursework.exercise import COURSE, find_task, read_course
 from minitransformer.coursework.folder import solution
-from minitransformer.coursework.forbidden import forbidden_names, used_names
-from minitransformer.coursework.grading import harmless
+from minitransformer.coursework.forbidden import UNREAD, forbidden_names, used_names
+from minitransformer.coursework.grading import harmless, read_table
 from minitransformer.coursework.variants import right_functions, wrong_functions, wrong_tree
 
 TASKS = read_course()
@@ -197,9 +199,11 @@ def test_what_is_to_be_written_may_not_be_borrowed(tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "f.py").write_text("class Attention:\n    pass\n")
     (tmp_path / "g.py").write_text("import own.f\nfrom own.f import Attention\nown.f.Attention()\n")
+    pipes = [f"{name}: {UNREAD}" for name in ("pipe.py", "zero.py")] * (os.name == "posix")
     assert forbidden_names(used_names(tmp_path), ("MultiHeadAttention", "Attention")) == [
-        "a.py, line 2: MultiHeadAttention",
-        "b.py, line 1: Attention",
+        *pipes,  # not followed, and not passed over
+        "a.py, line 2: keras.layers.MultiHeadAttention",
+        "b.py, line 1: keras.layers.Attention",
         "c.py, line 1: minitransformer.attention",
     ]
 
@@ -208,7 +212,9 @@ def test_the_folders_own_name_hides_nothing(tmp_path):
     folder = tmp_path / "keras"
     folder.mkdir()
     (folder / "a.py").write_text("from keras.layers import Attention\n")
-    assert forbidden_names(used_names(folder), ("Attention",)) == ["a.py, line 1: Attention"]
+    assert forbidden_names(used_names(folder), ("Attention",)) == [
+        "a.py, line 1: keras.layers.Attention"
+    ]
 
 
 def test_hints_come_one_by_one(capsys):
@@ -373,6 +379,110 @@ def test_grading_makes_a_table_that_goes_on_where_it_stopped(capsys, tmp_path):
     assert table.read_text() == "other,columns\n"
 
 
+@pytest.mark.parametrize("case", ["no adapters.py", "empty", "notebook", "not written", "raises"])
+def test_a_platform_gets_its_json_in_every_case(capsys, tmp_path, monkeypatch, case):
+    folder, report = tmp_path / "work", tmp_path / "results.json"
+    folder.mkdir()
+    if case == "notebook":
+        (folder / "e01_one_query.ipynb").write_text("{}")
+    if case in ("not written", "raises"):
+        main(["start", str(folder)])
+    if case == "raises":
+        monkeypatch.setattr(checking, "judge", lambda *_: 1 / 0)
+    if case == "no adapters.py":
+        (folder / "e01_one_query.py").write_text("x = 1\n")
+    code, _, err = run(capsys, "check", folder, "--only", "1", "--json", report)
+    assert code == (1 if case in ("not written", "raises") else 2), err
+    (test,) = json.loads(report.read_text("utf-8"))["tests"]
+    assert test["score"] == 0
+    assert test["output"]
+
+
+def test_junit_says_of_which_type_a_failure_is(capsys, started, tmp_path):
+    junit = tmp_path / "junit.xml"
+    run(capsys, "check", started, "--only", "1", "--junit", junit)
+    assert ET.fromstring(junit.read_text("utf-8"))[0][0].get("type")
+
+
+def test_a_class_is_found_deeper_and_without_what_an_archive_adds(capsys, tmp_path):
+    deep = tmp_path / "class" / "ada" / "my work"
+    main(["start", str(deep)])
+    solve(deep, TASKS[0])
+    (deep / "._e01_one_query.py").write_bytes(b"\0\x05")
+    (tmp_path / "class" / "__MACOSX" / "ada").mkdir(parents=True)
+    (tmp_path / "class" / "ada" / "__MACOSX").mkdir()
+    (tmp_path / "class" / "ada" / "__MACOSX" / "adapters.py").touch()
+    course, table = tmp_path / "c.toml", tmp_path / "g.csv"
+    text = "[[exercise]]\r\nnumber='01'\r\nname='one_query'\r\npoints=4\r\nminutes=1\r\n"
+    course.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    code, out, _ = run(capsys, "grade", tmp_path / "class", "--csv", table, "--course", course)
+    assert code == 0
+    assert "ada: 4 points" in out
+    assert "--seed" in out  # drawn, since none was given
+    assert "MACOSX" not in table.read_text("utf-8")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_table_that_a_spreadsheet_saved_is_taken(tmp_path, encoding, mark):
+    path, tasks = tmp_path / "g.csv", TASKS[:1]
+    rows = [["submission", "points", "1", "01 says"], ["zoë", "4", "4", f"a{mark} b"], ["", ""]]
+    text = "\r\n".join(mark.join(f'"{cell}"' for cell in row) for row in rows)
+    path.write_bytes(text.encode(encoding))
+    assert read_table(path, tasks) == [
+        {"submission": "zoë", "points": "4", "01": "4", "01 says": f"a{mark} b"}
+    ]
+
+
+def test_output_is_utf_8_whatever_the_system_has(started):
+    for arguments in (["solution", "3"], ["check", str(started), "--only", "1"]):
+        result = subprocess.run(
+            [sys.executable, "-m", "minitransformer.coursework", *arguments],
+            capture_output=True,
+            env=os.environ | {"PYTHONIOENCODING": "cp1252", "MT_SOLUTIONS_KEY": "x"},
+        )
+        assert result.returncode == (arguments[0] == "check"), result.stderr
+        text = result.stdout.decode("utf-8")
+        if arguments[0] == "solution":
+            assert ast.parse(text)
+
+
+@pytest.mark.parametrize("name", ["typing", "math", "numbers", "numpy", "rich"])
+def test_a_folders_files_do_not_run_in_the_check(started, name):
+    (started / f"{name}.py").write_text("raise SystemExit(77)\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "minitransformer.coursework", "check", ".", "--only", "1"],
+        cwd=started,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert result.returncode == 1, result.stderr
+    assert "is not written yet" in result.stdout
+
+
+def test_no_escape_sequence_reaches_a_terminal(capsys, tmp_path):
+    _, out, err = run(capsys, "check", tmp_path / "a\x1b[31m", "--only", "1")
+    assert "\x1b" not in out + err
+    folder = tmp_path / "b"
+    main(["start", str(folder)])
+    (folder / "e01_one_query.py").write_text("raise ValueError('\\x1b]0;x\\x07\u202e')\n")
+    (folder / "n\x1b.ipynb").touch()
+    _, out, err = run(capsys, "check", folder, "--only", "1")
+    assert not {"\x1b", "\x07", "\u202e"} & set(out + err)
+
+
+def test_a_folder_tells_the_rules_and_its_pages_can_be_followed(started):
+    text = (started / "README.md").read_text("utf-8")
+    for words in ("MultiHeadAttention", "20 seconds", "4 GB", "Notebooks are not run"):
+        assert words in text
+    for path in started.glob("e*.py"):
+        stub = path.read_text("utf-8")
+        page = re.search(r"Background: (docs/\S+)", stub)[1]
+        assert (ROOT / page.partition("#")[0]).is_file()
+        assert not re.search("fmt:|noqa|type: ignore", stub)
+
+
 def test_no_words_of_a_student_become_a_formula():
     assert harmless("=1+1") == "'=1+1"
     assert harmless("@x") == "'@x"
@@ -395,6 +505,11 @@ def test_a_notebook_checks_its_own_functions(capsys):
     assert "changes its arguments" in capsys.readouterr().out
     with pytest.raises(ValueError, match="one_query_attention too"):
         check_here("01")
+    check_here(1, right)
+    assert capsys.readouterr().out == "01  right\n"
+    for number, function in ((1, 3), (1, print), (1, "one_query_attention")):
+        with pytest.raises(ValueError, match=r"one_query_attention too; .* came"):
+            check_here(number, function)
     with pytest.raises(ValueError, match="17 is open"):
         check_here("17")
 
@@ -417,7 +532,7 @@ def test_a_notebooks_answers_are_asked_with_copies(capsys):
 def test_ctrl_c_ends_it_at_once(started, tmp_path, processes):
     import signal
 
-    begun = tmp_path / "begun"
+    begun = started / "begun"
     (started / "e01_one_query.py").write_text(
         "def one_query_attention(**_):\n"
         f"    open({str(begun)!r}, 'w').close()\n"

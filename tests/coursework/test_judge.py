@@ -7,7 +7,7 @@ import pytest
 
 from minitransformer.coursework.compare import difference, marked, same
 from minitransformer.coursework.exercise import Mistake, find_task, make_mistake, read_course
-from minitransformer.coursework.judge import Ended, Verdict, judge
+from minitransformer.coursework.judge import Ended, Verdict, first_difference, judge
 from minitransformer.coursework.variants import edit, outcome, right_functions, wrong_functions
 
 TASKS = read_course()
@@ -196,7 +196,7 @@ def test_a_large_question_too_much_for_a_right_answer_costs_nothing():
 
     verdict = judge(TASK, ask, 1)
     assert verdict.right
-    assert "no answer after 20 s" in verdict.note
+    assert "slow on a large input" in verdict.note
 
 
 def test_a_verdict_quotes_nothing_that_a_terminal_would_obey():
@@ -297,3 +297,17 @@ def test_edits_of_a_mistake_are_made_at_once():
 def test_a_mistake_without_a_reason_must_be_a_shared_one():
     with pytest.raises(ValueError, match="expected edits, why"):
         make_mistake("x.toml", "odd", {"edits": []})
+
+
+def test_lots_and_fates_are_told_where_they_decide():
+    task = next(task for task in TASKS if task.name == "bert_masking")
+
+    call = list(task.exercise.calls(np.random.default_rng(1)))[-1]
+    right = outcome(right_functions(task), call)
+    inputs, *others = right["value"]
+    wrong = {"value": (np.where(np.arange(inputs.shape[1]) == 2, 99, inputs), *others)}
+    outputs = task.exercise.functions["mask_tokens"]
+    _, lines = first_difference(call, right, wrong, outputs)
+    lot, fate = (call.args[name][0, 2] for name in ("lots", "fates"))
+    assert f"there {lot:.3g}" in lines[0]
+    assert f"there {fate:.3g}" in lines[0]

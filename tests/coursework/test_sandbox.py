@@ -2,9 +2,11 @@
 
 import io
 import os
+import py_compile
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,7 +75,7 @@ def test_right_code_gets_its_points(submission):
         ),
         (
             FORGE + "{'value': True, 'seconds': 0.1, 'mutated': False})\n" + DEF + "return 1, 2",
-            "output has shape ()",
+            "in two ways",  # the first answer is its own
         ),
         (
             "import numpy as np\nnp.allclose = np.isclose = lambda *a, **k: True\n"
@@ -121,14 +123,10 @@ def test_an_endless_loop_is_stopped_and_the_others_still_run(submission, monkeyp
     assert right.right
 
 
-@pytest.mark.skipif(os.name != "posix", reason="forks")
+@pytest.mark.skipif(os.name != "posix", reason="a full pipe")
 def test_a_full_pipe_that_nobody_reads_does_not_hold_the_check(submission, monkeypatch):
-    monkeypatch.setattr(sandboxes, "SECONDS", 3.0)
-    folder = submission(
-        "import os, time\n" + DEF + "if os.fork() == 0:\n"
-        "        os.setsid()\n        time.sleep(12)\n"
-        "        os._exit(0)\n    time.sleep(60)"
-    )
+    monkeypatch.setattr(sandboxes, "SECONDS", 1.0)
+    folder = submission("import time\n" + DEF + "time.sleep(60)")
     started = time.monotonic()
     with Sandbox(folder) as sandbox:
         call = Call(
@@ -136,30 +134,99 @@ def test_a_full_pipe_that_nobody_reads_does_not_hold_the_check(submission, monke
             {"query": np.zeros(8), "keys": np.zeros((50_000, 8)), "values": np.zeros((50_000, 8))},
         )
         for _ in range(2):
-            with pytest.raises(Ended):
+            with pytest.raises(Ended, match="Does it wait for something"):
                 sandbox.ask(call)
     assert time.monotonic() - started < 10
 
 
-@pytest.mark.skipif(os.name != "posix", reason="looks into /proc")
-def test_what_the_code_has_started_ends_with_it(submission):
-    folder = submission(
-        "import subprocess, sys\n"
-        "subprocess.Popen([sys.executable, '-c',"
-        " 'import time; time.sleep(61.25)'])\n" + RIGHT
+ANSWERS = str(Path(child.__file__).parent / "answers" / "one_query.py")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"exec(open({ANSWERS!r}).read())",
+        f"import os\nos.symlink({ANSWERS!r}, 'a.txt')\nopen('a.txt')",
+        "import sys\ndel sys.meta_path[0]\nimport minitransformer.coursework.answers.one_query",
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-V'])",
+        "import os\nos.fork()",
+        "import os\nos.system('true')",
+        "import os\nos.kill(os.getppid(), 0)",
+        "import os\nopen(f'/proc/{os.getppid()}/cmdline')",
+        "open('../results.json', 'w')",
+        "import os\nos.remove('../mine.py')",
+        "exec('x = 1')",
+        "from importlib.machinery import SourceFileLoader as S\nS('a', 'notes.txt').load_module()",
+        "import sys\nsys.path.append('.hidden')\nimport inside",
+        "import env.inside",
+        "import compiled",
+    ],
+)
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="written for Linux")
+def test_what_a_submission_may_not_do_is_refused(submission, code):
+    folder = submission(code + "\n" + RIGHT)
+    (folder / "notes.txt").write_text("x = 1\n")
+    for name in (".hidden", "env"):
+        (folder / name).mkdir()
+        (folder / name / "inside.py").write_text("x = 1\n")
+    (folder / "env" / "pyvenv.cfg").touch()
+    py_compile.compile(str(folder / "notes.txt"), str(folder / "compiled.pyc"))
+    verdict = check_exercise(folder, TASK, used=[])
+    assert "PermissionError" in verdict.headline
+
+
+def test_a_submission_may_write_into_its_folder_and_its_home(submission):
+    code = "import tempfile\nopen('log.txt', 'w').close()\ntempfile.mkstemp()\n"
+    assert check_exercise(submission(code + RIGHT), TASK).right
+
+
+def test_only_processor_time_counts(submission, monkeypatch):
+    monkeypatch.setattr(sandboxes, "SECONDS", 1.0)
+    code = RIGHT.replace("    scores", "    time.sleep(0.3)\n    scores", 1)
+    assert check_exercise(submission("import time\n" + code), TASK).right
+
+
+def test_a_python_that_cannot_begin_says_why(submission, monkeypatch):
+    monkeypatch.setattr(sandboxes.sys, "path", [])
+    monkeypatch.setattr(sandboxes.sys, "executable", sys._base_executable)
+    verdict = check_exercise(submission(RIGHT), TASK)
+    assert not verdict.right
+    assert "exit code 1" not in verdict.headline or "Error" in verdict.headline
+
+
+def test_randomness_and_what_stays_are_named(submission):
+    code = "import random\n" + RIGHT.replace("@ values", "@ values + random.random()")
+    verdict = check_exercise(submission(code), TASK)
+    assert "the same question in two ways" in verdict.headline
+    code = "seen = []\n" + RIGHT.replace(
+        "    return", "    seen.append(1)\n    weights = weights * len(seen)\n    return"
     )
-    assert check_exercise(folder, TASK).right
-    listed = subprocess.run(
-        ["ps", "-eo", "stat,args"], capture_output=True, text=True, check=True
-    ).stdout
-    assert not [
-        line for line in listed.splitlines() if "sleep(61.25)" in line and not line.startswith("Z")
-    ]
+    verdict = check_exercise(submission(code), TASK)
+    assert "the same question in two ways" in verdict.headline
+
+
+def test_a_file_with_the_name_of_a_module_or_a_notebook_is_named(submission):
+    folder = submission(RIGHT)
+    (folder / "adapters.py").write_text('WHERE = {"one_query_attention": "numbers:f"}\n')
+    (folder / "numbers.py").write_text("def f(): pass\n")
+    (folder / "work.ipynb").write_text("{}")
+    note = check_exercise(folder, TASK).note
+    assert "numbers.py is never imported" in note
+    assert "work.ipynb is a notebook" in note
+
+
+def test_lists_travel_as_arrays_and_stay_lists():
+    value = {"a": [[1, 2], [3, 4]], "b": [1.5], "c": [True], "d": [(1, 2)], "e": [[1], [2, 3]]}
+    assert child.load(child.dump(value)) == value
+    rows = [[0.5] * 1000 for _ in range(1000)]
+    started = time.perf_counter()
+    assert child.load(child.dump(rows)) == rows
+    assert time.perf_counter() - started < 1
 
 
 def test_the_package_is_not_lent(submission):
-    code = "import importlib\nimportlib.import_module('minitransformer')\n"
-    verdict = check_exercise(submission(code + RIGHT), TASK)
+    code = "import importlib\nimportlib.import_module('minitransformer.attention')\n"
+    verdict = check_exercise(submission(code + RIGHT), TASK, used=[])
     assert "ImportError" in verdict.headline
     assert "not lent" in verdict.text
     verdict = check_exercise(submission("from minitransformer import attention\n" + RIGHT), TASK)
