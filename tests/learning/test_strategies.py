@@ -1,6 +1,7 @@
 """Several workers make the run of one, and what goes wrong has a name."""
 
 import json
+import socket
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from minitransformer.learning.strategies import (
     read_cluster,
     send_from_chief,
     sum_over_workers,
+    wait_for_chief,
 )
 
 TWO = ["localhost:7001", "localhost:7002"]
@@ -43,6 +45,10 @@ def test_a_whole_cluster_is_read():
         (cluster(kind="chief"), "other tasks"),
         (cluster(ps=["localhost:7003"]), "other tasks"),
         (cluster(workers=["a:1", "a:1"]), "same address twice"),
+        (cluster(workers=["[::1]:7001"]), "no host with an IPv4"),
+        (cluster(workers=["no-such-host.invalid:7001"]), "no host with an IPv4"),
+        (cluster(workers=["localhost:70000"]), "70000"),
+        ("[" * 100_000, "cannot be read"),
     ],
 )
 def test_a_wrong_cluster_gives_one_sentence(text, message, monkeypatch):
@@ -55,6 +61,22 @@ def test_a_wrong_cluster_gives_one_sentence(text, message, monkeypatch):
         monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match=message):
         make_strategy("multiworker")
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ValueError, match=f"Port {port} .*give another"):
+            wait_for_chief(0, [f"localhost:{port}", "localhost:1"])
+
+
+def test_a_worker_waits_until_the_chief_listens_and_says_so(capsys):
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    with socket.create_server(("localhost", 0)) as chief:
+        address = f"localhost:{chief.getsockname()[1]}"
+        wait_for_chief(1, [address, f"localhost:{port}"])
+    assert f"waiting for {address}" in capsys.readouterr().err
 
 
 def test_no_tpu_gives_one_sentence(monkeypatch):

@@ -1,4 +1,5 @@
 import functools
+import itertools
 import signal
 
 import keras
@@ -21,7 +22,7 @@ from minitransformer import (
     random_windows,
     train,
 )
-from minitransformer.learning import fast_steps
+from minitransformer.learning import checks, fast_steps
 from minitransformer.runs.saving import assign_weights
 
 IDS = np.random.default_rng(1).integers(0, 23, 300)
@@ -276,10 +277,127 @@ def test_a_second_ctrl_c_stops_at_once(eagerly):
 
 
 def test_a_loss_that_is_no_number_stops_with_advice(eagerly):
+    with pytest.raises(FloatingPointError, match="lower learning rate"):
+        fit(small_gpt(), rate=1e25, steps=12)
+
+
+def test_weights_that_are_no_numbers_are_refused_before_the_first_step(eagerly):
     model = small_gpt()
     model.embedding.table.assign(np.full((23, 12), np.nan))
-    with pytest.raises(FloatingPointError, match="lower learning rate"):
+    with pytest.raises(ValueError, match="table holds NaN or infinity before"):
         fit(model)
+
+
+def batches_of(inputs=0, targets=0, weight=1.0, count=None, sizes=(4,)):
+    """A function that makes a dataset whose third batch is changed."""
+    ids = np.arange(7) % 11
+
+    def make(first):
+        def generate():
+            for n in itertools.count(first) if count is None else range(first, count):
+                rows, changed = sizes[n % len(sizes)], n == 2
+                x = np.tile(ids, (rows, 1))
+                weights = np.full((rows, 7), weight if changed else 1.0)
+                yield x + changed * inputs, x + changed * targets, weights
+
+        spec = tf.TensorSpec((None, 7), tf.int32)
+        weights = tf.TensorSpec((None, 7), tf.float32)
+        return tf.data.Dataset.from_generator(generate, output_signature=(spec, spec, weights))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        (batches_of(weight=0.0), "no target counts"),
+        (batches_of(weight=-1.0), "no target counts"),
+        (batches_of(weight=np.nan), "no target counts"),
+        (batches_of(inputs=20), "ids from 0 to 26"),
+        (batches_of(inputs=-1), "ids from -1 to 6"),
+        (batches_of(targets=20), "targets are from 0 to 26"),
+        (batches_of(count=5), "3 batches, and 2 were left"),
+        (batches_of(count=0), "and 0 were left"),
+        (batches_of(sizes=(4, 4, 2)), "drop_remainder=True"),
+    ],
+)
+def test_batches_that_make_no_sense_are_named_for_what_they_are(eagerly, batches, message):
+    with pytest.raises(ValueError, match=message):
+        fit(small_gpt(), batches=batches, save_every=3)
+
+
+def test_a_nan_loss_is_traced_to_its_cause():
+    # XLA makes NaN of a target that is outside of the vocabulary.
+    stack = [np.zeros((1, 2, 7), "int32"), np.full((1, 2, 7), 23), np.ones((1, 2, 7))]
+    assert "23" in checks.likely_cause(small_gpt(), stack)
+    stack[1] -= 1
+    assert checks.likely_cause(small_gpt(), stack) is None
+    stack[2][0, 1, 3] = np.inf
+    assert "infinity" in checks.likely_cause(small_gpt(), stack)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ([], "nothing to evaluate"),
+        ([(np.zeros((1, 3), "i4"), np.zeros((1, 3), "i4"), np.zeros((1, 3)))], "add up to 0"),
+        ([(np.zeros((1, 3), "i4"), np.full((1, 3), 99), np.ones((1, 3)))], "targets are from 99"),
+        ([(np.full((1, 3), 99), np.zeros((1, 3), "i4"), np.ones((1, 3)))], "ids from 99"),
+    ],
+)
+def test_an_evaluation_of_nothing_and_of_wrong_ids_is_named(eagerly, dataset, message):
+    with pytest.raises(ValueError, match=message):
+        compile_evaluation(small_gpt(), use_xla=False)(dataset)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "error"),
+    [
+        ("steps", -1, ValueError),
+        ("steps", 2.5, TypeError),
+        ("steps", 2**31, ValueError),
+        ("accumulate", 0, ValueError),
+        ("evaluate_every", 0, ValueError),
+        ("save_every", None, TypeError),
+        ("seed", "x", TypeError),
+        ("seed", -1, ValueError),
+        ("evaluate", 3.0, TypeError),
+        ("batches", [1, 2], TypeError),
+        ("batches", lambda n: [1, 2], TypeError),
+        ("batches", lambda n: tf.data.Dataset.range(9), TypeError),
+    ],
+)
+def test_an_argument_that_makes_no_sense_is_named(argument, value, error):
+    with pytest.raises(error, match=argument) as caught:
+        fit(small_gpt(), **{argument: value})
+    assert len(str(caught.value)) < 300
+
+
+def test_numpy_numbers_are_numbers(eagerly):
+    done, _ = fit(small_gpt(), steps=np.int64(3), seed=np.uint8(1), accumulate=np.int32(1))
+    assert done == 3
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
+def test_a_signal_saves_and_then_does_what_it_would_have_done(eagerly, tmp_path, number):
+    number, heard = getattr(signal, number), []
+    model = small_gpt()
+    checkpoints = Checkpoints(tmp_path, model.trainable_variables)
+    before = signal.signal(number, lambda *_: heard.append(checkpoints.files()[0][0]))
+    try:
+        fit(
+            model,
+            steps=30,
+            checkpoints=checkpoints,
+            report=lambda row: row.step == 6 and signal.raise_signal(number),
+        )
+        assert heard == [6]  # after saving, once
+        signal.signal(number, signal.SIG_IGN)  # as `nohup` does
+        done, _ = fit(model, steps=9, report=lambda row: signal.raise_signal(number))
+        assert done == 9
+    finally:
+        signal.signal(number, before)
 
 
 def from_pytorch(tensors, kind, num_layers):

@@ -1,8 +1,21 @@
 import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import pytest
 
 from minitransformer import Run
+from minitransformer.runs import folders
+from minitransformer.runs.commands import (
+    check_settings,
+    refuse,
+    refuse_beyond_memory,
+    say,
+    share,
+    tell,
+)
 from minitransformer.runs.folders import fresh_folder, newest_run, read_settings
 
 DEFAULTS = {"steps": 10, "seed": 0, "text": None, "batch_size": 4}
@@ -37,7 +50,7 @@ def test_overwriting_deletes_what_a_run_wrote_and_nothing_else(tmp_path):
     (folder / "checkpoints" / "step-00000010.safetensors").write_text("x")
     claim(folder, {"seed": 3}, overwrite=True)
     left = sorted(p.name for p in folder.rglob("*") if p.is_file())
-    assert left == ["my-notes.txt", "settings.json"]
+    assert left == [".lock", "my-notes.txt", "settings.json"]
     assert read_settings(folder)["seed"] == 3
 
 
@@ -146,3 +159,107 @@ def test_a_bug_in_a_training_keeps_its_traceback(tmp_path):
     flags = {"out": str(tmp_path), "resume": False, "overwrite": False}
     with pytest.raises(ValueError, match="shapes"), Run(flags, DEFAULTS).errors():
         raise ValueError("shapes")
+
+
+def test_an_old_run_stays_until_the_new_one_can_be_written(tmp_path, monkeypatch):
+    claim(tmp_path, {"seed": 1})
+    (tmp_path / "weights.safetensors").write_text("weeks of work")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folders, "write_settings", full)
+    with pytest.raises(OSError, match="No space"):
+        claim(tmp_path, {"seed": 2}, overwrite=True)
+    assert (tmp_path / "weights.safetensors").read_text() == "weeks of work"
+    assert read_settings(tmp_path)["seed"] == 1
+
+
+def test_a_folder_in_use_is_refused_before_the_data_is_read(tmp_path):
+    claim(tmp_path)
+    flags = {"out": str(tmp_path), "resume": False, "overwrite": False}
+    with pytest.raises(ValueError, match="holds a run already"):
+        Run(flags, DEFAULTS)
+
+
+@pytest.mark.parametrize("flag", ["resume", "overwrite"])
+def test_a_second_process_is_refused_while_the_first_lives(tmp_path, flag):
+    claim(tmp_path)
+    code = (
+        "import sys; from minitransformer.runs.folders import lock_folder;"
+        "import pathlib; lock_folder(pathlib.Path(sys.argv[1])); print('locked', flush=True);"
+        "sys.stdin.read()"
+    )
+    while folders.held:  # this process lets go
+        folders.held.popitem()[1].close()
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline().strip() == b"locked"
+        with pytest.raises(ValueError, match="Another training is running"):
+            claim(tmp_path, **{flag: True})
+        other.kill()
+    claim(tmp_path, **{flag: True})  # a kill leaves no lock behind
+
+
+def test_a_name_that_is_not_utf_8_is_kept(tmp_path):
+    name = os.fsdecode(b"na\xffme.txt")
+    claim(tmp_path, {"text": name})
+    assert read_settings(tmp_path)["text"] == name
+
+
+GROUPS = {
+    "first": {"steps": (10, "steps"), "kind": ("a", "a kind", ["a", "b"]), "text": (None, "text")},
+    "": {"rate": (0.5, "no flag", share)},
+}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"steps": n} for n in ("10", None, 30.5, 0, True, [1], 10**400)]
+    + [{"kind": "c"}, {"kind": 1}, {"text": 5}, {"rate": 1}, {"rate": "x"}, {"rate": 1e999}],
+)
+def test_saved_settings_are_read_as_the_flags_would_be(tmp_path, wrong):
+    good = {"steps": 30, "kind": "b", "rate": 0, "text": "a.txt"}
+    (tmp_path / "settings.json").write_text(json.dumps(good), "utf-8-sig")
+    check_settings(tmp_path, GROUPS)
+    (tmp_path / "settings.json").write_text(json.dumps(good | wrong))
+    with pytest.raises(ValueError, match="which no run has") as caught:
+        check_settings(tmp_path, GROUPS)
+    assert next(iter(wrong)) in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{", b"[" * 10**5, b"\xff{}", b"\0" * 9])
+def test_settings_that_cannot_be_read_are_one_sentence(tmp_path, content):
+    (tmp_path / "settings.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"settings\.json") as caught:
+        check_settings(tmp_path, GROUPS)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", ["d_model", "max_len", "batch_size", "beam_size", "num_layers"])
+def test_sizes_beyond_memory_are_estimated_and_refused(size):
+    sizes = {"d_model": 128, "num_layers": 4, "num_heads": 4, "vocab_size": 1000}
+    settings = {"max_len": 64, "batch_size": 12, "accumulate": 1, "beam_size": 4}
+    refuse_beyond_memory(SimpleNamespace(**sizes), settings)
+    huge = {size: 100_000_000}
+    sizes |= {k: v for k, v in huge.items() if k in sizes}
+    with pytest.raises(ValueError, match="GB of memory"):
+        refuse_beyond_memory(SimpleNamespace(**sizes), settings | huge)
+
+
+def test_control_characters_do_not_reach_the_terminal(capsys):
+    say("a\x1b[31mb\x9bc\td")
+    tell("run", "\x1b]0;title\x07")
+    shown = capsys.readouterr()
+    assert not {"\x1b", "\x9b", "\x07"} & {*shown.err, *shown.out}
+    assert "[31mb" in shown.err
+
+
+def test_a_long_refusal_loses_its_middle(capsys):
+    with pytest.raises(SystemExit) as stop:
+        refuse("x" * 5000 + ": give another.")
+    error = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert error.endswith("give another.\n")
+    assert len(error) < 300

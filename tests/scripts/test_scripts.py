@@ -2,8 +2,13 @@
 
 import csv
 import json
+import os
+import re
+import shlex
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from conftest import ROOT, exit_code, refuse
@@ -54,9 +59,9 @@ def test_help_needs_no_tensorflow(name):
         ("", [], "is empty"),
         ("short", [], "one window"),
         ("abcdefg" * 4, [], "one window"),
-        (b"\xff\xfe\x00", [], "not UTF-8"),
+        (b"\xff\xfd\x00abc", [], "not text"),
         ("abc " * 99, ["--d-model", "10", "--num-heads", "4"], "multiple of"),
-        ("abc " * 99, ["--dropout-rate", "1.5"], "dropout_rate=1.5"),
+        ("abc " * 99, ["--dropout-rate", "1.5"], "dropout-rate: '1.5'"),
         ("abc " * 99, ["--max-len", "1"], "max_len=1"),
         ("abc " * 99, ["--tokenizer", "sentencepiece", "--vocab-size", "9"], "at least 320"),
         ("abc " * 99, ["--tokenizer", "bpe", "--vocab-size", "9"], "at least 257"),
@@ -95,7 +100,7 @@ def test_a_flag_that_makes_no_sense_exits_with_2(train_gpt, flags, capsys):
     with pytest.raises(SystemExit) as stop:
         train_gpt.main(flags)
     assert stop.value.code == 2
-    assert "usage" in capsys.readouterr().err
+    assert re.fullmatch(r"error: .+; see --help\n", capsys.readouterr().err)
 
 
 def test_a_run_from_text_to_sample(train_gpt, generate_script, text_file, tmp_path, capfd):
@@ -213,3 +218,74 @@ def test_pieces_train_and_write(train_gpt, generate_script, tmp_path, capfd, kin
     run = ["--run", str(out), "--prompt", "세계 ☃", "--max-new-tokens", "9"]
     assert exit_code(generate_script.main, run) == 0
     assert "세계 ☃" in capfd.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows signals differently")
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("program", ["train_gpt", "generate", "start_workers", "book/export_gpt"])
+def test_a_signal_ends_a_script_without_a_traceback(program, name, tmp_path, processes):
+    number, missing = getattr(signal, name), str(tmp_path / "none")
+    arguments = {
+        "train_gpt": ["--out", missing],
+        "generate": ["--run", missing, "--prompt", "a"],
+        "start_workers": ["2", str(ROOT / "scripts" / "train_gpt.py"), "--out", missing],
+        "book/export_gpt": ["--run", missing, "--out", missing],
+    }
+    for wait, times in ((0.15, 1), (0.3, 3), (1, 2)):
+        process = subprocess.Popen(
+            [sys.executable, ROOT / "scripts" / f"{program}.py", *arguments[program]],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        processes.append(process)
+        time.sleep(wait)
+        for _ in range(times):
+            process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 128 + number, errors
+        assert "Traceback" not in errors
+        with pytest.raises(ProcessLookupError):  # nothing is left of its session
+            os.killpg(process.pid, 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "voice", ["| head -1", "| head -c 5", "| true", ">&-", "2>&-", ">&- 2>&-", "> /dev/full"]
+)
+def test_a_training_goes_on_without_a_voice(text_file, tmp_path, voice):
+    out = tmp_path / "run"
+    script = ROOT / "scripts" / "train_gpt.py"
+    words = [sys.executable, script, "--text", text_file, "--out", out, "--steps", 3, *SMALL]
+    line = f"set -o pipefail; {shlex.join(map(str, words))} {voice}"
+    result = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "ignored" not in result.stderr
+    assert (out / "sample.txt").is_file()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("count", "script", "message"),
+    [
+        ("0", "train_gpt.py", "give 1 to 64"),
+        ("100000", "train_gpt.py", "give 1 to 64"),
+        ("two", "train_gpt.py", "give 1 to 64"),
+        ("2", "missing.py", "there is no script"),
+    ],
+)
+def test_workers_that_cannot_be_started_are_one_sentence(count, script, message):
+    path = ROOT / "scripts"
+    result = subprocess.run(
+        [sys.executable, path / "start_workers.py", count, path / script],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
