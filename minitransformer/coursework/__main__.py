@@ -19,12 +19,11 @@ from minitransformer.coursework import report
 from minitransformer.coursework.checking import SEED, check_folder
 from minitransformer.coursework.exercise import (
     COURSE,
-    TEXTS,
     Task,
     find_task,
     read_course,
 )
-from minitransformer.coursework.folder import solution, start
+from minitransformer.coursework.folder import TEXTS, solution, start
 from minitransformer.coursework.grading import grade
 from minitransformer.coursework.judge import Verdict, escaped
 from minitransformer.runs.commands import seed as read_seed

@@ -231,7 +231,7 @@ def guard(folder: str) -> Callable[[str, tuple], None]:
                 (any(part in path for part in lent) and path != own_code)
                 or (path.startswith(folder) and path.endswith(".pyc"))
                 or (other and other.isdigit() and other != str(me))
-                or (writes and not path.startswith(writable))
+                or (writes and not f"{path}{os.sep}".startswith(writable))
             ):
                 raise PermissionError(f"not lent to an exercise: {path}")
 

@@ -156,9 +156,6 @@ def read_toml(path: Path | str) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read: {error}.") from error
 
 
-TEXTS = read_toml(HERE / "texts.toml")
-
-
 @dataclass(frozen=True, eq=False)
 class Task:
     """An exercise in its place in a course.

@@ -6,8 +6,10 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from minitransformer.coursework.exercise import HERE, TEXTS, Task
+from minitransformer.coursework.exercise import HERE, Task, read_toml
 from minitransformer.runs.saving import write_atomically
+
+TEXTS = read_toml(HERE / "texts.toml")
 
 
 def address(page: str) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from minitransformer.coursework.checking import check_folder
 from minitransformer.coursework.child import skipped
-from minitransformer.coursework.exercise import TEXTS, Task
+from minitransformer.coursework.exercise import Task
+from minitransformer.coursework.folder import TEXTS
 from minitransformer.coursework.judge import escaped
 from minitransformer.coursework.report import Results, progress, save, score
 

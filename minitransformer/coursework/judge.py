@@ -34,10 +34,6 @@ from minitransformer.coursework.variants import (
 )
 
 SLOW_SECONDS, SLOW_TIMES = 0.2, 30
-LOOPS = (
-    "Python loops take one step per element; a product of matrices "
-    "computes them all at once."
-)
 
 
 @dataclass
@@ -171,11 +167,15 @@ def all_right(
 
 def slowness(task: Task, ask: Callable, call: Call) -> str:
     """Compare the time of one large call with that of the answer."""
+    loops = (
+        "Python loops take one step per element; a product of matrices "
+        "computes them all at once."
+    )
     try:
         seconds = ask(call).get("seconds", 0.0)
     except Ended as end:
         if str(end).startswith("no answer"):
-            return f"It is right, and slow on a large input. {LOOPS}"
+            return f"It is right, and slow on a large input. {loops}"
         return f"It is right, but it failed on a large input: {end}."
     started = time.perf_counter()
     outcome(right_functions(task), call)
@@ -183,7 +183,7 @@ def slowness(task: Task, ask: Callable, call: Call) -> str:
     if seconds > SLOW_SECONDS and seconds > SLOW_TIMES * ours:
         return (
             f"It is right, and slow: {seconds:.2g} s for a question that "
-            f"the sample solution answers in {ours:.1g} s. {LOOPS}"
+            f"the sample solution answers in {ours:.1g} s. {loops}"
         )
     return ""
 

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from minitransformer.coursework.__main__ import main  # noqa: E402
+from minitransformer.coursework.checking import SEED  # noqa: E402
 from minitransformer.coursework.exercise import read_course  # noqa: E402
 from minitransformer.coursework.folder import solution, start  # noqa: E402
 from minitransformer.coursework.grading import read_table  # noqa: E402
@@ -90,7 +91,7 @@ def grade_class(tasks):
     make_class(tasks, folder)
     before = len(read_table(table, tasks))
     started = time.perf_counter()
-    main(["grade", str(folder), "--csv", str(table)])
+    main(["grade", str(folder), "--csv", str(table), "--seed", str(SEED)])
     seconds = time.perf_counter() - started
     rows = read_table(table, tasks)
     met = {

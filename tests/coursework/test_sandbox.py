@@ -176,7 +176,7 @@ def test_what_a_submission_may_not_do_is_refused(submission, code):
 
 
 def test_a_submission_may_write_into_its_folder_and_its_home(submission):
-    code = "import tempfile\nopen('log.txt', 'w').close()\ntempfile.mkstemp()\n"
+    code = "import tempfile\nopen('log.txt', 'w').close()\ntempfile.mkstemp()\ntempfile.TemporaryFile().close()\n"
     assert check_exercise(submission(code + RIGHT), TASK).right
 
 
