@@ -86,7 +86,10 @@ def read_json(path: str | Path, kind: type = dict) -> Any:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     if not isinstance(value, kind):
-        raise ValueError(f"{path} is damaged: it holds no {kind.__name__}")
+        raise ValueError(
+            f"{path} is damaged: it holds a {type(value).__name__}, "
+            f"expected a {kind.__name__}"
+        )
     return value
 
 
