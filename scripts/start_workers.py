@@ -21,6 +21,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from minitransformer.runs.commands import Parser, number, say
@@ -92,9 +93,12 @@ def main(argv=None):
         keep_to_this_machine()
     except (OSError, AttributeError):
         say("warning: TensorFlow's workers listen on all addresses of this machine.")
-    processes = []
+    processes, received, began = [], [], time.monotonic()
 
-    def forward(number, frame):
+    def forward(number, frame=None):
+        received.append(number)
+        if time.monotonic() - began < 2:  # Python is starting: it would show
+            number = signal.SIGTERM  # a traceback for Ctrl-C
         for process in processes:
             process.send_signal(number)
 
@@ -103,7 +107,11 @@ def main(argv=None):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), forward)
     processes += start(flags.count, flags.script, flags.arguments, start_new_session=True)
+    if received:  # while they were being started
+        forward(received[0])
     codes = [process.wait() for process in processes]
+    if received:
+        return 128 + received[0]
     return max(code if code >= 0 else 128 - code for code in codes)
 
 
