@@ -210,8 +210,7 @@ def encode(parts, tokenizers, max_len):
         tell(
             f"too long    {skipped[0]:,} training and {skipped[1]:,} "
             f"validation pairs exceed {max_len} tokens and were dropped; "
-            f"{skipped[2]:,} test pairs were cut",
-            flush=True,
+            f"{skipped[2]:,} test pairs were cut"
         )
     return train, valid
 

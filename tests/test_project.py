@@ -22,7 +22,7 @@ LADDER = [name for name in ORDER if "." not in name]
 MAY_IMPORT = {
     "models": {*LADDER, "runs.saving", "runs.pretrained"},
     "tokenizers": {"tokenizers", "runs.saving"},
-    "data": {"data", "masks"},
+    "data": {"data", "masks", "runs.saving"},
     "learning": {"learning", "runs.saving"},
     "writing": {"writing", "data.buckets", "figures", "runs.compilation"},
     "runs": {"runs", "learning", "figures"},

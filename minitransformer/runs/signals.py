@@ -85,7 +85,8 @@ def begin() -> None:
         (2, "stderr", "backslashreplace"),
     ):
         stream = getattr(sys, name)
-        buffer = stream.buffer if stream else open(number, "wb", 0)  # noqa: SIM115
+        # What was closed when Python began is None, and open again now.
+        buffer = stream.buffer if stream else io.FileIO(number, "w")
         voice = Voice(
             buffer, encoding="utf-8", errors=errors, line_buffering=True
         )

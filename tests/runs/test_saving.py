@@ -143,9 +143,9 @@ def test_many_differences_are_a_short_message(saved):
 
 CONFIGS = {
     "nested deeply": (b"[" * 10**5, "is damaged"),
-    "a list": (b"[]", "it holds no dict"),
-    "UTF-16": ('{"vocab_size": 5}'.encode("utf-16"), "is not UTF-8"),
-    "UTF-16 without a mark": ('{"vocab_size": 5}'.encode("utf-16-le"), "holds NULs"),
+    "a list": (b"[]", "expected a dict"),
+    "too little, in UTF-16": ('{"vocab_size": 5}'.encode("utf-16"), "another kind of model"),
+    "UTF-16 without a mark": ('{"vocab_size": 5}'.encode("utf-16-le"), "has NUL characters"),
     "a number of 5,000 digits": (b"1" * 5000, "is damaged"),
 }
 
@@ -231,7 +231,7 @@ def test_text_is_utf_8_with_any_line_ends(tmp_path):
     with pytest.raises(ValueError, match="at most 5 are read"):
         read_text(path, 5)
     path.write_bytes(b"\xe4")
-    with pytest.raises(ValueError, match=r"not UTF-8 \(byte 0\)"):
+    with pytest.raises(ValueError, match=r"not UTF-8 \(byte 0, which is \'ä\'"):
         read_text(path)
 
 

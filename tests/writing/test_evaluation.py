@@ -43,8 +43,8 @@ def test_a_string_is_no_list_of_translations(measure):
     for translations, references, message in (
         ("cat", "cat", "translations is one string"),
         (["cat"], "cat", "references is one string"),
-        (["cat"], [["cat"]], r"references\[0\] is list"),
-        ([None], ["cat"], r"translations\[0\] is NoneType"),
+        (["cat"], [["cat"]], "references has list"),
+        ([None], ["cat"], "translations has NoneType"),
     ):
         with pytest.raises(TypeError, match=message):
             measure(translations, references)

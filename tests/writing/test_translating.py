@@ -197,7 +197,7 @@ def test_another_vocabulary_is_refused(
         ("a b c\td\n" * 3 + "b\te\nc\tf\n", ["--max-len", "1"], "larger --max-len"),
         ("a\tb\nc\td\ne\tf\n", ["--per-side"], "--per-side"),
         ("a\tb\nc\td\ne\tf\n", ["--vocab-size", "9"], "at least 320"),
-        ("a\tb\nc\td\ne\tf\n", ["--dropout-rate", "2"], "dropout_rate"),
+        ("a\tb\nc\td\ne\tf\n", ["--dropout-rate", "2"], "dropout-rate"),
         (None, ["--pairs", "jupyterlab:a.b"], "no language pack a.b"),
         (None, ["--pairs", "jupyterlab:zz-ZZ"], "no language pack zz-ZZ"),
     ],
