@@ -16,11 +16,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_configure():
-    """Hear Ctrl-C, and let programs hear it, even under `nohup … &`.
+    """Hear signals, and let programs hear them, even under `nohup … &`.
 
-    A shell starts what is in the background with SIGINT ignored, and so
-    would everything be that is started here.
+    A shell starts what is in the background with SIGINT ignored, `nohup`
+    with SIGHUP ignored, and so would everything be that is started here.
     """
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -274,6 +274,7 @@ RIGHT = [
     ("split_heads", "num_heads", None),
     ("BertConfig", "pad_id", None),
     ("generate", "top_p", None),
+    ("read_text", "path", 7),  # an open file's number, as for `open`
 ]
 WRONG = [
     (call, name, value)
