@@ -76,7 +76,7 @@ def svg(
 
 def drawable(point: tuple[float, float]) -> bool:
     """Tell whether both numbers are finite, and not close to overflow."""
-    return all(abs(number) < 1e300 for number in point)
+    return all(abs(float(number)) < 1e300 for number in point)
 
 
 def limits(numbers: Sequence[float]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from keras import layers
 
 from minitransformer.attention import scaled_dot_product_attention
 from minitransformer.positions import not_beyond, rotate
-from minitransformer.runs.given import at_least, rate
+from minitransformer.runs.given import at_least, rate, whole
 
 
 def split_heads(x: tf.Tensor, num_heads: int) -> tf.Tensor:
@@ -29,7 +29,7 @@ def split_heads(x: tf.Tensor, num_heads: int) -> tf.Tensor:
         >>> split_heads(x, 2).numpy().tolist()
         [[[[1, 2], [5, 6]], [[3, 4], [7, 8]]]]
     """
-    (num_heads,) = at_least(1, num_heads=num_heads)
+    num_heads = whole("num_heads", num_heads)
     if x.shape[-1] % num_heads:
         raise ValueError(
             f"Vectors of width {x.shape[-1]} cannot be cut into "
@@ -139,7 +139,7 @@ class MultiHeadAttention(layers.Layer):
             1, d_model=d_model, num_heads=num_heads
         )
         if head_dim is not None:
-            (head_dim,) = at_least(1, head_dim=head_dim)
+            head_dim = whole("head_dim", head_dim)
         elif d_model % num_heads:
             raise ValueError(
                 f"d_model={d_model} is not divisible by num_heads="

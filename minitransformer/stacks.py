@@ -9,7 +9,7 @@ from minitransformer.blocks import DecoderBlock, EncoderBlock
 from minitransformer.masks import causal_mask, widen_padding_mask
 from minitransformer.normalization import LayerNorm
 from minitransformer.positions import take_start
-from minitransformer.runs.given import at_least
+from minitransformer.runs.given import whole
 
 
 class Stack(layers.Layer):
@@ -35,7 +35,7 @@ class Stack(layers.Layer):
         dtype: Any = None,
         **options: Any,
     ) -> None:
-        (num_layers,) = at_least(1, num_layers=num_layers)
+        num_layers = whole("num_layers", num_layers)
         name = name or type(self).__name__.lower()
         super().__init__(name=name, trainable=trainable, dtype=dtype)
         options["dtype"] = self.dtype_policy

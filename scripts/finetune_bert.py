@@ -25,10 +25,10 @@ from minitransformer.runs.commands import (
     defaults_of,
     next_try,
     read_flags,
-    refuse_beyond_memory,
     seed,
     tell,
     user_errors,
+    weigh,
 )
 
 WAYS = {  # and the peak of the learning rate
@@ -87,7 +87,7 @@ def main(argv=None):
     with user_errors():
         run = mt.Run(flags, DEFAULTS, moved=["task", "valid", "bert"])
         task = read_task(run.settings)
-        refuse_beyond_memory(task.bert.config, run.settings)
+        weigh(task.bert.config, run.settings)
         claim(run, task)
         results = read_results(run.folder)
     with run.errors():

@@ -6,6 +6,11 @@ Without a question it asks for one, again and again. The first time it reads
 all of the documentation, which takes a minute or two; then the result is kept.
 """
 
+if __name__ == "__main__":  # before what takes longer to import
+    from minitransformer.runs.signals import begin
+
+    begin()
+
 import argparse
 import builtins
 import hashlib
@@ -20,7 +25,7 @@ from pathlib import Path
 import minitransformer as mt
 from minitransformer.data.corpora import cache_folder, clean, python_documents
 from minitransformer.figures import plain
-from minitransformer.runs.commands import positive, say, speak_utf8
+from minitransformer.runs.commands import Parser, positive, say, speak_utf8
 from minitransformer.runs.pretrained import minilm_folder
 from minitransformer.runs.progress import quiet_import
 from minitransformer.runs.saving import write_atomically
@@ -29,9 +34,7 @@ WRITTEN_IN_C = "builtins", "io", "itertools", "math", "time"
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("question", nargs="?", help="what is looked for")
     parser.add_argument(
         "--bert",

@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 
 from minitransformer.runs.commands import Parser, number, say
+from minitransformer.runs.signals import ENDING
 
 MOST = 64  # workers on one machine
 
@@ -103,9 +104,8 @@ def main(argv=None):
             process.send_signal(number)
 
     # In a session of their own, so that they hear Ctrl-C once: from here.
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), forward)
+    for ending in ENDING:
+        signal.signal(ending, forward)
     processes += start(flags.count, flags.script, flags.arguments, start_new_session=True)
     if received:  # while they were being started
         forward(received[0])

@@ -21,11 +21,11 @@ from minitransformer.runs.commands import (
     defaults_of,
     next_try,
     read_flags,
-    refuse_beyond_memory,
     seed,
     share,
     tell,
     user_errors,
+    weigh,
 )
 
 FLAGS = {
@@ -103,7 +103,7 @@ def read_corpus(run):
     config = mt.BertConfig.small(
         tokenizer, settings["max_len"], dropout_rate=settings["dropout_rate"]
     )
-    refuse_beyond_memory(config, settings)
+    weigh(config, settings)
     tell("reading the text …")
     train = encode_documents(train_text, tokenizer)
     valid = encode_documents(valid_text, tokenizer)

@@ -21,11 +21,11 @@ from minitransformer.runs.commands import (
     defaults_of,
     next_try,
     read_flags,
-    refuse_beyond_memory,
     seed,
     share,
     tell,
     user_errors,
+    weigh,
 )
 
 RECIPES: dict[str, dict] = {
@@ -100,7 +100,7 @@ def main(argv=None):
         run = mt.Run(flags, DEFAULTS | recipe, moved=["text"])
         corpus = read_corpus(run)
         config = make_config(run.settings, corpus)
-        refuse_beyond_memory(config, run.settings)
+        weigh(config, run.settings)
         run.claim("gpt", corpus.text)
         if run.is_chief:
             corpus.tokenizer.save(run.folder / corpus.tokenizer.file_name)

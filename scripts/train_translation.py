@@ -20,11 +20,11 @@ from minitransformer.runs.commands import (
     next_try,
     positive,
     read_flags,
-    refuse_beyond_memory,
     seed,
     share,
     tell,
     user_errors,
+    weigh,
 )
 
 
@@ -100,7 +100,7 @@ def main(argv=None):
         run = mt.Run(flags, defaults, moved=["pairs", "valid", "test"])
         corpus = read_corpus(run)
         model_config = config(corpus.tokenizers, run.settings)
-        refuse_beyond_memory(model_config, run.settings)
+        weigh(model_config, run.settings)
         run.claim(run.settings["model"], corpus.text)
         keep_tokenizers(run, corpus.tokenizers)
     with run.errors():

@@ -1,5 +1,10 @@
 """Translate a sentence with a trained translator. stdout holds it alone."""
 
+if __name__ == "__main__":  # before what takes longer to import
+    from minitransformer.runs.signals import begin
+
+    begin()
+
 import argparse
 import itertools
 import sys
@@ -8,7 +13,7 @@ from pathlib import Path
 
 import minitransformer as mt
 from minitransformer.figures import plain
-from minitransformer.runs.commands import positive, say, speak_utf8
+from minitransformer.runs.commands import Parser, positive, say, speak_utf8
 from minitransformer.runs.folders import newest_run, read_settings
 from minitransformer.runs.given import read_text
 from minitransformer.runs.progress import quiet_import
@@ -16,7 +21,7 @@ from minitransformer.runs.saving import write_atomically
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("sentence", help="what to translate")
     parser.add_argument(
         "--run", metavar="DIR", help="a run of train_translation.py (default: the newest in runs/)"

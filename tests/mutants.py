@@ -446,7 +446,7 @@ MUTANTS = [
      "TruncatedNormal(stddev=0.02)", "TruncatedNormal(stddev=0.02, seed=1)",
      "models/test_bert.py::test_no_two_matrices_begin_alike"),
     ("a rate of 1 drops everything", "runs/saving.py",
-     '0 <= rate < 1', '0 <= rate <= 1',
+     "rate(name, value, below=1)", "rate(name, value, below=2)",
      "models/test_gpt.py::test_impossible_sizes_are_refused"),
     ("a sequence beyond max_len is let through", "positions.py",
      'last > max_len', 'False',

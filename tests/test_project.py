@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "models": {*LADDER, "runs.saving", "runs.pretrained"},
     "tokenizers": {"tokenizers", "runs.saving"},
     "data": {"data", "masks", "runs.saving"},
-    "learning": {"learning", "runs.saving"},
+    "learning": {"learning", "runs.saving", "runs.signals"},
     "writing": {"writing", "data.buckets", "figures", "runs.compilation"},
     "runs": {"runs", "learning", "figures"},
     "figures": set(),

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from minitransformer.data.objectives import Batch, translation
-from minitransformer.runs.given import at_least
+from minitransformer.runs.given import at_least, whole
 
 Encoded = list[tuple[list[int], list[int]]]  # source ids, target ids
 
@@ -178,7 +178,7 @@ def all_pairs(
     Returns:
         A list of `Batch`es.
     """
-    batches, (batch_size,) = [], at_least(1, batch_size=batch_size)
+    batches, batch_size = [], whole("batch_size", batch_size)
     for sides in buckets:
         for begin in range(0, len(sides[0]), batch_size):
             source, target = (

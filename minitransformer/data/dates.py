@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 
 from minitransformer.data.pairs import Pairs
-from minitransformer.runs.given import at_least
+from minitransformer.runs.given import at_least, whole
 
 FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
 WEEKDAYS = {
@@ -112,7 +112,7 @@ def date_pairs(
         TypeError, ValueError: if a number is no count, or there are not
             enough dates.
     """
-    (train,) = at_least(1, train=train)
+    train = whole("train", train)
     valid, test, seed = at_least(0, valid=valid, test=test, seed=seed)
     days = (LAST - FIRST).days + 1
     if train + valid + test > days:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from minitransformer.data.buckets import fill
 from minitransformer.masks import padding_mask
-from minitransformer.runs.given import check_strings
+from minitransformer.runs.given import check_strings, whole
 
 
 def frame(
@@ -162,8 +162,7 @@ def embed_sentences(
         ValueError: if `batch_size` is not positive, or the model's pooling
             is unknown here.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size}: give at least 1.")
+    batch_size = whole("batch_size", batch_size)
     embed = make_embedder(model)
     rows = encode_sentences(
         sentences, tokenizer, max_len=model.sentence_len

@@ -44,26 +44,31 @@ def next_stack(stacks: Iterator, needed: int) -> Any:
     return stack
 
 
-def check_ids(model: Callable, inputs: Any) -> None:
-    """Refuse ids that no table of a model has a row for.
-
-    Args:
-        model: What is called with the inputs.
-        inputs: An array, or a tuple of them.
-
-    Raises:
-        ValueError: XLA would take another row.
-    """
+def table_rows(model: Callable) -> int:
+    """Count the rows of a model's largest table; 0 if it has none."""
     sizes = [
         variable.shape[0]
         for variable in getattr(model, "variables", [])
         if variable.path.endswith(("/table", "/embeddings"))
     ]
-    for ids in map(np.asarray, tf.nest.flatten(inputs) if sizes else []):
-        if ids.size and (ids.min() < 0 or ids.max() >= max(sizes)):
+    return max(sizes, default=0)
+
+
+def check_ids(rows: int, inputs: Any) -> None:
+    """Refuse ids that no table of a model has a row for.
+
+    Args:
+        rows: From `table_rows`; 0 checks nothing.
+        inputs: An array, or a tuple of them.
+
+    Raises:
+        ValueError: XLA would take another row.
+    """
+    for ids in map(np.asarray, tf.nest.flatten(inputs) if rows else []):
+        if ids.size and (ids.min() < 0 or ids.max() >= rows):
             raise ValueError(
                 f"The inputs have ids from {ids.min()} to {ids.max()}, the "
-                f"model's vocabulary from 0 to {max(sizes) - 1}: take the "
+                f"model's vocabulary from 0 to {rows - 1}: take the "
                 "tokenizer that the model was made for."
             )
 

@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from minitransformer.runs.given import at_least, rate
+from minitransformer.runs.given import at_least, rate, whole
 
 
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
@@ -31,8 +31,8 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         self, *, peak: float, final: float, warmup_steps: int, steps: int
     ) -> None:
         self.peak, self.final = rate("peak", peak), rate("final", final)
-        (self.warmup_steps,) = at_least(0, warmup_steps=warmup_steps)
-        (self.steps,) = at_least(1, steps=steps)
+        self.warmup_steps = whole("warmup_steps", warmup_steps, 0)
+        self.steps = whole("steps", steps)
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         step = tf.cast(step, tf.float32)

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from minitransformer.runs.signals import ENDING
+
 EXAMPLE = (
     '{"cluster": {"worker": ["localhost:7001", "localhost:7002"]}, '
     '"task": {"type": "worker", "index": 0}}'
@@ -44,9 +46,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
         wait_for_chief(*read_cluster(os.environ.get("TF_CONFIG")))
         # TensorFlow waits inside of C++, where Python hears no signal: let
         # the system end the process.
-        names = ("SIGINT", "SIGTERM", "SIGHUP")
-        numbers = [getattr(signal, n) for n in names if hasattr(signal, n)]
-        before = [signal.signal(n, signal.SIG_DFL) for n in numbers]
+        before = [signal.signal(n, signal.SIG_DFL) for n in ENDING]
         try:
             return tf.distribute.MultiWorkerMirroredStrategy()
         except (RuntimeError, tf.errors.OpError) as error:
@@ -56,7 +56,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
                 "use their ports."
             ) from error
         finally:
-            for number, handler in zip(numbers, before, strict=True):
+            for number, handler in zip(ENDING, before, strict=True):
                 signal.signal(number, handler)
     if name == "tpu":
         try:

@@ -25,11 +25,13 @@ from minitransformer.learning.checks import (
     likely_cause,
     next_stack,
     not_finite,
+    table_rows,
 )
 from minitransformer.learning.fast_steps import compile_steps, longest
 from minitransformer.learning.losses import masked_cross_entropy
 from minitransformer.learning.strategies import sum_over_workers
 from minitransformer.runs.given import at_least
+from minitransformer.runs.signals import ENDING, heard
 
 MOST_STEPS = 10  # in one compiled call
 
@@ -134,13 +136,14 @@ def train(
         )
     stacks = iter(dataset.batch(per_call * accumulate).prefetch(2))
     over_workers = sum_over_workers(tf.distribute.get_strategy())
+    rows = table_rows(model)
     done, stopped, began = start, False, time.perf_counter()
     with signals() as received:
         while done < steps and not stopped:
             call_began = time.perf_counter()
             count = min(per_call, steps - done)
             stack = next_stack(stacks, count * accumulate)
-            check_ids(model, stack[0])
+            check_ids(rows, stack[0])
             check_weights(stack[2], accumulate)
             with explained(model, stack):
                 results = make_steps(
@@ -217,15 +220,7 @@ def signals() -> Iterator[list[int]]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-    numbers = [getattr(signal, n) for n in names if hasattr(signal, n)]
-    ignored = signal.SIG_IGN, None  # `nohup` ignores SIGHUP: so do we
-    before = {
-        number: handler
-        for number in numbers
-        if (handler := signal.getsignal(number)) not in ignored
-        or number == signal.SIGINT
-    }
+    before = {n: signal.getsignal(n) for n in ENDING if heard(n)}
     for number in before:
         signal.signal(number, note)
     try:

@@ -18,7 +18,7 @@ from minitransformer.models.bert import (
     initialize,
 )
 from minitransformer.normalization import LayerNorm
-from minitransformer.runs.given import SIZE, checked
+from minitransformer.runs.given import whole
 from minitransformer.runs.saving import SavedModel
 
 
@@ -109,7 +109,7 @@ class BertClassifier(SavedModel, keras.Model):
         super().__init__(bert.config, "bert_classifier")
         self.bert = bert
         self.dropout = layers.Dropout(bert.config.dropout_rate)
-        num_classes = checked(int, "num_classes", num_classes, *SIZE)
+        num_classes = whole("num_classes", num_classes)
         self.class_dense = layers.Dense(num_classes, name="class_dense")
         self(tf.zeros((1, 1), tf.int32))
         initialize(self.class_dense)

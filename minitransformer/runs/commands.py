@@ -8,7 +8,6 @@ imported only when the flags have been read, so `--help` answers at once.
 import argparse
 import contextlib
 import io
-import math
 import os
 import shlex
 import subprocess
@@ -21,6 +20,7 @@ from typing import Any, NoReturn
 from minitransformer.figures import plain
 from minitransformer.runs.folders import SETTINGS, read_settings
 from minitransformer.runs.progress import quiet_import
+from minitransformer.runs.saving import least_bytes, refuse_beyond_memory
 from minitransformer.runs.signals import last_words
 
 STRATEGY = (  # a row of a table of flags
@@ -260,12 +260,12 @@ def speak_utf8() -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
 
 
-def refuse_beyond_memory(config: Any, settings: dict) -> None:
-    """Refuse sizes that cannot fit into this machine, before they are used.
+def weigh(config: Any, settings: dict) -> None:
+    """Refuse a training that cannot fit into this machine's memory.
 
-    Counted is what every training holds at the very least: weights, their
-    gradient and two moments; the ids of ten steps; the scores and logits
-    of one row; and a beam's caches.
+    Counted is what it holds at the very least: weights, their gradient and
+    two moments; the ids of ten steps; the scores and logits of one row; and
+    a beam's caches.
 
     Args:
         config: A model's.
@@ -281,26 +281,11 @@ def refuse_beyond_memory(config: Any, settings: dict) -> None:
     rows = 10 * settings.get("accumulate", 1) * settings["batch_size"]
     cache = length * layers * width * 2 + vocabulary
     numbers = (
-        4 * width * (vocabulary + length + 8 * layers * width)
-        + 4 * rows * length
+        4 * rows * length
         + length * (vocabulary + layers * sizes["num_heads"] * length)
         + 64 * settings.get("beam_size", 0) * cache
     )
-    needed, has = 4 * numbers / 1e9, memory() / 1e9
-    if needed > has:
-        raise ValueError(
-            f"This needs about {needed:,.0f} GB of memory, and the machine "
-            f"has {has:,.0f}: give a smaller --max-len, --batch-size or "
-            "other size."
-        )
-
-
-def memory() -> float:
-    """Tell how many bytes this machine has; without end if it is silent."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows
-        return math.inf
+    refuse_beyond_memory(4 * least_bytes(vars(config)) + 4 * numbers)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
-SIZE = (lambda size: size >= 1, "an integer of at least 1")  # for `checked`
 
 
 def read_bytes(path: str | Path, limit: int = 2**31) -> bytes:
@@ -125,14 +124,16 @@ def checked(
     return taken
 
 
-def at_least(least: int, **numbers: Any) -> list[int]:
-    """Take whole numbers, Python's or NumPy's, that are large enough."""
-    expected = f"an integer of at least {least}, below 2³¹"
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """Take a whole number, Python's or NumPy's, that is large enough."""
     allowed = range(least, 2**31)
-    return [
-        checked(int, name, value, allowed.__contains__, expected)
-        for name, value in numbers.items()
-    ]
+    expected = f"an integer of at least {least}, below 2³¹"
+    return checked(int, name, value, allowed.__contains__, expected)
+
+
+def at_least(least: int, **numbers: Any) -> list[int]:
+    """Take several whole numbers, in their order."""
+    return [whole(name, value, least) for name, value in numbers.items()]
 
 
 def rate(name: str, value: float, below: float = 2.0**99) -> float:
@@ -141,12 +142,21 @@ def rate(name: str, value: float, below: float = 2.0**99) -> float:
     return checked(float, name, value, lambda n: 0 <= n < below, expected)
 
 
+def switch(name: str, value: Any) -> bool:
+    """Take True or False, Python's or NumPy's."""
+    return checked(bool, name, value, lambda _: True, "True or False")
+
+
+def one_string(name: str, value: Any) -> str:
+    """Take a text; raise TypeError for bytes, lists and numbers."""
+    return checked(str, name, value, lambda _: True, "a string")
+
+
 def check_strings(values: Iterable[str], name: str) -> list[str]:
-    """Refuse what is not a list of strings; one string is none.
+    """Take a list of strings. One string is none: a list of letters.
 
     Raises:
-        TypeError: if it is something else, which would be read letter by
-            letter, or fail later.
+        TypeError: if it is something else.
     """
     if isinstance(values, str | bytes):
         raise TypeError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from minitransformer.runs.given import read_json, read_text
-from minitransformer.runs.saving import differences
+from minitransformer.runs.saving import FLOATS, differences
 
 FILES = "config.json", "model.safetensors", "vocab.txt"
 
@@ -61,7 +61,6 @@ OLDER = {  # the first published models' names of a norm's two vectors
 }
 # What stands in names when a model was saved with something around it.
 WRAPPERS = "bert", "model", "module", "_orig_mod"
-FLOATS = {"F64", "F32", "F16", "BF16"}
 # The parts of a sentence model; vectors here are always normalized.
 KNOWN_MODULES = {"Transformer", "Pooling", "Normalize"}
 CONVERT = {  # files that cannot be read → Python that makes one that can

@@ -7,12 +7,18 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
 
-from minitransformer.runs.given import SIZE, checked, read_json
+from minitransformer.runs.given import (
+    checked,
+    one_string,
+    rate,
+    read_json,
+    switch,
+)
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 FLOATS = {"F64", "F32", "F16", "BF16"}  # the weights that are read
@@ -132,27 +138,29 @@ def check_sizes(config: Any) -> None:
             vocabulary, the heads do not divide the width, or the dropout
             rate is not in [0, 1).
     """
-    share = "a share from 0 up to, but not including, 1"
-    rules: dict[Any, tuple] = {
-        int: SIZE,
-        float: (lambda rate: 0 <= rate < 1, share),
-        bool: (lambda _: True, "True or False"),
-        str: (lambda _: True, "a name"),
+
+    def size(name, value):  # of any height: its memory is weighed later
+        expected = "an integer of at least 1"
+        return checked(int, name, value, lambda n: n >= 1, expected)
+
+    rules: dict[Any, Callable] = {
+        int: size,
+        float: lambda name, value: rate(name, value, below=1),
+        bool: switch,
+        str: one_string,
     }
     vocab_size = 0
     for field in fields(config):
         name, value = field.name, getattr(config, field.name)
         if value is None and field.default is None:
             continue
-        kind = field.type if field.type in rules else int  # int | None
-        rule = rules[kind]
         if name.endswith("_id"):
-            last = vocab_size - 1
-            rule = (
-                lambda token_id, last=last: 0 <= token_id <= last,
-                f"an id of the vocabulary, 0 to {last}",
-            )
-        value = checked(kind, name, value, *rule)
+            expected = f"an id of the vocabulary, 0 to {vocab_size - 1}"
+            there = range(vocab_size).__contains__
+            value = checked(int, name, value, there, expected)
+        else:
+            take = rules.get(field.type, size)  # or int | None
+            value = take(name, value)
         object.__setattr__(config, name, value)  # it is frozen
         vocab_size = value if "vocab_size" in name else vocab_size
     num_heads = getattr(config, "num_heads", 1)
@@ -173,6 +181,24 @@ def least_bytes(settings: Mapping[str, Any]) -> int:
     rows += num_layers * (4 * d_model + 2 * d_ff)
     numbers = rows * d_model + 8 * units * (units + d_model)
     return 4 * numbers + 10**5 * num_layers  # 100 kB for a block's objects
+
+
+def refuse_beyond_memory(needed: int) -> None:
+    """Refuse to make what this machine's memory cannot hold.
+
+    Raises:
+        ValueError: with both numbers of bytes.
+    """
+    try:
+        has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows does not tell
+        return
+    if needed > has:
+        raise ValueError(
+            f"This needs at least {needed / 2**30:,.1f} GiB of memory, and "
+            f"the machine has {has / 2**30:,.1f}: give smaller sizes, such "
+            "as the width, the length or the batch."
+        )
 
 
 class SavedModel:
@@ -197,15 +223,7 @@ class SavedModel:
         if not isinstance(config, self.config_class):
             kind = self.config_class.__name__
             raise TypeError(f"config is {config!r:.60}: give a {kind}.")
-        needed = least_bytes(asdict(config))
-        with contextlib.suppress(AttributeError):  # Windows does not tell
-            there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-            if needed > there:
-                raise ValueError(
-                    f"This model needs at least {needed / 2**30:,.1f} GiB, "
-                    f"and this machine has {there / 2**30:,.1f}: give "
-                    "smaller sizes."
-                )
+        refuse_beyond_memory(least_bytes(asdict(config)))
         # Ids are no halves: no cast of inputs.
         super().__init__(name=name, autocast=False)  # type: ignore
         self.config = config

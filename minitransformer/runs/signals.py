@@ -11,6 +11,11 @@ import io
 import os
 import sys
 
+ENDING = [  # what ends a program; Windows has no SIGHUP
+    number
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if (number := getattr(signal, name, None))
+]
 last_words: list[str] = []  # the last of them is said at the end
 children: list = []  # processes that end with this one
 
@@ -62,18 +67,24 @@ def end(number: int, frame: object = None) -> None:
         os._exit(128 + number)
 
 
+def heard(number: int) -> bool:
+    """Tell whether a signal is to be heard: what `nohup` ignores is not.
+
+    A shell starts what is in the background with Ctrl-C ignored; that is
+    heard all the same.
+    """
+    handler = signal.getsignal(number)
+    return number == signal.SIGINT or handler not in (signal.SIG_IGN, None)
+
+
 def begin() -> None:
     """Do what a script does first: hear signals, and open its streams.
 
     A script calls it before its other imports, and only where it is the
     program: not where a test or a notebook imports it.
     """
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        # What `nohup` ignores stays ignored.
-        if number and (
-            name == "SIGINT" or signal.getsignal(number) != signal.SIG_IGN
-        ):
+    for number in ENDING:
+        if heard(number):
             signal.signal(number, end)
     for number in (0, 1, 2):
         try:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from minitransformer.runs.given import (
-    at_least,
-    check_strings,
+    one_string,
     read_json,
     read_text,
+    whole,
 )
 from minitransformer.runs.saving import write_atomically
 from minitransformer.tokenizers.merges import (
@@ -142,8 +142,8 @@ class BytePairTokenizer:
             ValueError: if `vocab_size` is too small for the bytes, or the
                 text is empty.
         """
-        (text,) = check_strings([text], "text")
-        (vocab_size,) = at_least(1, vocab_size=vocab_size)
+        text = one_string("text", text)
+        vocab_size = whole("vocab_size", vocab_size)
         count = vocab_size - 256 - len(special)
         if count < 0:
             raise ValueError(
@@ -171,7 +171,7 @@ class BytePairTokenizer:
             A list of integers. Special ids are never among them: text that
             spells "<|endoftext|>" is text.
         """
-        (text,) = check_strings([text], "text")
+        text = one_string("text", text)
         ids: list[int] = []
         for word in split(text):
             if word not in self.known:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from minitransformer.runs.given import check_strings, read_json
+from minitransformer.runs.given import one_string, read_json
 from minitransformer.runs.saving import write_atomically
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
@@ -39,7 +39,7 @@ class CharTokenizer:
         Args:
             text: A string.
         """
-        (text,) = check_strings([text], "text")
+        text = one_string("text", text)
         return cls(sorted(set(text) - {UNKNOWN}))
 
     @property
@@ -54,7 +54,7 @@ class CharTokenizer:
             A list of integers, as long as the text; `unk_id` for unknown
             characters.
         """
-        (text,) = check_strings([text], "text")
+        text = one_string("text", text)
         return [self.ids.get(c, self.unk_id) for c in text]
 
     def decode(self, token_ids: Iterable[int]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
-from minitransformer.runs.given import at_least, check_strings, read_bytes
+from minitransformer.runs.given import one_string, read_bytes, whole
 from minitransformer.runs.saving import write_atomically
 
 # SentencePiece writes a space as this character. If a text contains it, it
@@ -63,8 +63,8 @@ class SentencePieceTokenizer:
             ValueError: if `vocab_size` is too small for the text's
                 characters, or the text is empty.
         """
-        (text,) = check_strings([text], "text")
-        (vocab_size,) = at_least(1, vocab_size=vocab_size)
+        text = one_string("text", text)
+        vocab_size = whole("vocab_size", vocab_size)
         if vocab_size < SMALLEST:
             raise ValueError(
                 f"vocab_size={vocab_size} is too small: give at least "
@@ -104,7 +104,7 @@ class SentencePieceTokenizer:
             A list of integers. Special ids are never among them: text that
             spells `"</s>"` is text.
         """
-        (text,) = check_strings([text], "text")
+        text = one_string("text", text)
         # UTF-8 cannot write half a surrogate pair: it becomes "?".
         text = text.encode("utf-8", "replace").decode("utf-8")
         ids: list[int] = []

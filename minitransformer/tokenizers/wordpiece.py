@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from minitransformer.runs.given import (
-    at_least,
-    check_strings,
+    one_string,
     read_json,
     read_text,
+    whole,
 )
 from minitransformer.runs.saving import write_atomically
 from minitransformer.tokenizers.sentencepieces import learn
@@ -182,8 +182,8 @@ class WordPieceTokenizer:
         """
         import sentencepiece
 
-        (text,) = check_strings([text], "text")
-        (vocab_size,) = at_least(1, vocab_size=vocab_size)
+        text = one_string("text", text)
+        vocab_size = whole("vocab_size", vocab_size)
         found = [
             word
             for line in text.split("\n")
@@ -235,7 +235,7 @@ class WordPieceTokenizer:
             A list of integers, without [CLS] and [SEP]. The only special
             id among them is [UNK]'s: text that spells "[MASK]" is text.
         """
-        (text,) = check_strings([text], "text")
+        text = one_string("text", text)
         cut = words(text, **self.settings)
         return [i for word in cut for i in self.encode_word(word)]
 

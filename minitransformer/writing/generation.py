@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from minitransformer.runs.compilation import compiled
-from minitransformer.runs.given import SIZE, checked
+from minitransformer.runs.given import checked, whole
 from minitransformer.writing.sampling import choose, take_options
 
 
@@ -207,7 +207,7 @@ def stream(
     Raises:
         TypeError, ValueError: Same as in `generate`.
     """
-    chunk = checked(int, "chunk", chunk, *SIZE)
+    chunk = whole("chunk", chunk)
     prompt, total, start, chosen = check_request(
         model, prompt_ids, max_new_tokens, seed, Options(**options)
     )
@@ -341,7 +341,6 @@ def check_request(
         )
     rule = lambda n: 0 <= n < 2**24, "an integer from 0 to 16777215"
     new = checked(int, "max_new_tokens", max_new_tokens, *rule)
-    rule = lambda n: 0 <= n < 2**31, "0 to 2147483647, or None"
     seed = secrets.randbits(31) if seed is None else seed
-    start = tf.constant(checked(int, "seed", seed, *rule))
+    start = tf.constant(whole("seed", seed, 0))
     return prompt.astype("int32"), prompt.shape[1] + new, start, options

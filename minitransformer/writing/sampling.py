@@ -1,21 +1,25 @@
 """Sampling: from logits to a token, by chance or without."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from minitransformer.runs.given import SIZE, checked
+from minitransformer.runs.given import checked, rate, switch, whole
 
-RULES: dict = {  # for `checked`
-    "temperature": (
-        float,
-        lambda t: 0 <= t < 2**99,
-        "0 or more, below 2⁹⁹",
-    ),
-    "top_k": (int, *SIZE),
-    "top_p": (float, lambda p: 0 < p <= 1, "a number above 0, up to 1"),
-    "stop_id": (int, lambda i: i >= 0, "an id of the vocabulary"),
-    "use_cache": (bool, lambda _: True, "True or False"),
+
+def probability(name: str, value: Any) -> float:
+    """Take a number above 0, up to 1."""
+    expected = "a number above 0, up to 1"
+    return checked(float, name, value, lambda p: 0 < p <= 1, expected)
+
+
+RULES: dict[str, Callable] = {  # of the options
+    "temperature": rate,
+    "top_k": whole,
+    "top_p": probability,
+    "stop_id": lambda name, value: whole(name, value, 0),
+    "use_cache": switch,
 }
 MAY_BE_NONE = {"top_k", "top_p", "stop_id"}
 
@@ -24,8 +28,7 @@ def take_options(**options: Any) -> dict[str, Any]:
     """Take options as Python's own numbers; refuse those out of range."""
     for name, value in options.items():
         if value is not None or name not in MAY_BE_NONE:
-            kind, *rule = RULES[name]
-            options[name] = checked(kind, name, value, *rule)
+            options[name] = RULES[name](name, value)
     return options
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from minitransformer.runs.compilation import compiled
-from minitransformer.runs.given import at_least, rate
+from minitransformer.runs.given import at_least, rate, whole
 
 LARGEST = 2**29  # log-probabilities to compare at a time: 2 GiB
 IMPOSSIBLE = -1e9  # a log-probability that no sum makes likely again
@@ -60,7 +60,7 @@ def greedy_search(
         ValueError: if the source is empty or has ids outside the
             vocabulary, or `max_len` is out of its range.
     """
-    (max_len,) = at_least(1, max_len=max_len)
+    max_len = whole("max_len", max_len)
     source = checked_source(model, source_ids, max_len)
     return compiled(write_greedily, use_xla)(model, source, max_len).numpy()
 
@@ -130,8 +130,6 @@ def beam_search(
     """
     max_len, beam_size = at_least(1, max_len=max_len, beam_size=beam_size)
     source = checked_source(model, source_ids, max_len)
-    if beam_size < 1:
-        raise ValueError(f"beam_size={beam_size}: give at least 1.")
     numbers = len(source) * beam_size * vocabulary(model.config, "target")
     if numbers > LARGEST:
         raise ValueError(

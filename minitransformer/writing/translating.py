@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from minitransformer.data.buckets import encode_sentence, fill
 from minitransformer.figures import Svg, heatmap_svg
-from minitransformer.runs.given import check_strings
+from minitransformer.runs.given import check_strings, whole
 from minitransformer.writing.search import beam_search
 
 SIDES = "source.model", "target.model"  # a run's two vocabularies
@@ -48,8 +48,7 @@ def translate(
         TypeError: if the sentences are no list of strings.
         ValueError: if `batch_size` is not positive, or as `beam_search`.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size}: give at least 1.")
+    batch_size = whole("batch_size", batch_size)
     source_tokenizer, target_tokenizer = tokenizers
     pad_id = target_tokenizer.pad_id
     rows = [

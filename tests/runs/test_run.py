@@ -11,10 +11,10 @@ from minitransformer.runs import folders
 from minitransformer.runs.commands import (
     check_settings,
     refuse,
-    refuse_beyond_memory,
     say,
     share,
     tell,
+    weigh,
 )
 from minitransformer.runs.folders import fresh_folder, newest_run, read_settings
 
@@ -241,11 +241,11 @@ def test_settings_that_cannot_be_read_are_one_sentence(tmp_path, content):
 def test_sizes_beyond_memory_are_estimated_and_refused(size):
     sizes = {"d_model": 128, "num_layers": 4, "num_heads": 4, "vocab_size": 1000}
     settings = {"max_len": 64, "batch_size": 12, "accumulate": 1, "beam_size": 4}
-    refuse_beyond_memory(SimpleNamespace(**sizes), settings)
+    weigh(SimpleNamespace(**sizes), settings)
     huge = {size: 100_000_000}
     sizes |= {k: v for k, v in huge.items() if k in sizes}
-    with pytest.raises(ValueError, match="GB of memory"):
-        refuse_beyond_memory(SimpleNamespace(**sizes), settings | huge)
+    with pytest.raises(ValueError, match="GiB of memory"):
+        weigh(SimpleNamespace(**sizes), settings | huge)
 
 
 def test_control_characters_do_not_reach_the_terminal(capsys):
