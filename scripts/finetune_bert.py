@@ -21,15 +21,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import minitransformer as mt
-from minitransformer.runs.commands import (
-    defaults_of,
-    next_try,
-    read_flags,
-    seed,
-    tell,
-    user_errors,
-    weigh,
-)
+from minitransformer.runs.commands import next_try, tell, user_errors
+from minitransformer.runs.flags import defaults_of, read_flags, seed
+from minitransformer.runs.sizes import weigh
 
 WAYS = {  # and the peak of the learning rate
     "from scratch": 1e-4,

@@ -10,7 +10,8 @@ import sys
 
 import minitransformer as mt
 from minitransformer.figures import plain
-from minitransformer.runs.commands import Parser, positive, say, seed, speak_utf8
+from minitransformer.runs.commands import say, speak_utf8
+from minitransformer.runs.flags import Parser, positive, seed
 from minitransformer.runs.folders import newest_run
 from minitransformer.runs.progress import quiet_import
 

@@ -25,7 +25,8 @@ from pathlib import Path
 import minitransformer as mt
 from minitransformer.data.corpora import cache_folder, clean, python_documents
 from minitransformer.figures import plain
-from minitransformer.runs.commands import Parser, positive, say, speak_utf8
+from minitransformer.runs.commands import say, speak_utf8
+from minitransformer.runs.flags import Parser, positive
 from minitransformer.runs.pretrained import minilm_folder
 from minitransformer.runs.progress import quiet_import
 from minitransformer.runs.saving import write_atomically

@@ -24,7 +24,8 @@ import sys
 import time
 from pathlib import Path
 
-from minitransformer.runs.commands import Parser, number, say
+from minitransformer.runs.commands import say
+from minitransformer.runs.flags import Parser, number
 from minitransformer.runs.signals import ENDING
 
 MOST = 64  # workers on one machine

@@ -16,17 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import minitransformer as mt
-from minitransformer.runs.commands import (
-    STRATEGY,
-    defaults_of,
-    next_try,
-    read_flags,
-    seed,
-    share,
-    tell,
-    user_errors,
-    weigh,
-)
+from minitransformer.runs.commands import next_try, tell, user_errors
+from minitransformer.runs.flags import STRATEGY, defaults_of, read_flags, seed, share
+from minitransformer.runs.sizes import weigh
 
 RECIPES: dict[str, dict] = {
     "nanogpt": {},
@@ -153,12 +145,6 @@ def make_tokenizer(text, train_text, settings):
 
 def make_config(settings, corpus):
     """Make the configuration of the model."""
-    head_dim = settings["d_model"] // settings["num_heads"]
-    if settings["rotary"] and head_dim % 2:
-        raise ValueError(
-            f"--d-model {settings['d_model']} gives {settings['num_heads']} heads a width of "
-            f"{head_dim}, but rotary positions turn pairs: make it even."
-        )
     return mt.GPTConfig(
         vocab_size=corpus.tokenizer.vocab_size,
         max_len=settings["max_len"],

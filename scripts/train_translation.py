@@ -14,18 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import minitransformer as mt
-from minitransformer.runs.commands import (
-    STRATEGY,
-    defaults_of,
-    next_try,
-    positive,
-    read_flags,
-    seed,
-    share,
-    tell,
-    user_errors,
-    weigh,
-)
+from minitransformer.runs.commands import next_try, tell, user_errors
+from minitransformer.runs.flags import STRATEGY, defaults_of, positive, read_flags, seed, share
+from minitransformer.runs.sizes import weigh
 
 
 def tens(text):

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import minitransformer as mt
 from minitransformer.figures import plain
-from minitransformer.runs.commands import Parser, positive, say, speak_utf8
+from minitransformer.runs.commands import say, speak_utf8
+from minitransformer.runs.flags import Parser, positive
 from minitransformer.runs.folders import newest_run, read_settings
 from minitransformer.runs.given import read_text
 from minitransformer.runs.progress import quiet_import

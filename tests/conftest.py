@@ -110,7 +110,9 @@ def published(tmp_path):
     from small_bert import SIZES, make_bert
 
     from minitransformer.runs.pretrained import MUST_BE, bert_names
-    from minitransformer.runs.saving import named_weights
+    from minitransformer.runs.saving import (
+        named_weights,
+    )
 
     model = make_bert()
     weights = named_weights(model)

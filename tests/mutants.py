@@ -445,7 +445,7 @@ MUTANTS = [
     ("all matrices begin alike", "models/bert.py",
      "TruncatedNormal(stddev=0.02)", "TruncatedNormal(stddev=0.02, seed=1)",
      "models/test_bert.py::test_no_two_matrices_begin_alike"),
-    ("a rate of 1 drops everything", "runs/saving.py",
+    ("a rate of 1 drops everything", "runs/sizes.py",
      "rate(name, value, below=1)", "rate(name, value, below=2)",
      "models/test_gpt.py::test_impossible_sizes_are_refused"),
     ("a sequence beyond max_len is let through", "positions.py",
@@ -822,4 +822,7 @@ MUTANTS = [
     ("True is a number", "runs/given.py",
      "right = right and (kind is bool) == isinstance(taken, bool)", "pass",
      "runs/test_saving.py::test_other_kinds_are_refused_by_name"),
+    ("no steps at all are a training", "runs/flags.py",
+     "range(1, 2**31)", "range(2**31)",
+     "scripts/test_scripts.py::test_a_flag_that_makes_no_sense_exits_with_2"),
 ]  # fmt: skip

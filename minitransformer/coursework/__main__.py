@@ -26,7 +26,7 @@ from minitransformer.coursework.exercise import (
 from minitransformer.coursework.folder import TEXTS, solution, start
 from minitransformer.coursework.grading import grade
 from minitransformer.coursework.judge import Verdict, escaped
-from minitransformer.runs.commands import seed as read_seed
+from minitransformer.runs.flags import seed as read_seed
 
 KEY = "MT_SOLUTIONS_KEY"
 

@@ -1,7 +1,6 @@
 """Checkpoints: everything needed to resume training exactly."""
 
 import contextlib
-import hashlib
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,17 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from minitransformer.runs.saving import write_atomically
-
-
-def digest(arrays: dict[str, np.ndarray]) -> str:
-    """Compute one checksum over arrays: names, types, shapes, bytes."""
-    checksum = hashlib.sha256()
-    for name in sorted(arrays):
-        array = arrays[name]
-        checksum.update(f"{name} {array.dtype} {array.shape}".encode())
-        checksum.update(array.tobytes())
-    return checksum.hexdigest()
+from minitransformer.runs.saving import digest, write_atomically
 
 
 class Checkpoints:

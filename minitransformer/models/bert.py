@@ -20,11 +20,8 @@ from minitransformer.runs.pretrained import (
     bert_sizes,
     sentence_form,
 )
-from minitransformer.runs.saving import (
-    SavedModel,
-    assign_weights,
-    check_sizes,
-)
+from minitransformer.runs.saving import SavedModel, assign_weights
+from minitransformer.runs.sizes import check_sizes
 from minitransformer.stacks import Encoder
 
 EPSILON = 1e-12  # of all norms

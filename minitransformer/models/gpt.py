@@ -14,7 +14,8 @@ from minitransformer.positions import (
     check_length,
     take_start,
 )
-from minitransformer.runs.saving import SavedModel, check_sizes
+from minitransformer.runs.saving import SavedModel
+from minitransformer.runs.sizes import check_sizes
 from minitransformer.stacks import Decoder
 
 ACTIVATIONS = {
@@ -66,6 +67,11 @@ class GPTConfig:
             raise ValueError(
                 "max_len=1: a token needs another to follow it, so give at "
                 "least 2."
+            )
+        if self.rotary and self.d_model // self.num_heads % 2:
+            raise ValueError(
+                f"d_model={self.d_model} gives {self.num_heads} heads an "
+                "odd width, and rotary turns pairs: make it even."
             )
         if self.activation not in ACTIVATIONS:
             raise ValueError(

@@ -15,7 +15,8 @@ from minitransformer.recurrent import (
     TextbookDecoder,
     make_lstm,
 )
-from minitransformer.runs.saving import SavedModel, check_sizes
+from minitransformer.runs.saving import SavedModel
+from minitransformer.runs.sizes import check_sizes
 from minitransformer.scoring import SCORES
 
 

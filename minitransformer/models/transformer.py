@@ -14,7 +14,8 @@ from minitransformer.positions import (
     check_length,
     take_start,
 )
-from minitransformer.runs.saving import SavedModel, check_sizes
+from minitransformer.runs.saving import SavedModel
+from minitransformer.runs.sizes import check_sizes
 from minitransformer.stacks import Decoder, Encoder
 
 

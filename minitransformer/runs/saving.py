@@ -4,21 +4,17 @@ Both can be read without this package, and neither can run code (no pickle).
 """
 
 import contextlib
+import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-from minitransformer.runs.given import (
-    checked,
-    one_string,
-    rate,
-    read_json,
-    switch,
-)
+from minitransformer.runs.given import read_json
+from minitransformer.runs.sizes import least_bytes, refuse_beyond_memory
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 FLOATS = {"F64", "F32", "F16", "BF16"}  # the weights that are read
@@ -48,6 +44,16 @@ def write_atomically(path: str | Path, data: str | bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def digest(arrays: Mapping[str, Any]) -> str:
+    """Compute one checksum over arrays: names, types, shapes, bytes."""
+    checksum = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        checksum.update(f"{name} {array.dtype} {array.shape}".encode())
+        checksum.update(array.tobytes())
+    return checksum.hexdigest()
 
 
 def named_weights(model: Any) -> dict[str, Any]:
@@ -125,82 +131,6 @@ def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
         variable.assign(arrays[name])
 
 
-def check_sizes(config: Any) -> None:
-    """Refuse a configuration that no model can have.
-
-    Args:
-        config: A dataclass; its integers are sizes, except ids (`…_id`).
-            NumPy's numbers in it become Python's, which JSON can hold.
-
-    Raises:
-        TypeError: if a field is of another type.
-        ValueError: if a size is not positive, an id is not in the
-            vocabulary, the heads do not divide the width, or the dropout
-            rate is not in [0, 1).
-    """
-
-    def size(name, value):  # of any height: its memory is weighed later
-        expected = "an integer of at least 1"
-        return checked(int, name, value, lambda n: n >= 1, expected)
-
-    rules: dict[Any, Callable] = {
-        int: size,
-        float: lambda name, value: rate(name, value, below=1),
-        bool: switch,
-        str: one_string,
-    }
-    vocab_size = 0
-    for field in fields(config):
-        name, value = field.name, getattr(config, field.name)
-        if value is None and field.default is None:
-            continue
-        if name.endswith("_id"):
-            expected = f"an id of the vocabulary, 0 to {vocab_size - 1}"
-            there = range(vocab_size).__contains__
-            value = checked(int, name, value, there, expected)
-        else:
-            take = rules.get(field.type, size)  # or int | None
-            value = take(name, value)
-        object.__setattr__(config, name, value)  # it is frozen
-        vocab_size = value if "vocab_size" in name else vocab_size
-    num_heads = getattr(config, "num_heads", 1)
-    if config.d_model % num_heads:
-        raise ValueError(
-            f"d_model={config.d_model} is not divisible by num_heads="
-            f"{num_heads}: choose a multiple of {num_heads}."
-        )
-
-
-def least_bytes(settings: Mapping[str, Any]) -> int:
-    """Estimate the memory of a model, rather too little than too much."""
-    sizes = {name: n for name, n in settings.items() if type(n) is int}
-    rows = sum(n for name, n in sizes.items() if "vocab_size" in name)
-    rows += sizes.get("max_len", 0)  # of a table of positions
-    names = "d_model", "d_ff", "units", "num_layers"
-    d_model, d_ff, units, num_layers = (sizes.get(k, 0) for k in names)
-    rows += num_layers * (4 * d_model + 2 * d_ff)
-    numbers = rows * d_model + 8 * units * (units + d_model)
-    return 4 * numbers + 10**5 * num_layers  # 100 kB for a block's objects
-
-
-def refuse_beyond_memory(needed: int) -> None:
-    """Refuse to make what this machine's memory cannot hold.
-
-    Raises:
-        ValueError: with both numbers of bytes.
-    """
-    try:
-        has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows does not tell
-        return
-    if needed > has:
-        raise ValueError(
-            f"This needs at least {needed / 2**30:,.1f} GiB of memory, and "
-            f"the machine has {has / 2**30:,.1f}: give smaller sizes, such "
-            "as the width, the length or the batch."
-        )
-
-
 class SavedModel:
     """Give a Keras model `save` and `load`, and what Keras' own need.
 
@@ -262,8 +192,6 @@ class SavedModel:
         """
         from safetensors.numpy import save
 
-        from minitransformer.learning.checkpoints import digest
-
         if str(filepath).endswith((".keras", ".h5", ".hdf5")):
             super().save(filepath, **options)  # type: ignore
             return
@@ -286,8 +214,6 @@ class SavedModel:
             ValueError: if a file is missing, damaged, or another model's.
         """
         from safetensors import SafetensorError, safe_open
-
-        from minitransformer.learning.checkpoints import digest
 
         folder = Path(folder)
         for name in (CONFIG, WEIGHTS):

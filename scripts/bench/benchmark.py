@@ -112,7 +112,9 @@ def find_text(given):
     if given or beside.is_file():
         return given or beside
     from minitransformer import shakespeare
-    from minitransformer.runs.saving import write_atomically
+    from minitransformer.runs.saving import (
+        write_atomically,
+    )
 
     path = ROOT / "runs" / "tinyshakespeare.txt"
     path.parent.mkdir(exist_ok=True)

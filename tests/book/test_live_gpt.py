@@ -45,7 +45,9 @@ def load_halves(path):
     from safetensors import safe_open
 
     from minitransformer import GPT, GPTConfig
-    from minitransformer.runs.saving import assign_weights
+    from minitransformer.runs.saving import (
+        assign_weights,
+    )
 
     with safe_open(path, "numpy") as file:
         about = json.loads(file.metadata()["gpt"])

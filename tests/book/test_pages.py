@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 
 import minitransformer
-from minitransformer.runs.commands import defaults_of
+from minitransformer.runs.flags import defaults_of
 from scripts.book import cells, coursework_pages, names, notebooks, source
 
 DOCS = ROOT / "docs"

@@ -12,11 +12,7 @@ from minitransformer import (
     masked_lm,
     pretraining_batches,
 )
-from minitransformer.data.next_sentence import (
-    SENTENCE_END,
-    draw_pair,
-    encode_documents,
-)
+from minitransformer.data.next_sentence import SENTENCE_END, draw_pair, encode_documents
 from minitransformer.data.objectives import how_many
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -8,15 +8,10 @@ import pytest
 
 from minitransformer import Run
 from minitransformer.runs import folders
-from minitransformer.runs.commands import (
-    check_settings,
-    refuse,
-    say,
-    share,
-    tell,
-    weigh,
-)
+from minitransformer.runs.commands import refuse, say, tell
+from minitransformer.runs.flags import check_settings, share
 from minitransformer.runs.folders import fresh_folder, newest_run, read_settings
+from minitransformer.runs.sizes import weigh
 
 DEFAULTS = {"steps": 10, "seed": 0, "text": None, "batch_size": 4}
 

@@ -8,17 +8,8 @@ from conftest import make_tiny_gpt
 from safetensors.numpy import load_file, save_file
 
 from minitransformer import GPT
-from minitransformer.runs.given import (
-    checked,
-    read_bytes,
-    read_json,
-    read_text,
-)
-from minitransformer.runs.saving import (
-    assign_weights,
-    named_weights,
-    write_atomically,
-)
+from minitransformer.runs.given import checked, read_bytes, read_json, read_text
+from minitransformer.runs.saving import assign_weights, named_weights, write_atomically
 
 
 @pytest.fixture
