@@ -5,7 +5,7 @@ from typing import Any
 
 
 def load_tokenizer(folder: str | Path) -> Any:
-    """Load the tokenizer that a run's folder holds, of any kind.
+    """Load the tokenizer in a run's folder, whatever its kind.
 
     Args:
         folder: A run's folder.
@@ -17,17 +17,17 @@ def load_tokenizer(folder: str | Path) -> Any:
     Raises:
         ValueError: if there is none.
     """
-    from minitransformer.tokenizers.bpe import BytePairTokenizer
-    from minitransformer.tokenizers.characters import CharTokenizer
-    from minitransformer.tokenizers.sentencepieces import (
-        SentencePieceTokenizer,
-    )
-    from minitransformer.tokenizers.wordpiece import WordPieceTokenizer
+    from minitransformer.tokenizers import bpe, characters
+    from minitransformer.tokenizers import sentencepieces, wordpiece
 
-    kinds: list[Any] = [CharTokenizer, SentencePieceTokenizer]
-    kinds += [BytePairTokenizer, WordPieceTokenizer]
+    kinds: list[Any] = [
+        characters.CharTokenizer,
+        sentencepieces.SentencePieceTokenizer,
+        bpe.BytePairTokenizer,
+        wordpiece.WordPieceTokenizer,
+    ]
     for kind in kinds:
         path = Path(folder) / kind.file_name
         if path.is_file():
             return kind.load(path)
-    raise ValueError(f"{folder} holds no tokenizer: is it a run's folder?")
+    raise ValueError(f"{folder} has no tokenizer: give a run's folder.")
