@@ -63,7 +63,7 @@ def test_text_never_makes_special_ids(tokenizer):
         assert not {0, 2, 3, 4} & set(tokenizer.encode(text))
 
 
-def test_ids_that_do_not_exist_are_decoded_all_the_same(tokenizer):
+def test_ids_that_do_not_exist_are_decoded_as_unknown(tokenizer):
     assert tokenizer.decode([-1, 10_000, 10]) == "[UNK] [UNK] read"
 
 
