@@ -17,8 +17,12 @@ def load_tokenizer(folder: str | Path) -> Any:
     Raises:
         ValueError: if there is none.
     """
-    from minitransformer.tokenizers import bpe, characters
-    from minitransformer.tokenizers import sentencepieces, wordpiece
+    from minitransformer.tokenizers import (
+        bpe,
+        characters,
+        sentencepieces,
+        wordpiece,
+    )
 
     kinds: list[Any] = [
         characters.CharTokenizer,
