@@ -93,18 +93,16 @@ def by_length(
             the last may have fewer.
 
     Returns:
-        A list of (source_ids `(pairs, source)`, target_ids
-        `(pairs, target + 1)`).
+        A list of (source_ids, target_ids), `(pairs, source)` and
+        `(pairs, target + 1)`.
     """
     ordered = sorted(encoded, key=lambda pair: (len(pair[1]), len(pair[0])))
     size = -(-len(ordered) // count)
-    buckets = []
-    for begin in range(0, len(ordered), size):
-        sides = zip(*ordered[begin : begin + size], strict=True)
-        buckets.append(
-            tuple(fill(rows, len(rows), pad_id) for rows in sides)
-        )
-    return buckets
+    parts = [ordered[i : i + size] for i in range(0, len(ordered), size)]
+    return [
+        tuple(fill(s, len(s), pad_id) for s in zip(*part, strict=True))
+        for part in parts
+    ]
 
 
 def random_pairs(
@@ -153,12 +151,9 @@ def random_pairs(
             yield tuple(side[rows] for side in buckets[bucket])
 
     ids = tf.TensorSpec((batch_size, None), tf.int32)
-    batches = tf.data.Dataset.from_generator(
+    return tf.data.Dataset.from_generator(
         draw, output_signature=(ids, ids)
-    )
-    return batches.map(
-        lambda source, target: objective(source, target, pad_id=pad_id)
-    )
+    ).map(lambda source, target: objective(source, target, pad_id=pad_id))
 
 
 def all_pairs(

@@ -33,8 +33,8 @@ def random_windows(
         A `tf.data.Dataset` of `Batch`es of `(batch, seq_len)`.
 
     Raises:
-        TypeError, ValueError: if a number is out of range, or there are
-            fewer than seq_len + 1 tokens.
+        TypeError, ValueError: if a number is out of range, or the text is
+            shorter than one window.
     """
     seq_len, batch_size = at_least(
         1, seq_len=seq_len, batch_size=batch_size
@@ -73,15 +73,10 @@ def consecutive_windows(
 
     Args:
         token_ids: Integers `(tokens,)`, at least 2.
-        seq_len: Number of inputs in a window.
-        batch_size: Number of windows in a batch.
+        seq_len, batch_size: Same as in `random_windows`.
 
     Returns:
         A `tf.data.Dataset` of `Batch`es of `(batch, seq_len)`.
-
-    Raises:
-        TypeError, ValueError: if a number is out of range, or there are
-            fewer than 2 tokens.
     """
     seq_len, batch_size = at_least(
         1, seq_len=seq_len, batch_size=batch_size

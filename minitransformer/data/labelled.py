@@ -25,17 +25,7 @@ LIBRARY = {  # parts of Python's library, and the modules of each part
 
 
 def read_labelled(path: str | Path) -> Pairs:
-    """Read a file with two columns, sentence and label.
-
-    Args:
-        path: A UTF-8 file, as `read_columns` reads it.
-
-    Returns:
-        A list of (sentence, label), both strings.
-
-    Raises:
-        ValueError: Same as in `read_columns`.
-    """
+    """Read a list of (sentence, label), as `read_columns` does."""
     return read_columns(path, "label")
 
 

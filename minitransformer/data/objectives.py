@@ -167,14 +167,10 @@ def classification(
     """Ask for a text's class.
 
     Args:
-        token_ids: Integers `(batch, seq)`.
-        labels: Integers `(batch, 1)`.
-        pad_id: The tokenizer's id for padding.
-
-    Returns:
-        inputs: `(batch, seq)`, the token ids.
-        targets: `(batch, 1)`, the labels.
-        weights: `(batch, 1)`, float32: 0 for a row that is padding only.
+        token_ids: Integers `(batch, seq)`, the inputs.
+        labels: Integers `(batch, 1)`, the targets.
+        pad_id: The tokenizer's id for padding. The weights `(batch, 1)`
+            are 0 for a row that is padding only.
     """
     real = padding_mask(token_ids[:, :1], pad_id=pad_id)
     return Batch(token_ids, labels, tf.cast(real, tf.float32))

@@ -97,16 +97,10 @@ def dialect(path: str | Path, lines: list[str]) -> dict[str, Any]:
 
 
 def read_pairs(path: str | Path) -> Pairs:
-    """Read a file with two columns, sentence and translation.
-
-    Args:
-        path: A UTF-8 file, as `read_columns` reads it.
+    """Read sentences and their translations, as `read_columns` does.
 
     Returns:
         A list of (source, target), with one space between words.
-
-    Raises:
-        ValueError: Same as in `read_columns`.
     """
     return [
         (" ".join(source.split()), " ".join(target.split()))

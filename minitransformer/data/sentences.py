@@ -67,7 +67,7 @@ def encode_sentences(
     if cut:
         warnings.warn(
             f"{cut:,} of {len(rows):,} sentences have more than {max_len} "
-            "pieces, [CLS] and [SEP] included, and were cut.",
+            "pieces with [CLS] and [SEP], and were cut there.",
             stacklevel=2,
         )
     return rows
@@ -158,9 +158,8 @@ def embed_sentences(
         NumPy float32 `(sentences, d_model)`, vectors of length 1.
 
     Raises:
-        TypeError: if the sentences are not a list of strings.
-        ValueError: if `batch_size` is not positive, or the pooling of the
-            model is unknown here.
+        TypeError, ValueError: Same as in `encode_sentences` and
+            `make_embedder`, or if `batch_size` is out of range.
     """
     batch_size = whole("batch_size", batch_size)
     embed = make_embedder(model)

@@ -82,8 +82,9 @@ def check(
             f"The piece {reprlib.repr(to_characters(piece))} is in the "
             "merges or in the vocabulary, not in both."
         )
-    whole = all(type(i) is int and i >= 0 for i in numbers)
-    if not whole or len(set(numbers)) < len(numbers):
+    if len(set(map(str, numbers))) < len(numbers) or not all(
+        type(i) is int and i >= 0 for i in numbers
+    ):
         raise ValueError("Each piece needs an id of its own, from 0 on.")
 
 
@@ -159,12 +160,7 @@ class BytePairTokenizer:
         return max(self.pieces) + 1
 
     def encode(self, text: str) -> list[int]:
-        """Turn text into ids.
-
-        Returns:
-            A list of integers. Special ids are never among them: text that
-            spells "<|endoftext|>" is text.
-        """
+        """Turn text into ids, never special ones: "</s>" is text."""
         ids: list[int] = []
         for word in split(one_string("text", text)):
             if word not in self.known:
@@ -176,14 +172,10 @@ class BytePairTokenizer:
         return ids
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Turn ids into text; never raises.
+        """Turn ids, a list or an array `(seq,)`, into text; never raises.
 
-        Args:
-            token_ids: Integers, in a list or an array `(seq,)`.
-
-        Returns:
-            A string, special tokens included; bytes that make no character
-            and ids that do not exist become "\N{REPLACEMENT CHARACTER}".
+        Special tokens are written as they are called. Bytes that make no
+        character and unknown ids become "\N{REPLACEMENT CHARACTER}".
         """
         data = [self.pieces.get(i, UNKNOWN) for i in map(int, token_ids)]
         return b"".join(data).decode("utf-8", "replace")
@@ -223,14 +215,13 @@ class BytePairTokenizer:
     ) -> Self:
         """Read the tokenizer of GPT-2, or another in the same two files.
 
+        A piece that no merge makes and that is spelled `<…>` or `[…]` is a
+        special token.
+
         Args:
             folder: The folder with both files.
             pieces: Name of the first; Hugging Face's is "vocab.json".
             merges: Name of the second; Hugging Face's is "merges.txt".
-
-        Returns:
-            A tokenizer with the published ids. A piece that no merge makes
-            and that is spelled `<…>` or `[…]` is a special token.
 
         Raises:
             ValueError: if a file is missing or damaged, or the two do not

@@ -45,20 +45,12 @@ class CharTokenizer:
         return [self.ids.get(c, self.unk_id) for c in text]
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Turn ids into text; never raises.
+        """Turn ids, a list or an array `(seq,)`, into text; never raises.
 
-        Args:
-            token_ids: Integers, in a list or an array `(seq,)`.
-
-        Returns:
-            A string: "\N{REPLACEMENT CHARACTER}" for the unknown id and for
-            ids that do not exist.
+        Ids that do not exist become "\N{REPLACEMENT CHARACTER}".
         """
-        known = range(self.vocab_size)
-        return "".join(
-            self.characters[i] if i in known else UNKNOWN
-            for i in map(int, token_ids)
-        )
+        known = dict(enumerate(self.characters))
+        return "".join(known.get(int(i), UNKNOWN) for i in token_ids)
 
     def unknown(self, text: str) -> list[str]:
         """List the characters of a text that have no id of their own."""

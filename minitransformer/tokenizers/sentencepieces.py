@@ -108,14 +108,10 @@ class SentencePieceTokenizer:
         return ids
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Turn ids into text; never raises.
+        """Turn ids, a list or an array `(seq,)`, into text; never raises.
 
-        Args:
-            token_ids: Integers, in a list or an array `(seq,)`.
-
-        Returns:
-            A string. Special ids are left out; bytes that make no character
-            and ids that do not exist become "\N{REPLACEMENT CHARACTER}".
+        Special ids are left out. Bytes that make no character and unknown
+        ids become "\N{REPLACEMENT CHARACTER}".
         """
         data = b""
         for i in map(int, token_ids):

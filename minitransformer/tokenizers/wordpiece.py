@@ -205,22 +205,15 @@ class WordPieceTokenizer:
         return cls(list(dict.fromkeys(known))[:vocab_size])
 
     def encode(self, text: str) -> list[int]:
-        """Turn text into ids.
+        """Turn text into ids, without [CLS] and [SEP].
 
-        Returns:
-            A list of integers, without [CLS] and [SEP]. The only special
-            id among them is that of [UNK]: text that spells "[MASK]" is
-            text.
+        No special id but that of [UNK] is among them: "[MASK]" is text.
         """
         cut = words(one_string("text", text), **self.settings)
         return [i for word in cut for i in self.encode_word(word)]
 
     def encode_word(self, word: str) -> list[int]:
-        """Cut one word, the longest known piece first.
-
-        Returns:
-            A list of ids; only that of [UNK] if a part has no piece.
-        """
+        """Cut one word into ids; [UNK] alone if a part has no piece."""
         ids: list[int] = []
         begin = 0
         while begin < len(word) <= LONGEST_WORD:
@@ -236,14 +229,10 @@ class WordPieceTokenizer:
         return ids or [self.unk_id]
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Turn ids into text; never raises.
+        """Turn ids, a list or an array `(seq,)`, into text; never raises.
 
-        Args:
-            token_ids: Integers, in a list or an array `(seq,)`.
-
-        Returns:
-            A string with a space between words; "[UNK]" for ids that do
-            not exist. Capitals, accents and spacing are lost.
+        Words get one space between them; ids that do not exist become
+        "[UNK]". Capitals, accents and spacing are lost.
         """
         known = range(self.vocab_size)
         text = " ".join(
