@@ -31,8 +31,7 @@ def next_token(token_ids: tf.Tensor) -> Batch:
         token_ids: Integers `(…, seq + 1)`.
 
     Returns:
-        inputs: `(…, seq)`.
-        targets: `(…, seq)`, one position ahead.
+        inputs, targets: `(…, seq)`.
         weights: Ones `(…, seq)`, float32.
 
     References:
@@ -62,8 +61,7 @@ def translation(
 
     Returns:
         inputs: A pair, `(batch, source)` and `(batch, target)`.
-        targets: `(batch, target)`, one position ahead.
-        weights: `(batch, target)`, float32: 0 for padding.
+        targets, weights: `(batch, target)`.
 
     References:
         Sutskever et al. 2014, §2, equation 1. The inputs are always the
@@ -102,9 +100,7 @@ def masked_lm(
         seed: Two integers; the same two give the same choice.
 
     Returns:
-        inputs: `(batch, seq)`, with some tokens hidden.
-        targets: `(batch, seq)`, the original tokens.
-        weights: `(batch, seq)`, float32: 1 for the chosen tokens.
+        inputs, targets, weights: `(batch, seq)`.
 
     References:
         Devlin et al. 2019, §3.1, "Task #1", and appendix A.1.

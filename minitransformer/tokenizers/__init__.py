@@ -5,14 +5,7 @@ from typing import Any
 
 
 def load_tokenizer(folder: str | Path) -> Any:
-    """Load the tokenizer in a run's folder, whatever its kind.
-
-    Args:
-        folder: A run's folder.
-
-    Returns:
-        A `CharTokenizer`, `SentencePieceTokenizer`,
-        `BytePairTokenizer` or `WordPieceTokenizer`.
+    """Load the tokenizer in a run's folder, whichever of the four it is.
 
     Raises:
         ValueError: if there is none.

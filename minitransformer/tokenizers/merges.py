@@ -120,14 +120,9 @@ def learn_merges(text: str, count: int) -> list[Pair]:
 def apply_merges(
     parts: Sequence[bytes], ranks: Mapping[Pair, int]
 ) -> Sequence[bytes]:
-    """Join pairs in the order in which they were learned.
+    """Join the bytes of a word in the order in which pairs were learned.
 
-    Args:
-        parts: The bytes of a word, a list of bytes objects.
-        ranks: From each pair to its place in the order of learning.
-
-    Returns:
-        A list of pieces, bytes objects.
+    `ranks` has the place of each pair in this order.
 
     Examples:
         >>> ranks = {(b"l", b"o"): 0, (b"lo", b"w"): 1}

@@ -199,7 +199,7 @@ def test_remembered_words_are_forgotten_in_time(monkeypatch):
     ("text", "size", "message"),
     [(TEXT, 256, "at least 257"), (TEXT, 1, "at least 257"), ("", 300, "empty")],
 )
-def test_what_byte_pairs_cannot_learn_is_refused(text, size, message):
+def test_a_size_or_text_that_byte_pairs_cannot_learn_is_refused(text, size, message):
     with pytest.raises(ValueError, match=message):
         BytePairTokenizer.train(text, vocab_size=size)
 
