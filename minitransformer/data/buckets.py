@@ -70,9 +70,6 @@ def fill(
         batch_size: Number of rows of the array; the last may be padding.
         pad_id: The tokenizer's id for padding.
         length: Length of the array's rows; if None, that of the longest.
-
-    Returns:
-        NumPy int32 `(batch_size, length)`.
     """
     length = max(map(len, rows)) if length is None else length
     array = np.full((batch_size, length), pad_id, "int32")
@@ -89,12 +86,10 @@ def by_length(
     Args:
         encoded: A list of (source ids, target ids).
         pad_id: The tokenizers' id for padding.
-        count: Number of buckets; all have equally many pairs, except that
-            the last may have fewer.
+        count: Number of buckets. The last may have fewer pairs.
 
     Returns:
-        A list of (source_ids, target_ids), `(pairs, source)` and
-        `(pairs, target + 1)`.
+        A list of arrays `(pairs, source)` and `(pairs, target + 1)`.
     """
     ordered = sorted(encoded, key=lambda pair: (len(pair[1]), len(pair[0])))
     size = -(-len(ordered) // count)

@@ -124,9 +124,6 @@ def python_documents() -> dict[str, list[str]]:
     Returns:
         A dictionary from names to lists of paragraphs. A name is that of a
         module, such as "json.decoder", or a topic, such as "topic with".
-
-    Raises:
-        ValueError: if this Python was installed without its topics.
     """
     named = {f"topic {name}": text for name, text in topics().items()}
     seen, documents = set(), {}

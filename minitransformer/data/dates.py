@@ -99,8 +99,7 @@ def date_pairs(
         ("2026년 11월 22일", "2026-11-22").
 
     Raises:
-        TypeError, ValueError: if a number is out of range, or there are
-            not enough dates.
+        TypeError, ValueError: if a number is out of range, or too large.
     """
     train = whole("train", train)
     valid, test, seed = at_least(0, valid=valid, test=test, seed=seed)

@@ -35,9 +35,6 @@ def library_sentences() -> Pairs:
     Returns:
         A list of (paragraph, part), a few thousand. It differs between
         Python versions.
-
-    Raises:
-        ValueError: if this Python was installed without its documentation.
     """
     part_of = {m: p for p, group in LIBRARY.items() for m in group.split()}
     return [

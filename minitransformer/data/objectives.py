@@ -142,12 +142,11 @@ def chosen_only(
 
     Args:
         targets, weights: `(batch, seq)`, from `masked_lm`.
-        count: Targets to keep per row; if fewer count, the row also keeps
-            some of weight 0.
+        count: Targets to keep per row; a row with fewer keeps some of
+            weight 0 as well.
 
     Returns:
-        positions: Integers `(batch, count)`, from left to right.
-        targets, weights: `(batch, count)`, those at the positions.
+        positions, targets, weights: `(batch, count)`, from left to right.
     """
     positions = tf.sort(tf.math.top_k(weights, count).indices, axis=-1)
     return (

@@ -141,15 +141,10 @@ def hold_out(pairs: Pairs, *, share: float, seed: int) -> tuple[Pairs, ...]:
 
 
 def looks_swapped(pairs: Pairs, reference: Pairs) -> bool:
-    """Tell whether the two columns of some pairs are exchanged.
+    """Tell whether the two columns of `pairs` are exchanged.
 
-    Args:
-        pairs: A list of (source, target).
-        reference: Pairs whose columns are right, such as training pairs.
-
-    Returns:
-        True if the words of `pairs` occur in the other column of
-        `reference` more often than in the same column.
+    True if their words occur in the other column of `reference`, pairs
+    whose columns are right, more often than in the same column.
     """
     known = [
         {word for pair in reference for word in pair[side].split()}

@@ -21,11 +21,7 @@ from minitransformer.runs.given import check_strings, whole
 def frame(
     first: list[int], second: list[int], tokenizer: Any
 ) -> tuple[list[int], list[int]]:
-    """Put one or two texts between the special tokens.
-
-    Args:
-        first, second: Lists of ids; `second` may be empty.
-        tokenizer: A `WordPieceTokenizer`.
+    """Put one or two texts, lists of ids, between the special tokens.
 
     Returns:
         token_ids: [CLS] first [SEP], then second [SEP] unless it is empty.
@@ -103,9 +99,6 @@ def make_embedder(
     model: keras.Model,
 ) -> Callable[[list[list[int]]], np.ndarray]:
     """Make a function from rows of ids to sentence vectors.
-
-    Args:
-        model: A `Bert`.
 
     Returns:
         A function of the rows from `encode_sentences`. It returns NumPy
