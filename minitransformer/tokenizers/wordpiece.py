@@ -173,8 +173,9 @@ class WordPieceTokenizer:
         """
         import sentencepiece
 
-        found = words(one_string("text", text))
+        lines = one_string("text", text).split("\n")
         vocab_size = whole("vocab_size", vocab_size)
+        found = [w for line in lines for w in words(line)]
         found = [word for word in found if len(word) <= LONGEST_WORD]
         alphabet = sorted(set("".join(found)))
         if not alphabet:
