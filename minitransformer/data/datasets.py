@@ -43,9 +43,9 @@ def random_windows(
     places = len(token_ids) - seq_len
     if places < 1:
         raise ValueError(
-            f"The text has {len(token_ids)} tokens for training, and one "
-            f"window needs {seq_len} + 1. Use a longer text or a smaller "
-            "max_len."
+            f"The text has {len(token_ids)} tokens for training, fewer "
+            f"than one window of {seq_len} + 1: use a longer text or a "
+            "smaller max_len."
         )
     tokens = tf.constant(token_ids, tf.int32)
 
