@@ -32,4 +32,4 @@ def test_a_page_sends_its_reader_to_the_exercise_that_checks_it(task):
     name = task.exercise.page.partition("#")[0]
     check = (DOCS / name).read_text("utf-8").partition("\n## Check yourself\n")[2]
     up = "../" * name.count("/")
-    assert f"({up}coursework/{task.exercise.name}.md)" in check
+    assert f"({up}coursework/{task.name}.md)" in check
