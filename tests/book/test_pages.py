@@ -16,7 +16,7 @@ from conftest import ROOT
 
 import minitransformer
 from minitransformer.runs.flags import defaults_of
-from scripts.book import cells, coursework_pages, names, notebooks, source
+from scripts.book import cells, coursework_pages, minutes, names, notebooks, source
 
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "minitransformer"
@@ -115,6 +115,11 @@ def test_a_page_of_a_gone_exercise_is_deleted(tmp_path, monkeypatch):
     coursework_pages.write()
     made = {path.name for path in tmp_path.iterdir()}
     assert made == {"students.md", *coursework_pages.pages()}
+
+
+def test_pages_and_tables_have_the_minutes_that_are_counted():
+    stale = [name(page) for page, text in minutes.counted() if text != page.read_text("utf-8")]
+    assert not stale, "run `python -m scripts.book.minutes`"
 
 
 def test_every_page_is_in_the_navigation():
