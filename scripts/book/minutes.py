@@ -8,6 +8,7 @@ all of them.
 """
 
 import re
+from functools import cache
 
 from scripts.book.cells import DOCS
 from scripts.book.notebooks import FENCE
@@ -19,6 +20,7 @@ LINE = re.compile(r"(?<=^- \*\*Minutes:\*\* )\d+", re.M)
 ROW = re.compile(r"^(\|.*?\| )(\d+)(?= \|$)", re.M)
 
 
+@cache
 def minutes(page):
     """Count the minutes of a page: the words, and the lines of its code."""
     text, lines = page.read_text("utf-8").partition("\n## Exercises\n")[0] + "\n", 0

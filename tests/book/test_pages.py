@@ -9,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import markdown
 import nbformat
 import numpy as np
 import pytest
@@ -342,6 +343,16 @@ def test_a_cell_gives_what_it_prints_and_its_last_value():
     assert kind == "svg"
     assert data.startswith("<svg")
     assert cells.run_cell("x = 1", {}) == []
+
+
+def test_a_quiz_hides_its_output_until_asked(monkeypatch):
+    stored = {cells.next_key("", "2 + 2"): {"outputs": [["text", "4"]]}}
+    monkeypatch.setattr(cells, "load", lambda path: stored)
+    for options, first in (({"quiz": ""}, "<div"), ({"folded": ""}, "<pre")):
+        html = cells.formatter("2 + 2", "python", "cell", options, markdown.Markdown())
+        shown, _, hidden = html.partition("<details>")
+        assert first in shown
+        assert ("4</pre>" in hidden) == ("quiz" in options)
 
 
 def test_a_missing_output_stops_the_build(tmp_path):
