@@ -9,6 +9,8 @@ from minitransformer.coursework.exercise import read_course
 
 DOCS = ROOT / "docs"
 PAGES = sorted((DOCS / "modules").rglob("*.md"))
+# What the live GPT gives is on the page itself.
+PAGES += sorted({*(DOCS / "guides").glob("*.md")} - {DOCS / "guides" / "live.md"})
 START = re.compile(
     r'</p>\n\n<div class="start" markdown>\n\n'
     r"- \*\*You will be able to\*\* .+?\n"
