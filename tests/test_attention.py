@@ -142,8 +142,8 @@ def test_integers_0_and_1_are_a_mask(rng, dtype):
 @pytest.mark.parametrize(
     ("mask", "error", "message"),
     [
-        (np.ones((2, 1, 3, 5)), TypeError, "dtype float64: give bool"),
-        (np.array([[0, -10000, 0, 0, 0]]), TypeError, "make mask == 0"),
+        (np.ones((2, 1, 3, 5)), TypeError, "dtype float64, expected bool"),
+        (np.array([[0, -10000, 0, 0, 0]]), TypeError, "give mask == 0"),
         (np.array(["x"]), TypeError, "dtype string"),
         (np.ones((4, 3, 5), bool), ValueError, r"\(4, 3, 5\) does not fit scores \(2, 4, 3, 5\)"),
         (np.ones((5, 3), bool), ValueError, "does not fit"),
