@@ -84,9 +84,9 @@ def bool_mask(mask: Any, name: str) -> tf.Tensor:
     binary = values is None or np.isin(values, (0, 1)).all()
     if mask.dtype != tf.bool and not (mask.dtype.is_integer and binary):
         raise TypeError(
-            f"{name} has dtype {mask.dtype.name}, expected bool (True = may "
-            "attend) or integers 0 and 1. If yours is added to scores, give "
-            "mask == 0."
+            f"{name} has dtype {mask.dtype.name}, expected bool (True = "
+            "may attend) or integers 0 and 1. If it is added to scores, "
+            "give mask == 0."
         )
     return tf.cast(mask, tf.bool)
 
