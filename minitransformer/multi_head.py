@@ -200,8 +200,7 @@ class MultiHeadAttention(layers.Layer):
             keys, values: From `keys_and_values`.
             start: Position of the first query.
 
-        Returns:
-            Same as a call.
+        Returns: Same as a call.
         """
         queries = split_heads(self.query_dense(query), self.num_heads)
         queries = rotate(queries, start) if self.rotary else queries
@@ -223,10 +222,7 @@ class MultiHeadAttention(layers.Layer):
     def empty_cache(
         self, batch_size: int, max_len: int
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Make two tensors of zeros `(batch, heads, max_len, head_dim)`.
-
-        They have room for the keys and values of `max_len` positions.
-        """
+        """Make two tensors of zeros `(batch, heads, max_len, head_dim)`."""
         shape = (batch_size, self.num_heads, max_len, self.head_dim)
         zeros = tf.zeros(shape, self.compute_dtype)
         return zeros, zeros

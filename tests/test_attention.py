@@ -99,7 +99,7 @@ def test_large_scores_do_not_overflow():
     np.testing.assert_allclose(weights, [[np.e / (1 + np.e), 1 / (1 + np.e), 0]], rtol=1e-6)
 
 
-def test_dropout_acts_on_what_mixes_and_not_on_what_is_returned(qkv):
+def test_dropout_changes_the_output_and_not_the_returned_weights(qkv):
     plain, weights = scaled_dot_product_attention(*qkv)
     doubled, same = scaled_dot_product_attention(*qkv, dropout=lambda w: 2 * w)
     np.testing.assert_allclose(doubled, 2 * plain, rtol=1e-6)

@@ -8,7 +8,7 @@ from minitransformer.multi_head import write_cache
 
 
 def copy_weights(ours, theirs):
-    """Give Keras' layer our weights: its kernels are (width, heads, dim)."""
+    """Copy our weights into Keras' layer, whose kernels are (width, heads, dim)."""
     heads, dim = ours.num_heads, ours.head_dim
     pairs = [
         (ours.query_dense, theirs._query_dense),
@@ -129,9 +129,9 @@ def test_rotary_attention_knows_distances_not_places(rng):
     ]
     np.testing.assert_allclose(places[0], at_0, atol=1e-6)
     np.testing.assert_allclose(places[1], at_0, atol=1e-4)
-    # Turned apart, it is another attention.
-    apart, _ = layer.attend(x, *layer.keys_and_values(x, x, 3), start=0)
-    assert np.abs(apart - at_0).max() > 1e-3
+    # At other distances the output differs.
+    shifted, _ = layer.attend(x, *layer.keys_and_values(x, x, 3), start=0)
+    assert np.abs(shifted - at_0).max() > 1e-3
     assert weights.shape == (2, 3, 5, 5)
 
 
