@@ -193,14 +193,12 @@ class MultiHeadAttention(layers.Layer):
         attention_mask: tf.Tensor | None = None,
         start: int = 0,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Attend to keys and values that are projected already.
+        """Attend to projected keys and values, and return as a call does.
 
         Args:
             query, attention_mask: Same as in a call.
             keys, values: From `keys_and_values`.
             start: Position of the first query.
-
-        Returns: Same as a call.
         """
         queries = split_heads(self.query_dense(query), self.num_heads)
         queries = rotate(queries, start) if self.rotary else queries

@@ -148,7 +148,7 @@ class LearnedPositions(layers.Layer):
         max_len: Number of positions; there are no vectors beyond it.
         d_model: Width.
 
-    Call arguments and returns: Same as in `SinusoidalPositions`.
+    Call arguments and returns are the same as in `SinusoidalPositions`.
 
     References:
         Gehring et al. 2017, §3.1; Radford et al. 2018, §4.1.
