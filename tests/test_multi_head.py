@@ -76,6 +76,15 @@ def test_each_head_attends_on_its_own(normal, rng):
     np.testing.assert_array_equal(changed, [False, True, False, False])
 
 
+def test_every_head_reads_the_whole_vector(normal):
+    layer = MultiHeadAttention(d_model=12, num_heads=4)
+    x = normal(2, 5, 12)
+    _, before = layer(query=x, key=x, value=x)
+    x[:, 0, 11] += 3  # the last feature alone, of one token
+    _, after = layer(query=x, key=x, value=x)
+    assert (np.abs(before - after).max(axis=(0, 2, 3)) > 1e-6).all()
+
+
 def test_heads_that_do_not_divide_are_refused():
     with pytest.raises(ValueError, match="multiple of 3"):
         MultiHeadAttention(d_model=10, num_heads=3)
