@@ -750,7 +750,7 @@ MUTANTS = [
      "test_attention.py::test_a_mask_for_each_sentence_is_shared_by_the_heads"),
     ('a mask that could mean two things is taken',
      'attention.py',
-     'if per_query:',
+     'if given[0] == shape[-2]:',
      'if False:',
      "test_attention.py::test_two_axes_are_queries_or_sentences_or_refused"),
     ('floats are read as truth values',
