@@ -1,4 +1,4 @@
-"""Feed-forward: between two attentions, each token is computed alone."""
+"""Feed-forward: after attention, work on each token by itself."""
 
 from collections.abc import Callable
 from typing import Any

@@ -37,7 +37,7 @@ class BertPretraining(SavedModel, keras.Model):
 
     Returns:
         word_logits: `(batch, predictions, vocab_size)`.
-        next_logits: `(batch, 1, 2)`: the second text is another's, or
+        next_logits: `(batch, 1, 2)`: the second text is another one, or
             follows the first.
 
     References:
