@@ -24,20 +24,7 @@ from minitransformer.runs.given import rate
 class Block(layers.Layer):
     """Hold the parts of a block; its two kinds differ in their call.
 
-    Args:
-        d_model: Width of the residual stream.
-        num_heads: Number of heads.
-        d_ff: Width inside the feed-forward layer.
-        norm_first: True = pre-norm, False = post-norm.
-        cross_attention: Whether there is a source to attend to.
-        dropout_rate: Share dropped from each sublayer's output.
-        attention_dropout_rate: Share dropped from the attention weights:
-            none in the paper, as much in GPT-2 and BERT.
-        activation: Same as in `FeedForward`.
-        use_bias: Whether Dense layers and norms have biases.
-        epsilon: ε of the norms.
-        rotary: Whether self-attention turns queries and keys by their
-            positions.
+    Args: Same as in `EncoderBlock` and `DecoderBlock`.
     """
 
     def __init__(
@@ -100,7 +87,16 @@ class EncoderBlock(Block):
     """Attend from every token to all tokens, then feed each forward.
 
     Args:
-        **options: The arguments of `Block`, without `cross_attention`.
+        d_model: Width of the residual stream.
+        num_heads: Number of heads.
+        d_ff: Width inside the feed-forward layer.
+        norm_first: True = pre-norm, False = post-norm.
+        dropout_rate: Share dropped from each sublayer's output.
+        attention_dropout_rate: Share dropped from the attention weights:
+            none in the paper, as much in GPT-2 and BERT.
+        activation: Same as in `FeedForward`.
+        use_bias: Whether Dense layers and norms have biases.
+        epsilon: ε of the norms.
 
     Call arguments:
         x: `(batch, seq, d_model)`.
@@ -137,8 +133,11 @@ class DecoderBlock(Block):
     """Attend to earlier tokens, then to a source, then feed each forward.
 
     Args:
-        **options: The arguments of `Block`. A GPT has no source, so no
-            cross-attention.
+        **options: Same as in `EncoderBlock`.
+        cross_attention: Whether there is a source to attend to. A GPT has
+            none.
+        rotary: Whether self-attention turns queries and keys by their
+            positions.
 
     Call arguments:
         x: `(batch, target, d_model)`.
