@@ -199,12 +199,10 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
     ) -> tuple[tuple, tuple]:
         """Read the source, and return the state before the first token.
 
-        Args:
-            source_ids: Integers `(batch, source)`.
-            max_len: Ignored, since a recurrent state does not grow.
+        `max_len` is ignored, since a recurrent state does not grow.
 
         Returns:
-            The state: the decoder's, and the prepared source.
+            The decoder's state, and the prepared source.
         """
         memory, state, mask = self.encode(source_ids)
         return self.decoder.start(state), self.decoder.read(memory, mask)
@@ -220,8 +218,7 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
             position: Ignored, since an LSTM has no positions.
 
         Returns:
-            Logits `(batch, target_vocab_size)` for the next token, and the
-            new state.
+            Logits `(batch, target_vocab_size)`, and the new state.
         """
         before, source = state
         logits, _, after = self.decode(token_ids[:, None], before, source)
@@ -240,10 +237,7 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
             ValueError: without attention.
         """
         if self.config.attention == "none":
-            raise ValueError(
-                'attention="none": this model has no attention weights to '
-                "show; train one with attention."
-            )
+            raise ValueError('attention="none": there are no weights.')
         target_ids = tf.convert_to_tensor(target_ids)
         state, source = self.start(tf.convert_to_tensor(source_ids))
         return self.decode(target_ids, state, source)[1]

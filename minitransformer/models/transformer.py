@@ -229,8 +229,7 @@ class Transformer(SavedModel, keras.Model):
             position: Number of tokens read before this one.
 
         Returns:
-            Logits `(batch, vocab_size)` for the next token, and the new
-            state.
+            Logits `(batch, vocab_size)`, and the new state.
         """
         cache, source_mask = state
         logits, _, cache = self.decode(
