@@ -237,7 +237,7 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
             ValueError: without attention.
         """
         if self.config.attention == "none":
-            raise ValueError('attention="none": there are no weights.')
+            raise ValueError('attention="none" has no attention weights.')
         target_ids = tf.convert_to_tensor(target_ids)
         state, source = self.start(tf.convert_to_tensor(source_ids))
         return self.decode(target_ids, state, source)[1]
