@@ -146,7 +146,7 @@ MUTANTS = [
      "models/test_gpt.py::test_residual_projections_start_smaller"),
     ("initial weights from N(0, 1)", "models/gpt.py",
      "stddev = 0.02", "stddev = 1.0",
-     "models/test_gpt.py::test_the_first_loss_is_that_of_a_blind_guess"),
+     "models/test_gpt.py::test_the_first_loss_is_that_of_a_uniform_guess"),
     ("targets not shifted", "data/objectives.py",
      "token_ids[..., :-1], token_ids[..., 1:]",
      "token_ids[..., :-1], token_ids[..., :-1]",
