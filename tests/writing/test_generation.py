@@ -5,7 +5,7 @@ from conftest import make_tiny_gpt
 
 from minitransformer import generate, stream
 from minitransformer.runs import compilation
-from minitransformer.writing.generation import extend
+from minitransformer.writing.generation import write_all
 from minitransformer.writing.sampling import choose
 
 PROMPTS = [[1, 2, 3], [4, 5, 6]]
@@ -141,9 +141,11 @@ def test_top_k_and_top_p_cut_each_row_on_its_own():
 
 def test_other_lengths_use_the_same_program():
     model = make_tiny_gpt()
-    program = compilation.compiled(extend, True)
+    program = compilation.compiled(write_all, True)
+    before = program.experimental_get_tracing_count()
     generate(model, [[1]], max_new_tokens=2, temperature=0)
     traced = program.experimental_get_tracing_count()
+    assert traced == before + 1
     for prompt, new in (([[1, 2, 3]], 5), ([[4, 5]], 8)):
         generate(model, prompt, max_new_tokens=new, temperature=0)
     assert program.experimental_get_tracing_count() == traced
