@@ -126,7 +126,7 @@ def read_cluster(text: str | None) -> tuple[int, list[str]]:
 
 
 def wait_for_chief(index: int, workers: Sequence[str]) -> None:
-    """Wait until the first worker listens, and say so.
+    """Print a line, and wait until the first worker listens.
 
     Raises:
         ValueError: if another program listens at this worker's address.

@@ -55,9 +55,8 @@ def compile_evaluation(
                 )
         if not weight > 0:
             raise ValueError(
-                f"There is nothing to evaluate: the weights of {batches} "
-                f"batches add up to {weight:g}. Give data with targets that "
-                "count."
+                f"Cannot evaluate: the weights of {batches} batches add up "
+                f"to {weight:g}. Give data with targets that count."
             )
         return measured / weight
 

@@ -99,7 +99,7 @@ def first_state(
         ids=ids,
         count=count,
         begin=tf.constant(0),
-        # Before a single token there is nothing to read.
+        # A single token has none before it to read.
         stale=count > 1,
         ended=tf.zeros(batch, tf.bool),
         cache=model.start_cache(batch) if options.use_cache else (),

@@ -104,6 +104,6 @@ def test_the_mean_of_the_kept_states_is_that_of_the_weights_alone(tmp_path, stat
     assert int(state[1].numpy()) == -1
     np.testing.assert_array_equal(state[0], np.full((2, 3), 40))
     checkpoints.files()[0][1].write_bytes(b"damaged")
-    with pytest.warns(UserWarning, match="going without it"):
+    with pytest.warns(UserWarning, match="is not used"):
         checkpoints.average(state[:1])
     np.testing.assert_array_equal(state[0], np.full((2, 3), 25))

@@ -339,7 +339,7 @@ def test_a_nan_loss_is_traced_to_its_cause():
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [
-        ([], "nothing to evaluate"),
+        ([], "Cannot evaluate"),
         ([(np.zeros((1, 3), "i4"), np.zeros((1, 3), "i4"), np.zeros((1, 3)))], "add up to 0"),
         ([(np.zeros((1, 3), "i4"), np.full((1, 3), 99), np.ones((1, 3)))], "targets are from 99"),
         ([(np.full((1, 3), 99), np.zeros((1, 3), "i4"), np.ones((1, 3)))], "ids from 99"),
