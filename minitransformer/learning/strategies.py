@@ -48,8 +48,8 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
         except (RuntimeError, tf.errors.OpError) as error:
             raise ValueError(
                 "The workers of TF_CONFIG did not find each other: start "
-                "all of them within a few minutes, and let no other program "
-                "use their ports."
+                "all of them within a few minutes, and let no other "
+                "program use their ports."
             ) from error
         finally:
             for number, handler in zip(ENDING, before, strict=True):
