@@ -32,8 +32,7 @@ def masked_cross_entropy(
         label_smoothing: ε, from 0 up to 1; for training only.
 
     Returns:
-        loss_sum: Scalar, the weighted sum.
-        weight_sum: Scalar, what to divide it by.
+        Two scalars: the weighted sum, and what to divide it by.
 
     Raises:
         TypeError, ValueError: if `label_smoothing` is not in [0, 1).
@@ -64,8 +63,7 @@ def masked_accuracy(
         logits, targets, weights: Same as in `masked_cross_entropy`.
 
     Returns:
-        hits: Scalar, the weighted number of right predictions.
-        weight_sum: Scalar, what to divide it by.
+        Two scalars: the sum of weights where it is, and of all weights.
     """
     right = tf.argmax(logits, -1, output_type=targets.dtype) == targets
     weights = tf.cast(weights, tf.float32)

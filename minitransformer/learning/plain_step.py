@@ -29,11 +29,9 @@ def make_optimizer(
     Args:
         model: A built model.
         learning_rate: A number or a schedule.
-        weight_decay: Share of a matrix that a step removes, times the
-            learning rate; 0 makes it Adam.
+        weight_decay: Share that a step removes, times the learning rate.
         beta_2: Share of the mean square that a step keeps.
-        epsilon: Added to the root of the mean square, as ε̂ in Kingma & Ba
-            2015, §2.
+        epsilon: Added to the root of the mean square (Kingma & Ba, §2).
 
     Returns:
         A built Keras optimizer.

@@ -76,16 +76,12 @@ def train(
             have the same shape (see `steps_per_call`).
         steps: Number of all steps, with those before a resume.
         evaluate: Function that returns the validation loss.
-        evaluate_every: Steps between evaluations; one always follows the
-            last step.
+        evaluate_every, save_every: Steps between evaluations, and between
+            checkpoints; both also follow the last step.
         start: Number of steps before a resume.
         accumulate: Number of batches that make one step together.
-        seed: Where the random streams of dropout begin.
-        use_xla: Whether XLA compiles.
-        loss: Same as in `plain_step`; the training loss is its mean.
+        seed, use_xla, loss: Same as in `compile_steps`.
         checkpoints: Where to save the state, or None.
-        save_every: Steps between checkpoints; one always follows the last
-            step.
         report: Function of a `Row`, called after each compiled call.
 
     Returns:

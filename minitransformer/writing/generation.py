@@ -321,8 +321,8 @@ def checked_ids(name: str, ids: ArrayLike, vocab_size: int) -> np.ndarray:
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(
             f"{name} has type {array.dtype}: give integers in rows of one "
-            "length. Pad sources, but continue prompts of other lengths one "
-            "by one, because a GPT would read padding as text."
+            "length. Pad sources, but continue prompts one by one, because "
+            "a GPT would read padding as text."
         )
     if array.ndim != 2 or not array.size:
         raise ValueError(
