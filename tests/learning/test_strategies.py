@@ -1,4 +1,4 @@
-"""Several workers make the run of one, and what goes wrong has a name."""
+"""The cluster is checked, and every mistake in it gets one sentence."""
 
 import json
 import socket

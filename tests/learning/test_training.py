@@ -29,7 +29,7 @@ IDS = np.random.default_rng(1).integers(0, 23, 300)
 
 
 def small_gpt(**options):
-    """One block: what is compiled here is the step, not the model."""
+    """Make a GPT of one block, which compiles quickly."""
     return make_tiny_gpt(num_layers=1, **options)
 
 

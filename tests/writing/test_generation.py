@@ -28,7 +28,7 @@ def test_compiled_equals_line_by_line(tiny_gpt, options):
 
 
 def window_rule(model, ids, count):
-    """Write the rule down once more, plainly: greedy, one row."""
+    """Apply the window rule in a plain loop: greedy, for one row."""
     ids, window = list(ids), list(ids)
     max_len = model.config.max_len
     if len(window) > max_len:
@@ -76,7 +76,7 @@ def test_a_seed_repeats_and_no_seed_does_not(tiny_gpt, eagerly):
 
 def test_a_row_that_has_ended_is_filled_with_the_stop_id(tiny_gpt, eagerly):
     free = generate(tiny_gpt, PROMPTS, max_new_tokens=20, seed=5)
-    # A token that the two rows make at different places.
+    # A token that the two rows write at different places.
     firsts = [{t: i for i, t in reversed(list(enumerate(r[3:])))} for r in free]
     stop = next(int(t) for t, i in firsts[0].items() if firsts[1].get(t, 99) != i)
     ids = generate(tiny_gpt, PROMPTS, max_new_tokens=20, seed=5, stop_id=stop)
