@@ -48,6 +48,7 @@ def test_greedy_follows_the_window_rule_past_its_end(tiny_gpt, eagerly, rng, len
         np.testing.assert_array_equal(ids, expected)
 
 
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.7, "top_k": 5}, {"top_p": 0.8}])
 def test_with_and_without_cache_choose_the_same_tokens(tiny_gpt, eagerly, options):
     both = [
         generate(tiny_gpt, PROMPTS, max_new_tokens=14, seed=3, use_cache=cached, **options)
