@@ -15,17 +15,16 @@ from minitransformer.runs.saving import digest, write_atomically
 class Checkpoints:
     """Keep the last states of a run, each in one safetensors file.
 
-    A file appears whole or not at all, and carries a checksum; if the
-    newest is damaged anyway, the previous one is used.
+    A file appears whole or not at all, and has a checksum. If the newest
+    one is damaged anyway, the previous one is used.
 
     Args:
         folder: Made if it does not exist.
-        variables: Keras variables: the model's weights and the optimizer's
-            state. They are told apart by their order.
-        keep: How many states to keep: two, so that one is whole, or more to
-            average.
-        every: Steps between the regular ones. A state that was saved
-            between them, when training was stopped, goes with the next.
+        variables: Keras variables, the model's weights and the optimizer's
+            state, in an order that stays the same.
+        keep: Number of states to keep: at least two, or more to average.
+        every: Steps between regular states. An irregular one, saved when
+            training was stopped, is deleted after the next save.
     """
 
     def __init__(
@@ -39,11 +38,11 @@ class Checkpoints:
         self.keep, self.every = keep, every
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.glob(".writing-*"):
-            path.unlink()  # a kill left it
+            path.unlink()  # a killed process left it
         self.variables = {f"{i:04d}": v for i, v in enumerate(variables)}
 
     def files(self) -> list[tuple[int, Path]]:
-        """List the checkpoints' (step, path), the newest first."""
+        """List (step, path) of each checkpoint, the newest first."""
         found = []
         for path in self.folder.glob("step-*.safetensors"):
             match = re.fullmatch(r"step-(\d+)", path.stem)
@@ -55,7 +54,7 @@ class Checkpoints:
         """Write the state after `step` steps, then delete the oldest.
 
         Raises:
-            OSError: if it cannot be written; the older ones are there.
+            OSError: if it cannot be written; the older ones remain.
         """
         from safetensors.numpy import save
 
@@ -73,11 +72,10 @@ class Checkpoints:
                     path.unlink()
 
     def restore(self) -> int:
-        """Set the variables to the newest state that is whole.
+        """Set the variables to the newest undamaged state.
 
         Returns:
-            The number of steps it had made; 0, and nothing is set, if there
-            is none.
+            Its number of steps; 0 if there is no such state.
         """
         for step, arrays in self.whole():
             for name, variable in self.variables.items():
@@ -86,30 +84,26 @@ class Checkpoints:
         return 0
 
     def whole(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """Read the states that are not damaged, the newest first.
-
-        Yields:
-            The step, and a dictionary of arrays.
-        """
+        """Yield (step, arrays) of each undamaged state, newest first."""
         for step, path in self.files():
             try:
                 arrays = self.read(path)
             except (ValueError, OSError) as error:
                 warnings.warn(
-                    f"{path} is damaged ({error}): going without it.",
+                    f"{path} is damaged ({error}): it is not used.",
                     stacklevel=2,
                 )
                 continue
             yield step, arrays
 
     def average(self, variables: Sequence[keras.Variable]) -> None:
-        """Set variables to their mean over all states that are whole.
+        """Set variables to their mean over all undamaged states.
 
         Args:
-            variables: The first of those that are saved: the weights.
+            variables: The first ones of those saved: the model's weights.
 
         Raises:
-            ValueError: if no state is whole.
+            ValueError: if there is no undamaged state.
 
         References:
             Vaswani et al. 2017, §6.1: the last 5 checkpoints.
@@ -124,7 +118,7 @@ class Checkpoints:
             variable.assign(np.mean(values, axis=0))
 
     def read(self, path: Path) -> dict[str, np.ndarray]:
-        """Read one file, and compare its checksum and shapes."""
+        """Read one file, and check its checksum and shapes."""
         from safetensors import SafetensorError, safe_open
 
         try:

@@ -1,8 +1,8 @@
-"""Checks: what compiled code would take without a word.
+"""Checks: mistakes in batches that compiled code cannot report.
 
-A compiled step cannot raise. An id outside of the vocabulary, a dataset
-that ends early or a batch in which nothing counts becomes a wrong number or
-NaN there, so batches are looked at before they go in.
+A compiled step cannot raise. An id outside the vocabulary, a dataset that
+ends early, or a batch in which no target counts becomes a wrong number or
+NaN. So batches are checked before they go in.
 """
 
 import contextlib
@@ -16,14 +16,10 @@ from minitransformer.learning.plain_step import predict
 
 
 def next_stack(stacks: Iterator, needed: int) -> Any:
-    """Take the batches of the next call.
-
-    Args:
-        stacks: Of a dataset of (inputs, targets, weights), batched.
-        needed: How many batches the call reads.
+    """Take the batches of the next call from an iterator of stacks.
 
     Raises:
-        ValueError: if they have different shapes, or there are too few.
+        ValueError: if their shapes differ, or fewer than `needed` are left.
     """
     try:
         stack = next(stacks, None)
@@ -31,15 +27,15 @@ def next_stack(stacks: Iterator, needed: int) -> Any:
         if "Cannot batch" not in error.message:
             raise
         raise ValueError(
-            "The batches of one call differ in shape: leave out the last, "
-            "smaller batch of a dataset (drop_remainder=True), and pad all "
-            "batches of a call to one length."
+            "The batches of one call differ in shape, expected one shape: "
+            "drop the last, smaller batch (drop_remainder=True), and pad "
+            "all batches of a call to one length."
         ) from error
     found = 0 if stack is None else len(tf.nest.flatten(stack)[0])
     if found < needed:
         raise ValueError(
             f"The dataset ended: the next call needs {needed} batches, and "
-            f"{found} were left. Let it go on, with dataset.repeat()."
+            f"{found} were left. Make it endless with dataset.repeat()."
         )
     return stack
 
@@ -55,34 +51,28 @@ def table_rows(model: Callable) -> int:
 
 
 def check_ids(rows: int, inputs: Any) -> None:
-    """Refuse ids that no table of a model has a row for.
+    """Refuse ids outside the largest table: XLA would take another row.
 
     Args:
         rows: From `table_rows`; 0 checks nothing.
         inputs: An array, or a tuple of them.
-
-    Raises:
-        ValueError: XLA would take another row.
     """
     for ids in map(np.asarray, tf.nest.flatten(inputs) if rows else []):
         if ids.size and (ids.min() < 0 or ids.max() >= rows):
             raise ValueError(
                 f"The inputs have ids from {ids.min()} to {ids.max()}, the "
-                f"model's vocabulary from 0 to {rows - 1}: take the "
+                f"model's vocabulary from 0 to {rows - 1}: use the "
                 "tokenizer that the model was made for."
             )
 
 
 def check_weights(weights: Any, accumulate: int) -> None:
-    """Refuse a step in which nothing counts: its gradient is 0 / 0.
+    """Refuse a step in which no target counts: its gradient is 0 / 0.
 
     Args:
-        weights: A stack `(batches, …)`, or a tuple of them; the first task
+        weights: A stack `(batches, …)`, or a tuple of which the first task
             decides.
         accumulate: Number of batches that make one step together.
-
-    Raises:
-        ValueError: if a step's weights do not add up to more than 0.
     """
     array = np.asarray(tf.nest.flatten(weights)[0])
     sums = array.reshape(len(array), -1).sum(axis=1)
@@ -96,7 +86,7 @@ def check_weights(weights: Any, accumulate: int) -> None:
 
 
 def not_finite(model: Any) -> str | None:
-    """Name a weight that holds NaN or infinity, if there is one."""
+    """Return the name of a weight with NaN or infinity, or None."""
     for variable in model.trainable_variables:
         if not np.isfinite(variable.numpy()).all():
             return variable.path
@@ -104,12 +94,7 @@ def not_finite(model: Any) -> str | None:
 
 
 def likely_cause(model: Callable, stack: Any) -> str | None:
-    """Say why a loss is NaN; None if its batches are not why.
-
-    Args:
-        model: Maps inputs to logits.
-        stack: Inputs, targets and weights of batches, stacked.
-    """
+    """Say why the loss of a stack is NaN; None if its batches are fine."""
     inputs, targets, weights = stack
     first = tf.nest.map_structure(lambda array: array[0], inputs)
     logits = tf.nest.flatten(predict(model, first))
@@ -128,7 +113,7 @@ def likely_cause(model: Callable, stack: Any) -> str | None:
 
 @contextlib.contextmanager
 def explained(model: Callable, stack: Any) -> Iterator[None]:
-    """Make one sentence of TensorFlow's error about a target's id."""
+    """Turn TensorFlow's error about a target's id into one sentence."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:

@@ -1,9 +1,9 @@
 """Fast steps: the plain step, compiled, for several steps and devices.
 
-What makes it fast: ten steps in one compiled call; a batch that is read in
-parts whose activations fit into the processor's caches; and replicas that
-share a batch. What keeps it exact: random numbers that depend on nothing
-but the seed, the step and the replica.
+They are fast because ten steps run in one compiled call, a batch is read in
+parts that fit into the processor's caches, and replicas share it. They are
+exact because sums are divided once, and random numbers depend only on the
+seed, the step and the replica.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ import tensorflow as tf
 from minitransformer.learning.losses import masked_cross_entropy, total
 from minitransformer.learning.plain_step import CLIP_NORM, predict
 
-PART = 768  # tokens that are read at a time
+PART = 768  # largest number of tokens in a part of a batch
 
 
 def compile_steps(
@@ -28,19 +28,17 @@ def compile_steps(
     accumulate: int = 1,
     loss: Callable = masked_cross_entropy,
 ) -> Callable:
-    """Compile a function that makes several steps, as `plain_step` does.
+    """Compile a function that makes several steps of `plain_step`.
 
     Args:
-        model: Maps inputs to logits.
-        optimizer: From `make_optimizer`.
+        model, optimizer, loss: Same as in `plain_step`.
         seed: Where the random streams of dropout begin.
         use_xla: Whether XLA compiles.
         accumulate: Number of batches that make one step together.
-        loss: The same as in `plain_step`.
 
     Returns:
         A function of a stack of batches `(steps · accumulate, …)`, the
-        number of the first step, and how many to make; it returns their
+        number of the first step, and the number of steps. It returns their
         mean loss and the last gradient's norm before clipping.
     """
     strategy = tf.distribute.get_strategy()
@@ -83,7 +81,7 @@ def compile_steps(
         loss_sum, weight_sum, *gradient = sums
         gradient = [part / weight_sum for part in gradient]
         gradient, norm = tf.clip_by_global_norm(gradient, CLIP_NORM)
-        # Keras adds up over the replicas what is summed already.
+        # Keras sums over the replicas once more: this undoes it.
         optimizer.apply([part / replicas for part in gradient], variables)
         return loss_sum / weight_sum, norm
 
@@ -92,7 +90,7 @@ def compile_steps(
     def several_steps(stack, first, count):
         def next_step(i, losses, norm):
             results = strategy.run(one_step, args=(stack, i, first + i))
-            # The same on every replica, after the all-reduce.
+            # After the all-reduce every replica has the same results.
             step_loss, norm = (
                 strategy.experimental_local_results(result)[0]
                 for result in results
@@ -108,7 +106,7 @@ def compile_steps(
 
 
 def dropout_states(model: keras.Model, seed: int) -> list[tuple]:
-    """List the random state of each Dropout layer, with a seed for it."""
+    """List each Dropout layer's random state, with a seed for it."""
     return [
         (variable, np.random.SeedSequence((seed, i)).generate_state(1)[0])
         for i, variable in enumerate(model.non_trainable_variables)
@@ -121,10 +119,10 @@ def reset_dropout(
 ) -> None:
     """Begin a random stream for each layer, step and replica.
 
-    So a step drops the same values whatever ran before it, and a resumed
-    run goes on as one that never stopped.
+    So a step drops the same values, no matter what ran before it, and a
+    resumed run continues exactly.
     """
-    # Keras counts up by one per call: leave room for 1,024 calls per step.
+    # Keras adds 1 per dropout call: leave room for 1,024 calls per step.
     count = tf.cast(step * 1024, tf.uint32)
     for state, layer_seed in dropouts:
         replica_seed = tf.constant(layer_seed, tf.uint32) + tf.cast(
@@ -141,8 +139,7 @@ def longest(stack: Any) -> int:
 def count_parts(stack: Any, replicas: int) -> int:
     """Count the parts in which a replica reads its rows of a batch.
 
-    Each part has the same number of rows, and at most `PART` tokens, or a
-    single row.
+    Parts have equally many rows, and at most `PART` tokens or one row.
     """
     rows = tf.nest.flatten(stack)[0].shape[1] // replicas
     return next(
@@ -154,7 +151,7 @@ def count_parts(stack: Any, replicas: int) -> int:
 
 
 def rows_of(batch: tf.Tensor, share: tf.Tensor, shares: int) -> tf.Tensor:
-    """Cut one of several equal shares of the rows out of a batch."""
+    """Cut one of several equal shares of rows out of a batch."""
     if shares == 1:
         return batch
     rows = batch.shape[0] // shares

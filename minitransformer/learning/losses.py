@@ -1,4 +1,4 @@
-"""The one loss: cross-entropy over the targets that count; and accuracy."""
+"""Losses: cross-entropy and accuracy over the targets that count."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,12 +18,12 @@ def masked_cross_entropy(
 
         loss = Σₜ weightₜ · −log softmax(logitsₜ)[targetₜ]  /  Σₜ weightₜ
 
-    With label smoothing ε, the target gets only 1 − ε of the probability
-    that the model is asked for, and all tokens share the rest.
+    With label smoothing ε, the share ε of the probability is asked for all
+    tokens in equal parts, and only the remaining 1 − ε for the target.
 
-    The two sums are returned separately, because averaging the means of
-    batches is wrong when these hold different numbers of real tokens: add
-    up both, over batches or machines, and divide once.
+    The two sums are returned separately: averaging the means of batches is
+    wrong when they hold different numbers of real tokens. Add up both sums
+    over batches or machines, and divide once.
 
     Args:
         logits: `(batch, seq, vocab_size)`.
@@ -32,8 +32,7 @@ def masked_cross_entropy(
         label_smoothing: ε, from 0 up to 1; for training only.
 
     Returns:
-        loss_sum: Scalar, the weighted sum.
-        weight_sum: Scalar, what to divide it by.
+        Two scalars: the weighted sum, and what to divide it by.
 
     Raises:
         TypeError, ValueError: if `label_smoothing` is not in [0, 1).
@@ -61,11 +60,10 @@ def masked_accuracy(
     """Count how often the likeliest token is the target.
 
     Args:
-        logits, targets, weights: The same as in `masked_cross_entropy`.
+        logits, targets, weights: Same as in `masked_cross_entropy`.
 
     Returns:
-        hits: Scalar, the weighted number of targets that were right.
-        weight_sum: Scalar, what to divide it by.
+        Two scalars: the sum of weights where it is, and of all weights.
     """
     right = tf.argmax(logits, -1, output_type=targets.dtype) == targets
     weights = tf.cast(weights, tf.float32)
@@ -76,7 +74,7 @@ def masked_accuracy(
 def total(
     measure: Callable, logits: Any, targets: Any, weights: Any
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Measure the answers to one task, or to several tasks in tuples.
+    """Measure one task, or several tasks in tuples.
 
         loss = (Σ first losses + Σ second losses + …) / Σ first weights
 
@@ -84,9 +82,9 @@ def total(
 
     Args:
         measure: `masked_cross_entropy`, or another function of its form.
-        logits, targets, weights: What it takes; or a tuple of each. Then
-            the first task's weights decide what is divided by, and the
-            others' how much their task matters beside it.
+        logits, targets, weights: Its arguments, or a tuple of each with an
+            entry per task. The weights of all tasks but the first say how
+            much these tasks count.
 
     Returns:
         Two scalars: the sum, and what to divide it by.

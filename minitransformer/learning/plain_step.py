@@ -1,7 +1,7 @@
-"""The plain step: everything that training does, a dozen lines.
+"""The plain step: a training step in a dozen lines.
 
-Read a batch, measure the loss, follow the gradient downhill. `fast_steps`
-makes the same steps faster.
+Read a batch, measure the loss, compute the gradient, clip it, and update
+the weights. `fast_steps` makes the same steps faster.
 """
 
 from collections.abc import Callable, Iterable
@@ -29,18 +29,19 @@ def make_optimizer(
     Args:
         model: A built model.
         learning_rate: A number or a schedule.
-        weight_decay: Share of a matrix taken away, times the learning rate.
-        beta_2: How long the second moment remembers.
-        epsilon: Added to the second moment's root.
+        weight_decay: Share that a step removes, times the learning rate.
+        beta_2: Share of the mean square that a step keeps.
+        epsilon: Added to the root of the mean square (Kingma & Ba, §2).
 
     Returns:
-        A built Keras optimizer; without decay it is Adam.
+        A built Keras optimizer.
 
     Raises:
         TypeError, ValueError: if a number is not in its range.
 
     References:
         Loshchilov & Hutter 2019, algorithm 2; the values are nanoGPT's.
+        Differs from the paper: vectors do not decay, and the place of ε.
     """
     if not callable(learning_rate):
         learning_rate = rate("learning_rate", learning_rate)
@@ -51,18 +52,16 @@ def make_optimizer(
         weight_decay=rate("weight_decay", weight_decay),
     )
     variables = model.trainable_variables
-    vectors = [v for v in variables if len(v.shape) < 2]
-    if vectors:
+    if vectors := [v for v in variables if len(v.shape) < 2]:
         optimizer.exclude_from_weight_decay(var_list=vectors)
     optimizer.build(variables)
     return optimizer
 
 
 def predict(model: Callable, inputs: Any, **options: Any) -> Any:
-    """Call a model with its inputs: one, or several in a tuple."""
-    if isinstance(inputs, tuple):
-        return model(*inputs, **options)
-    return model(inputs, **options)
+    """Call a model with one input, or with several in a tuple."""
+    several = inputs if isinstance(inputs, tuple) else (inputs,)
+    return model(*several, **options)
 
 
 def plain_step(
@@ -71,7 +70,7 @@ def plain_step(
     batches: Iterable,
     loss: Callable = masked_cross_entropy,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Make one training step of one batch, or of several as if one.
+    """Make one training step with one batch, or with several together.
 
         gradient = ∇ (Σ losses / Σ weights),  cut to a norm of `CLIP_NORM`
 
@@ -85,7 +84,7 @@ def plain_step(
         The mean loss, and the gradient's norm before clipping.
 
     Raises:
-        ValueError: if no target counts; compiled code makes NaN of that.
+        ValueError: if no target counts; compiled, the result is NaN.
 
     References:
         Pascanu et al. 2013, algorithm 1, for clipping.
@@ -96,7 +95,7 @@ def plain_step(
             logits = predict(model, inputs, training=True)
             loss_sum, weight_sum = total(loss, logits, targets, weights)
         gradient = tape.gradient(loss_sum, variables)
-        # Dense, where the embedding's gradient is a list of rows.
+        # The gradient of an embedding is a list of rows: make it dense.
         gradient = map(tf.convert_to_tensor, gradient)
         sums.append([loss_sum, weight_sum, *gradient])
     loss_sum, weight_sum, *gradient = map(sum, zip(*sums, strict=True))

@@ -1,4 +1,4 @@
-"""Schedules: how the learning rate rises and falls."""
+"""Schedules: learning rates that rise and then fall."""
 
 import math
 
@@ -17,10 +17,8 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     where progress goes from 0 after the warm-up to 1 after the last step.
 
     Args:
-        peak: The highest learning rate.
-        final: The learning rate at the end.
-        warmup_steps: Number of steps of the rise.
-        steps: Number of all steps.
+        peak, final: The highest learning rate, and the last one.
+        warmup_steps, steps: Number of steps of the rise, and of all steps.
 
     References:
         Loshchilov & Hutter 2017, equation 5, without restarts; the values
@@ -61,7 +59,7 @@ class WarmupInverseRoot(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         d_model: Width of the model.
-        warmup_steps: Number of steps of the rise; at its end the rate is
+        warmup_steps: Number of steps of the rise, up to the peak of
             factor / √(d_model · warmup_steps).
         factor: 1 in the paper.
 

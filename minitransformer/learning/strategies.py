@@ -1,7 +1,7 @@
 """Strategies: the same steps on several devices or several machines.
 
-TensorFlow's own `tf.distribute` does the work. Every worker runs the same
-program; here is what a program must know to do so.
+`tf.distribute` does the work. Every worker runs the same program; this file
+starts them, and sums values over them.
 """
 
 import json
@@ -28,32 +28,28 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
     Args:
         name: "one" (one device), "mirrored" (all GPUs of this machine),
-            "multiworker" (one process on each machine, which `TF_CONFIG`
-            lists) or "tpu". For "multiworker", call it before TensorFlow
-            has done anything else.
-
-    Returns:
-        A `tf.distribute.Strategy`. With multiworker it waits until all
-        workers are there.
+            "multiworker" (the processes that `TF_CONFIG` lists; waits for
+            all of them, and must come before any other use of TensorFlow)
+            or "tpu".
 
     Raises:
-        ValueError: if there is no such strategy or no TPU, or `TF_CONFIG`
-            is missing or wrong, or the workers do not come together.
+        ValueError: if there is no such strategy or no TPU, `TF_CONFIG` is
+            missing or wrong, or a worker does not come.
     """
     if name == "mirrored":
         return tf.distribute.MirroredStrategy()
     if name == "multiworker":
         wait_for_chief(*read_cluster(os.environ.get("TF_CONFIG")))
-        # TensorFlow waits inside of C++, where Python hears no signal: let
-        # the system end the process.
+        # TensorFlow waits in C++, where Python receives no signal: let the
+        # system end the process.
         before = [signal.signal(n, signal.SIG_DFL) for n in ENDING]
         try:
             return tf.distribute.MultiWorkerMirroredStrategy()
         except (RuntimeError, tf.errors.OpError) as error:
             raise ValueError(
-                "The workers of TF_CONFIG do not come together: start all "
-                "of them within a few minutes, and let no other program "
-                "use their ports."
+                "The workers of TF_CONFIG did not find each other: start "
+                "all of them within a few minutes, and let no other "
+                "program use their ports."
             ) from error
         finally:
             for number, handler in zip(ENDING, before, strict=True):
@@ -77,16 +73,13 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
 
 def read_cluster(text: str | None) -> tuple[int, list[str]]:
-    """Check `TF_CONFIG`: who takes part, and who this process is.
-
-    Args:
-        text: The variable's value, or None.
+    """Check the value of `TF_CONFIG`.
 
     Returns:
-        The number of this worker, and the workers' addresses.
+        The number of this worker, and the addresses of all workers.
 
     Raises:
-        ValueError: one sentence that says what is wrong.
+        ValueError: if the value is missing or wrong.
     """
     if not text:
         raise ValueError(
@@ -99,13 +92,9 @@ def read_cluster(text: str | None) -> tuple[int, list[str]]:
         kind, index = config["task"]["type"], int(config["task"]["index"])
         hosts = [address.rpartition(":") for address in workers]
         whole = workers and all(h and p.isdigit() for h, _, p in hosts)
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RecursionError,
-    ):
+    except (LookupError, TypeError, ValueError, AttributeError):
+        whole = False
+    except RecursionError:
         whole = False
     if not whole:
         raise ValueError(
@@ -113,8 +102,8 @@ def read_cluster(text: str | None) -> tuple[int, list[str]]:
         )
     if set(config["cluster"]) != {"worker"} or kind != "worker":
         raise ValueError(
-            'TF_CONFIG lists other tasks: all are of the type "worker" '
-            "here, and the first of them is the chief."
+            'TF_CONFIG lists other tasks, expected only the type "worker": '
+            "the first worker is the chief."
         )
     if not 0 <= index < len(workers):
         raise ValueError(
@@ -137,7 +126,7 @@ def read_cluster(text: str | None) -> tuple[int, list[str]]:
 
 
 def wait_for_chief(index: int, workers: Sequence[str]) -> None:
-    """Wait until the first worker listens, and say so.
+    """Print a line, and wait until the first worker listens.
 
     Raises:
         ValueError: if another program listens at this worker's address.
@@ -166,7 +155,7 @@ def wait_for_chief(index: int, workers: Sequence[str]) -> None:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Tell whether this process is the one that writes and reports."""
+    """Tell whether this is the process that writes and reports."""
     resolver = strategy.cluster_resolver
     return not getattr(resolver, "task_id", None)
 
@@ -176,12 +165,9 @@ def sum_over_workers(
 ) -> Callable[[list], list]:
     """Make a function that adds up values over all workers.
 
-    Args:
-        strategy: The strategy that all of them have.
-
     Returns:
-        A function of a list of arrays, of the same shapes everywhere; it
-        returns their sums, on every worker. All must call it together.
+        A function of a list of arrays, with the same shapes at all workers.
+        It returns their sums to every worker. All must call it together.
     """
     multiworker = tf.distribute.MultiWorkerMirroredStrategy
     if not isinstance(strategy, multiworker):
@@ -205,18 +191,14 @@ def sum_over_workers(
 def send_from_chief(
     strategy: tf.distribute.Strategy, variables: Sequence[keras.Variable]
 ) -> None:
-    """Give every worker the values that the chief's variables have.
+    """Set all workers' variables to the chief's values.
 
-    The others send zeros, so that the sum is what the chief sends.
-
-    Args:
-        strategy: The strategy that all of them have.
-        variables: Keras variables, the same ones everywhere.
+    The other workers add zeros, so the sum is the chief's value.
     """
     if strategy.num_replicas_in_sync == 1:
         return
-    share = 1 if is_chief(strategy) else 0
+    factor = 1 if is_chief(strategy) else 0
     total = sum_over_workers(strategy)
-    sums = total([v.numpy().astype("float64") * share for v in variables])
+    sums = total([v.numpy().astype("float64") * factor for v in variables])
     for variable, value in zip(variables, sums, strict=True):
         variable.assign(tf.cast(value, variable.dtype))

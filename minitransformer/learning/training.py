@@ -1,7 +1,7 @@
-"""Training: the one loop that every model here is trained by.
+"""Training: the one loop that trains every model of this package.
 
-Several steps run inside one compiled call; between the calls there is time
-to measure, to save, and to notice Ctrl-C.
+Several steps run in one compiled call. Between two calls the loop measures,
+saves, and reacts to Ctrl-C.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ MOST_STEPS = 10  # in one compiled call
 
 
 class Row(NamedTuple):
-    """What is known after a compiled call: a row of `log.csv`."""
+    """The measurements after a compiled call: a row of `log.csv`."""
 
     step: int
     loss: float | None  # the call's mean, with dropout
@@ -70,36 +70,28 @@ def train(
     Args:
         model: Maps inputs to logits; several inputs come as a tuple.
         optimizer: From `make_optimizer`.
-        batches: Function from a number n to a dataset of (inputs, targets,
-            weights) that begins with batch n and does not end. A model that
-            learns several tasks has tuples of them. Those of one compiled
-            call must have the same shape: there are ten steps in it, or as
-            many as divide the intervals below.
-        steps: Number of steps in all, those before a resume included.
-        evaluate: Function without arguments that returns the validation
-            loss.
-        evaluate_every: Steps between evaluations; one always follows the
-            last step.
-        start: Steps already made, by a run that is resumed.
+        batches: Function from a number n to an endless dataset of (inputs,
+            targets, weights) that begins with batch n; for several tasks,
+            targets and weights are tuples. The batches of one call must
+            have the same shape (see `steps_per_call`).
+        steps: Number of all steps, with those before a resume.
+        evaluate: Function that returns the validation loss.
+        evaluate_every, save_every: Steps between evaluations, and between
+            checkpoints; both also follow the last step.
+        start: Number of steps before a resume.
         accumulate: Number of batches that make one step together.
-        seed: Where the random streams of dropout begin.
-        use_xla: Whether XLA compiles.
-        loss: The same as in `plain_step`; the training loss is its mean.
+        seed, use_xla, loss: Same as in `compile_steps`.
         checkpoints: Where to save the state, or None.
-        save_every: Steps between checkpoints; one always follows the last
-            step.
         report: Function of a `Row`, called after each compiled call.
 
     Returns:
-        The number of steps made: less than `steps` after Ctrl-C, and then
-        the checkpoint is saved. SIGTERM and SIGHUP save as well, and then
-        do what they would have done.
+        The number of steps made: less than `steps` after Ctrl-C, when the
+        checkpoint is saved. SIGTERM and SIGHUP also save, and then act as
+        usual.
 
     Raises:
-        TypeError, ValueError: if an argument makes no sense, or the batches
-            do not: one differs in shape, ends the dataset, has ids outside
-            of the vocabulary or no target that counts.
-        FloatingPointError: if the loss is no longer a number.
+        TypeError, ValueError: if an argument or a batch makes no sense.
+        FloatingPointError: if the loss is NaN or infinite.
         OSError: if a checkpoint cannot be written.
     """
     steps, start, seed = at_least(0, steps=steps, start=start, seed=seed)
@@ -131,8 +123,8 @@ def train(
     spec = getattr(dataset, "element_spec", ())
     if not isinstance(spec, tuple) or len(spec) != 3:
         raise TypeError(
-            f"batches({start * accumulate}) is a {type(dataset).__name__}: "
-            "give a tf.data.Dataset of (inputs, targets, weights)."
+            f"batches({start * accumulate}) is a {type(dataset).__name__}, "
+            "expected a tf.data.Dataset of (inputs, targets, weights)."
         )
     stacks = iter(dataset.batch(per_call * accumulate).prefetch(2))
     over_workers = sum_over_workers(tf.distribute.get_strategy())
@@ -173,7 +165,7 @@ def train(
                 seconds=time.perf_counter() - began,
             )
             report(row)
-            # Anyone's signal stops all workers after the same step.
+            # A signal at any worker stops all after the same step.
             stopped = over_workers([float(bool(received))])[0] > 0
             if checkpoints and (done % save_every == 0 or last or stopped):
                 checkpoints.save(done)
@@ -181,7 +173,7 @@ def train(
 
 
 def steps_per_call(evaluate_every: int, save_every: int) -> int:
-    """Find the most steps, up to ten, that divide both intervals.
+    """Find the largest number, at most ten, that divides both intervals.
 
     >>> steps_per_call(500, 250), steps_per_call(12, 250)
     (10, 2)
@@ -191,21 +183,17 @@ def steps_per_call(evaluate_every: int, save_every: int) -> int:
 
 
 def tokens_per_step(stack: Any, accumulate: int) -> float:
-    """Count the tokens in a step: the longest rows of its batches."""
+    """Count the tokens in a step, by the longest rows of its batches."""
     rows = tf.nest.flatten(stack)[0].shape[1]
     return float(accumulate * rows * longest(stack))
 
 
 @contextlib.contextmanager
 def signals() -> Iterator[list[int]]:
-    """Notice signals instead of stopping at once; the second one stops.
-
-    Yields:
-        A list of the signals that have come.
-    """
+    """Note the first signal in the list it yields; the second one stops."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield received  # only the main thread hears signals
+        yield received  # only the main thread receives signals
         return
 
     def note(number, frame):

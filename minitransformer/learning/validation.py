@@ -26,14 +26,13 @@ def compile_evaluation(
     Args:
         model: Maps inputs to logits.
         use_xla: Whether XLA compiles.
-        measure: What is measured: the loss, or `masked_accuracy`.
+        measure: `masked_cross_entropy`, `masked_accuracy`, or a function
+            that returns two sums as these do.
 
     Returns:
-        A function of a dataset of (inputs, targets, weights); it returns
-        the mean over all targets that count, as a float.
-
-    The function raises ValueError if no target counts, and
-    FloatingPointError if the mean is not a number.
+        A function of a dataset of (inputs, targets, weights). It returns
+        the mean over all targets that count, as a float. It raises
+        ValueError if no target counts, FloatingPointError for NaN.
     """
 
     @tf.function(jit_compile=use_xla, autograph=False)
@@ -56,9 +55,8 @@ def compile_evaluation(
                 )
         if not weight > 0:
             raise ValueError(
-                f"There is nothing to evaluate: the weights of {batches} "
-                f"batches add up to {weight:g}. Give more data, or data "
-                "that counts."
+                f"Cannot evaluate: the weights of {batches} batches add up "
+                f"to {weight:g}. Give data with targets that count."
             )
         return measured / weight
 

@@ -1,4 +1,4 @@
-"""Evaluation: how good are translations?"""
+"""Evaluation: measure how good translations are."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from minitransformer.runs.given import check_strings
 def exact_match(
     translations: Sequence[str], references: Sequence[str]
 ) -> float:
-    """Measure the share of translations that are right, letter by letter.
+    """Measure the share of translations that equal their references.
 
     Args:
         translations, references: Lists of strings, equally long.
@@ -18,8 +18,7 @@ def exact_match(
         A float from 0 to 1.
 
     Raises:
-        TypeError: if they are no lists of strings.
-        ValueError: if the lists are empty, or not equally long.
+        TypeError, ValueError: if these are no such lists, or empty.
     """
     check_comparable(translations, references)
     pairs = zip(translations, references, strict=True)
@@ -29,22 +28,20 @@ def exact_match(
 def corpus_bleu(
     translations: Sequence[str], references: Sequence[str]
 ) -> float:
-    """Measure how many word sequences are shared with the references.
+    """Measure BLEU: how many word sequences the references share.
 
     Args:
-        translations, references: Lists of strings, equally long.
+        translations, references: Same as in `exact_match`.
 
     Returns:
-        BLEU, a float from 0 to 100, over all sentences together.
+        A float from 0 to 100, over all sentences together.
 
     Raises:
-        TypeError: if they are no lists of strings.
-        ValueError: if the lists are empty or not equally long, or sacrebleu
-            is not installed.
+        TypeError, ValueError: Same as in `exact_match`, or if sacrebleu is
+            not installed.
 
     References:
-        Papineni et al. 2002, §2; Post 2018 for sacrebleu, which splits the
-        words.
+        Papineni et al. 2002, §2; Post 2018 for sacrebleu.
     """
     check_comparable(translations, references)
     if not bleu_installed():
@@ -62,11 +59,11 @@ def bleu_installed() -> bool:
 def check_comparable(
     translations: Sequence[str], references: Sequence[str]
 ) -> None:
-    """Refuse lists that are empty, not equally long, or of no strings."""
+    """Refuse lists that are empty, not equally long, or not of strings."""
     translations = check_strings(translations, "translations")
     references = check_strings(references, "references")
     if not references or len(translations) != len(references):
         raise ValueError(
-            f"{len(translations)} translations cannot be compared with "
-            f"{len(references)} references."
+            f"Found {len(translations)} translations and {len(references)} "
+            "references, expected one reference per translation."
         )

@@ -1,4 +1,4 @@
-"""Generation: choose the next token, append it, and read on."""
+"""Generation: choose the next token, append it, and read again."""
 
 import secrets
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ class State(NamedTuple):
     """What generation carries from one token to the next."""
 
     ids: tf.Tensor  # (batch, capacity): prompt, new tokens, free places
-    count: tf.Tensor  # how many tokens there are
+    count: tf.Tensor  # number of tokens
     begin: tf.Tensor  # place of the window's first token
     stale: tf.Tensor  # whether the cache must be built again
-    ended: tf.Tensor  # (batch,): the rows that have made the stop token
+    ended: tf.Tensor  # (batch,): whether a row has made the stop token
     cache: Any  # keys and values of the window's tokens
 
 
 class Options(NamedTuple):
-    """How `generate` reads and chooses; all of it is fixed in a program."""
+    """How `generate` reads and chooses: a program for each set."""
 
     temperature: float = 1.0
     top_k: int | None = None
@@ -36,40 +36,35 @@ class Options(NamedTuple):
 
 
 def window_begin(count: tf.Tensor, begin: Any, max_len: int) -> tf.Tensor:
-    """Apply the window rule: when the window is full, keep its last half.
+    """Find the window's first token: a full window keeps its last half.
 
-    Returns:
-        Place of the window's first token. For `max_len` 8 and begin 0:
-
-        count 8, still within: 0
-        count 9, one too many: 9 - 4 = 5, so tokens 5 to 8 remain
+    For `max_len` 8 and begin 0: count 8 still fits, so the result is 0;
+    count 9 is one too many, so it is 9 − 4 = 5, and tokens 5 to 8 remain.
     """
     return tf.where(count - begin > max_len, count - max_len // 2, begin)
 
 
 def window(model: keras.Model, state: State) -> tf.Tensor:
-    """Cut the window's `max_len` places out of the ids."""
+    """Cut the window out of the ids: `(batch, max_len)`."""
     size = (tf.shape(state.ids)[0], model.config.max_len)
     return tf.slice(state.ids, (0, state.begin), size)
 
 
 def read_window(model: keras.Model, state: State) -> Any:
-    """Read a whole window; slots behind the last token hold nonsense.
+    """Read a whole window, and return a cache of its keys and values.
 
-    Each of these is overwritten before any token can attend to it.
-
-    Returns:
-        A cache of the window's keys and values.
+    Slots behind the last token hold nonsense. Each is overwritten before
+    any token can attend to it.
     """
     cache = model.start_cache(tf.shape(state.ids)[0])
     return model.forward(window(model, state), cache, 0)[2]
 
 
 def read_token(model: keras.Model, state: State) -> tuple[tf.Tensor, Any]:
-    """Read the window's last token; the cache knows those before it.
+    """Read the window's last token; the cache has the ones before it.
 
     Returns:
-        The token's logits `(batch, vocab_size)`, and the cache with it.
+        The token's logits `(batch, vocab_size)`, and the new cache.
     """
     token = tf.gather(state.ids, [state.count - 1], axis=1)  # (batch, 1)
     place = state.count - state.begin - 1
@@ -86,8 +81,8 @@ def make_room(
         ids `(batch, capacity)`, and the prompt's length.
     """
     max_len, (batch, length) = model.config.max_len, prompt.shape
-    # A multiple of max_len, so that other lengths need no other program,
-    # and room for the last window behind it.
+    # A multiple of max_len, so that other lengths use the same program,
+    # and one window more, so that the last window can be cut out.
     capacity = (-(-total // max_len) + 1) * max_len
     free = 0 if options.stop_id is None else options.stop_id
     ids = np.full((batch, capacity), free, "int32")
@@ -104,7 +99,7 @@ def first_state(
         ids=ids,
         count=count,
         begin=tf.constant(0),
-        # Before a single token there is nothing for the cache to know.
+        # A single token has none before it to read.
         stale=count > 1,
         ended=tf.zeros(batch, tf.bool),
         cache=model.start_cache(batch) if options.use_cache else (),
@@ -118,7 +113,7 @@ def extend(
     seed: tf.Tensor,
     options: Options,
 ) -> State:
-    """Append tokens until there are `until`, or every row has ended."""
+    """Append tokens until there are `until`, or all rows have ended."""
     max_len = model.config.max_len
 
     def unfinished(state):
@@ -177,7 +172,7 @@ def write_all(
     seed: tf.Tensor,
     options: Options,
 ) -> tf.Tensor:
-    """Write all tokens in one program: no state goes in or out."""
+    """Make the state and write all tokens, in one program."""
     state = first_state(model, ids, count, options)
     return extend(model, state, until, seed, options).ids
 
@@ -192,17 +187,15 @@ def stream(
     use_xla: bool = True,
     **options: Any,
 ) -> Iterator[np.ndarray]:
-    """Generate as `generate` does, and hand out tokens as they come.
+    """Generate as `generate` does, but return tokens in pieces.
 
     Args:
-        model, prompt_ids, max_new_tokens, seed, use_xla: Same as in
-            `generate`.
-        chunk: How many tokens to hand out at a time.
-        **options: `temperature`, `top_k`, `top_p`, `stop_id` and
-            `use_cache`, same as in `generate`.
+        chunk: Number of new tokens in a piece.
+        model, prompt_ids, max_new_tokens, seed, use_xla, **options: Same as
+            in `generate`.
 
     Returns:
-        NumPy int32 `(batch, n)`, one by one: the prompt, then new tokens.
+        An iterator of NumPy int32 `(batch, n)`: the prompt, then pieces.
 
     Raises:
         TypeError, ValueError: Same as in `generate`.
@@ -222,7 +215,7 @@ def stream(
             state = compiled(extend, use_xla)(
                 model, state, tf.constant(until), start, chosen
             )
-            if int(state.count) < until:  # all rows have ended: fill up
+            if int(state.count) < until:  # all rows have ended
                 until = total
             yield check_tokens(state.ids.numpy()[:, done:until])
             done = until
@@ -245,23 +238,22 @@ def generate(
 ) -> np.ndarray:
     """Continue each prompt, token by token.
 
-    When the window is full, the last `max_len // 2` tokens are kept, their
-    positions start again at 0 and the cache is built again; a prompt longer
-    than the window is cut in the same way. With and without cache the rule
-    is the same, and so are the tokens.
+    When the window is full, its last `max_len // 2` tokens are kept, their
+    positions start again at 0, and the cache is built again. A prompt
+    longer than the window is cut in the same way.
 
     Args:
         model: Has `config.max_len`, and maps ids `(batch, seq)` to logits;
-            with the cache, `start_cache` and `forward` as `GPT` has them.
-        prompt_ids: Integers `(batch, prompt)`, at least one each.
-        max_new_tokens: How many to append.
+            with the cache, it has `start_cache` and `forward` as `GPT`.
+        prompt_ids: Integers `(batch, prompt)`, at least one per row.
+        max_new_tokens: Number of tokens to append.
         temperature: 0 is greedy; 1 follows the model's probabilities.
         top_k: Choose among the k likeliest tokens only.
         top_p: Choose among the fewest tokens that reach this probability.
         seed: Integer for the same tokens again; None for new ones.
-        stop_id: A row that has made this token holds only it from there on.
-        use_cache: False reads the whole window for each token: slower, and
-            the same tokens.
+        stop_id: The token that ends a row, and fills it from there on.
+        use_cache: False reads the whole window for each token: the same
+            tokens, but slower.
         use_xla: Whether XLA compiles, where TensorFlow has it. It draws
             other random numbers from the same seed.
 
@@ -269,8 +261,7 @@ def generate(
         NumPy int32 `(batch, prompt + max_new_tokens)`, prompt included.
 
     Raises:
-        TypeError, ValueError: if the prompt is empty or has ids outside the
-            vocabulary, an option is of another type or out of its range, or
+        TypeError, ValueError: if the prompt or an option makes no sense, or
             the logits are NaN.
     """
     options = Options(temperature, top_k, top_p, stop_id, use_cache)
@@ -301,46 +292,46 @@ def check_request(
     seed: int | None,
     options: Options,
 ) -> tuple[np.ndarray, int, tf.Tensor, Options]:
-    """Refuse what cannot be generated, in a sentence.
+    """Check a request, and return its parts as one type each.
 
     Returns:
-        The prompt, the length with all new tokens, the seed and the
-        options, each of one type only.
+        The prompt, the length with all new tokens, the seed, the options.
     """
-    try:
-        prompt = np.asarray(prompt_ids)
-    except ValueError:  # lists of different lengths
-        prompt = np.array(None)
-    if prompt.dtype == object:
-        raise ValueError(
-            "prompt_ids must be integers in rows of one length: continue "
-            "prompts of different lengths one by one, since padding would "
-            "be read as text."
-        )
-    if prompt.ndim != 2 or not prompt.size:
-        raise ValueError(
-            f"prompt_ids has shape {prompt.shape}: give (batch, prompt) "
-            "with at least one token in each row; for one prompt, [prompt]."
-        )
-    if prompt.dtype.kind not in "iu":
-        raise TypeError(
-            f"prompt_ids are {prompt.dtype}: give integers, a tokenizer's."
-        )
-    highest = int(prompt.max())
-    vocab_size = getattr(model.config, "vocab_size", highest + 1)
-    if prompt.min() < 0 or highest >= vocab_size:
-        raise ValueError(
-            f"prompt_ids must lie in 0 … {vocab_size - 1}: they were made "
-            "by another tokenizer."
-        )
+    vocab_size = getattr(model.config, "vocab_size", 2**31)
+    prompt = checked_ids("prompt_ids", prompt_ids, vocab_size)
     options = Options(**take_options(**options._asdict()))
     if options.stop_id is not None and options.stop_id >= vocab_size:
         raise ValueError(
-            f"stop_id={options.stop_id}: give an id of the vocabulary, 0 "
-            f"to {vocab_size - 1}."
+            f"stop_id={options.stop_id}, expected an id of the vocabulary: "
+            f"give 0 to {vocab_size - 1}."
         )
-    rule = lambda n: 0 <= n < 2**24, "an integer from 0 to 16777215"
-    new = checked(int, "max_new_tokens", max_new_tokens, *rule)
+    limit = range(2**24).__contains__, "an integer from 0 to 16777215"
+    new = checked(int, "max_new_tokens", max_new_tokens, *limit)
     seed = secrets.randbits(31) if seed is None else seed
     start = tf.constant(whole("seed", seed, 0))
-    return prompt.astype("int32"), prompt.shape[1] + new, start, options
+    return prompt, prompt.shape[1] + new, start, options
+
+
+def checked_ids(name: str, ids: ArrayLike, vocab_size: int) -> np.ndarray:
+    """Return ids as NumPy int32 `(batch, seq)`; refuse what is not."""
+    try:
+        array = np.asarray(ids)
+    except ValueError:  # rows of different lengths
+        array = np.array(None)
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name} has type {array.dtype}: give integers in rows of one "
+            "length. Pad sources, but continue prompts one by one, because "
+            "a GPT would read padding as text."
+        )
+    if array.ndim != 2 or not array.size:
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected (batch, seq) with "
+            "at least one token in each row; for a single row, give [row]."
+        )
+    if array.min() < 0 or array.max() >= vocab_size:
+        raise ValueError(
+            f"{name} has ids from {array.min()} to {array.max()}, expected "
+            f"0 … {vocab_size - 1}: another tokenizer made them."
+        )
+    return array.astype("int32")

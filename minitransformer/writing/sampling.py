@@ -1,4 +1,4 @@
-"""Sampling: from logits to a token, by chance or without."""
+"""Sampling: from logits to a token, by a random draw or greedily."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from minitransformer.runs.given import checked, rate, switch, whole
 
 
 def probability(name: str, value: Any) -> float:
-    """Take a number above 0, up to 1."""
+    """Check a number above 0, up to 1."""
     expected = "a number above 0, up to 1"
     return checked(float, name, value, lambda p: 0 < p <= 1, expected)
 
@@ -25,7 +25,7 @@ MAY_BE_NONE = {"top_k", "top_p", "stop_id"}
 
 
 def take_options(**options: Any) -> dict[str, Any]:
-    """Take options as Python's own numbers; refuse those out of range."""
+    """Check options, and return them as Python's own numbers."""
     for name, value in options.items():
         if value is not None or name not in MAY_BE_NONE:
             options[name] = RULES[name](name, value)
@@ -50,11 +50,10 @@ def choose(
     Args:
         logits: `(batch, vocab_size)`.
         seed: Two integers; the same seed chooses the same tokens.
-        temperature: 0 takes the likeliest token, 1 follows the model; the
-            lower, the more often the likely ones are taken.
+        temperature: 0 takes the likeliest token, 1 follows the model.
         top_k: Only the k likeliest tokens remain, if not None.
         top_p: Only the fewest tokens whose probabilities reach p remain,
-            if not None (Holtzman et al. 2020, §3.1); the likeliest always.
+            if not None (Holtzman et al. 2020, §3.1); always at least one.
 
     Returns:
         Token ids `(batch,)`, int32; -1 for a row that holds NaN.
@@ -66,7 +65,7 @@ def choose(
     temperature, top_k, top_p = take_options(**options).values()
     logits = tf.cast(logits, tf.float32)
     broken = tf.reduce_any(tf.math.is_nan(logits), axis=-1)
-    # Float32 cannot divide by less; so low, only the likeliest counts.
+    # The quotients would overflow float32: take the likeliest token.
     if temperature < 1e-30:
         token = tf.argmax(logits, axis=-1, output_type=tf.int32)
         return tf.where(broken, -1, token)

@@ -1,8 +1,7 @@
 """Search: write the translation of a source, token by token.
 
 Greedy search takes the likeliest token each time. Beam search keeps several
-hypotheses, for the likeliest sentence need not begin with the likeliest
-word.
+hypotheses, because the best sentence may begin with an unlikely word.
 """
 
 from typing import Any, NamedTuple
@@ -14,25 +13,26 @@ from numpy.typing import ArrayLike
 
 from minitransformer.runs.compilation import compiled
 from minitransformer.runs.given import at_least, rate, whole
+from minitransformer.writing.generation import checked_ids
 
-LARGEST = 2**29  # log-probabilities to compare at a time: 2 GiB
-IMPOSSIBLE = -1e9  # a log-probability that no sum makes likely again
+LARGEST = 2**29  # log-probabilities that compete per token: 2 GiB
+IMPOSSIBLE = -1e9  # stands for the log-probability of 0, and is finite
 
 
 class Beam(NamedTuple):
     """What a search carries from one token to the next.
 
-    Greedy search has a single hypothesis for each source, and no axis for
-    it. It leaves out the last two.
+    Greedy search has one hypothesis per source, so its arrays have no axis
+    for the beam. It leaves out the last two.
     """
 
-    t: tf.Tensor  # how many tokens are written
+    t: tf.Tensor  # number of tokens written
     ids: tf.Tensor  # (batch, beam, max_len): the hypotheses
     token: tf.Tensor  # (batch, beam): the last token of each
-    ended: tf.Tensor  # (batch, beam): whether that was their end
-    state: Any  # the model's own, (batch · beam, …)
+    ended: tf.Tensor  # (batch, beam): whether the hypothesis has ended
+    state: Any  # of the model, (batch · beam, …)
     total: Any = ()  # (batch, beam): sums of log-probabilities
-    length: Any = ()  # (batch, beam): number of tokens, the end included
+    length: Any = ()  # (batch, beam): number of tokens with the end
 
 
 def greedy_search(
@@ -45,20 +45,18 @@ def greedy_search(
     """Translate by taking the likeliest token each time.
 
     Args:
-        model: Has `start`, `step` and `config`, as `Transformer` and
-            `LSTMSeq2Seq` have them.
-        source_ids: Integers `(batch, source)`, padded behind.
-        max_len: The most tokens to write, the end included.
+        model: Has `start`, `step` and `config`, such as a `Transformer` or
+            an `LSTMSeq2Seq`.
+        source_ids: Integers `(batch, source)`, with padding at the end.
+        max_len: The greatest number of tokens to write, with the end.
         use_xla: Whether XLA compiles, where TensorFlow has it.
 
     Returns:
         NumPy int32 `(batch, max_len)`: the translations, without `bos_id`,
-        with `pad_id` behind their `eos_id`.
+        and `pad_id` behind their `eos_id`.
 
     Raises:
-        TypeError: if `max_len` is no integer.
-        ValueError: if the source is empty or has ids outside the
-            vocabulary, or `max_len` is out of its range.
+        TypeError, ValueError: if an argument makes no sense.
     """
     max_len = whole("max_len", max_len)
     source = checked_source(model, source_ids, max_len)
@@ -68,7 +66,7 @@ def greedy_search(
 def write_greedily(
     model: keras.Model, source_ids: tf.Tensor, max_len: int
 ) -> tf.Tensor:
-    """Do what `greedy_search` does, in one compiled program."""
+    """Search greedily, in one compiled program."""
     config, batch = model.config, source_ids.shape[0]
 
     def unfinished(beam):
@@ -103,26 +101,25 @@ def beam_search(
     length_penalty: float = 0.6,
     use_xla: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Translate by keeping the best hypotheses, several at a time.
+    """Translate by keeping the best `beam_size` hypotheses.
 
         score(y) = log P(y | source) / penalty(|y|)
         penalty(n) = ((5 + n) / 6) ^ length_penalty
 
     Args:
         model, source_ids, max_len, use_xla: Same as in `greedy_search`.
-        beam_size: How many hypotheses are kept; 1 is greedy search.
+        beam_size: Number of hypotheses per source; 1 is greedy search.
         length_penalty: 0 compares sums of log-probabilities, which favours
             short translations; larger values favour long ones.
 
     Returns:
-        ids: NumPy int32 `(batch, max_len)`, the best translation each, as
-            from `greedy_search`.
-        scores: NumPy float32 `(batch,)`, theirs. A translation that has not
-            ended within `max_len` counts as it is.
+        ids: NumPy int32 `(batch, max_len)`, the best translations, in the
+            form of `greedy_search`.
+        scores: NumPy float32 `(batch,)`, their scores. A translation that
+            has not ended within `max_len` counts as it is.
 
     Raises:
-        TypeError: if a size is no integer.
-        ValueError: as `greedy_search`, or if an option is out of its range.
+        TypeError, ValueError: Same as in `greedy_search`.
 
     References:
         Vaswani et al. 2017, §6.1; Wu et al. 2016, equation 14, without
@@ -150,14 +147,14 @@ def keep_the_best(
     max_len: int,
     length_penalty: float,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Do what `beam_search` does, in one compiled program."""
+    """Search with a beam, in one compiled program."""
     config, batch = model.config, source_ids.shape[0]
 
     def penalty(length):
         return ((5 + tf.cast(length, tf.float32)) / 6) ** length_penalty
 
     def unfinished(beam):
-        # No token adds to a log-probability: the best to hope for is this.
+        # More tokens never raise a total: this is the best that can come.
         ended, total = beam.ended, beam.total
         hope = tf.where(ended, IMPOSSIBLE, total / penalty(max_len))
         best = tf.where(ended, total / penalty(beam.length), IMPOSSIBLE)
@@ -170,7 +167,7 @@ def keep_the_best(
         vocab_size = logits.shape[-1]
         gain = tf.nn.log_softmax(tf.cast(logits, tf.float32))
         gain = tf.reshape(gain, (batch, beam_size, vocab_size))
-        # What has ended goes on with padding, which costs nothing.
+        # An ended hypothesis continues with padding, which costs nothing.
         padding = tf.one_hot(config.pad_id, vocab_size, 0.0, IMPOSSIBLE)
         gain = tf.where(ended[..., None], padding, gain)
         totals = total[..., None] + gain  # (batch, beam, vocab_size)
@@ -182,7 +179,7 @@ def keep_the_best(
         best = tf.math.top_k(tf.reshape(ranked, flat), beam_size).indices
         parent, token = best // vocab_size, best % vocab_size
 
-        def follow(values):  # (batch, beam, …): each takes its parent's
+        def follow(values):  # (batch, beam, …): take the parents' values
             return tf.gather(values, parent, batch_dims=1)
 
         rows = tf.range(batch)[:, None] * beam_size + parent
@@ -204,7 +201,7 @@ def keep_the_best(
         ]
 
     shape = (batch, beam_size)
-    # All hypotheses begin alike: the first one stands for them.
+    # All hypotheses begin alike, so only the first one may count.
     total = tf.where(tf.range(beam_size) == 0, 0.0, IMPOSSIBLE)
     first = Beam(
         t=tf.constant(0),
@@ -223,7 +220,7 @@ def keep_the_best(
 
 
 def vocabulary(config: Any, side: str) -> int:
-    """Find the size of the source's or the target's vocabulary."""
+    """Return the size of the source's or the target's vocabulary."""
     name = f"{side}_vocab_size"
     return getattr(config, name, getattr(config, "vocab_size", 0))
 
@@ -231,20 +228,10 @@ def vocabulary(config: Any, side: str) -> int:
 def checked_source(
     model: keras.Model, source_ids: ArrayLike, max_len: int
 ) -> tf.Tensor:
-    """Refuse what cannot be translated; return the source as a tensor."""
-    source, config = np.asarray(source_ids), model.config
-    if source.ndim != 2 or not source.size:
-        raise ValueError(
-            f"source_ids has shape {source.shape}: give (batch, source) "
-            "with at least one token in each row."
-        )
-    vocab_size = vocabulary(config, "source")
-    if source.min() < 0 or source.max() >= vocab_size:
-        raise ValueError(
-            f"source_ids must lie in 0 … {vocab_size - 1}: they were made "
-            "by another tokenizer."
-        )
-    longest = getattr(config, "max_len", max_len)
+    """Check sources and `max_len`; return the sources as a tensor."""
+    vocab_size = vocabulary(model.config, "source")
+    source = checked_ids("source_ids", source_ids, vocab_size)
+    longest = getattr(model.config, "max_len", max_len)
     if not 1 <= max_len <= longest:
         raise ValueError(f"max_len={max_len}: give 1 to {longest}.")
-    return tf.constant(source, tf.int32)
+    return tf.constant(source)

@@ -1,4 +1,4 @@
-"""Translation: from a sentence to a sentence, with a trained model."""
+"""Translation: from sentence to sentence, with a trained model."""
 
 import hashlib
 import warnings
@@ -14,8 +14,8 @@ from minitransformer.figures import Svg, heatmap_svg
 from minitransformer.runs.given import check_strings, whole
 from minitransformer.writing.search import beam_search
 
-SIDES = "source.model", "target.model"  # a run's two vocabularies
-STEP = 8  # lengths are rounded up to a multiple: few programs to compile
+SIDES = "source.model", "target.model"  # files of a run's vocabularies
+STEP = 8  # lengths are rounded up to multiples: fewer programs to compile
 
 
 def translate(
@@ -28,25 +28,24 @@ def translate(
     batch_size: int = 64,
     **options: Any,
 ) -> list[str]:
-    """Translate sentences, those of about the same length together.
+    """Translate sentences in batches of similar lengths.
 
     Args:
         model: A `Transformer` or an `LSTMSeq2Seq`.
-        tokenizers: The source's and the target's.
+        tokenizers: Those of the source and the target.
         sentences: A list of strings.
-        max_len: The most tokens of a source, which is cut there, and of a
-            translation.
+        max_len: The greatest number of tokens of a translation, and of a
+            source, which is cut there with a warning.
         beam_size: Same as in `beam_search`.
-        batch_size: Number of sentences at a time.
-        **options: `length_penalty` and `use_xla`, same as there.
+        batch_size: Number of sentences per batch.
+        **options: `length_penalty` and `use_xla`, as in `beam_search`.
 
     Returns:
-        A list of strings, in the order of the sentences; words are one
-        space apart. A warning says how many sources were cut.
+        A list of strings in the order of the sentences, each a line with
+        single spaces between words.
 
     Raises:
-        TypeError: if the sentences are no list of strings.
-        ValueError: if `batch_size` is not positive, or as `beam_search`.
+        TypeError, ValueError: if an argument makes no sense.
     """
     batch_size = whole("batch_size", batch_size)
     source_tokenizer, target_tokenizer = tokenizers
@@ -67,7 +66,7 @@ def translate(
     for begin in range(0, len(order), batch_size):
         chosen = order[begin : begin + batch_size]
         longest = min(-(-len(rows[chosen[-1]]) // STEP) * STEP, max_len)
-        # Copies complete the last batch: it needs no program of its own.
+        # Copies complete the last batch, so that its shape is known.
         missing = min(batch_size, len(rows)) - len(chosen)
         source = [rows[i] for i in chosen + chosen[-1:] * missing]
         source_ids = fill(source, len(source), pad_id, length=longest)
@@ -79,7 +78,7 @@ def translate(
             **options,
         )
         for i, row in zip(chosen, ids, strict=False):
-            # Whatever was written, it is one line.
+            # A model may write line ends: make it one line.
             translations[i] = " ".join(target_tokenizer.decode(row).split())
     return translations
 
@@ -100,18 +99,18 @@ def alignment(
     *,
     max_len: int,
 ) -> tuple[np.ndarray, list[str], list[str]]:
-    """Show what a model attends to for each piece of a translation.
+    """Measure the attention for each piece of a translation.
 
-    The translation is read again as text, so its pieces may be cut in
-    another way than when it was written.
+    The translation is tokenized again, perhaps into other pieces than those
+    that the model wrote.
 
     Args:
         model, tokenizers: Same as in `translate`.
         sentence, translation: Strings.
-        max_len: The most tokens of each; they are cut there.
+        max_len: The greatest number of tokens of each; they are cut there.
 
     Returns:
-        weights: NumPy `(target, source)`; a Transformer's are the mean over
+        weights: NumPy `(target, source)`; of a Transformer the mean over
             the heads of its last layer.
         rows: The pieces of the translation, and its end.
         columns: The pieces of the sentence, and its end.
@@ -119,9 +118,9 @@ def alignment(
     source_tokenizer, target_tokenizer = tokenizers
     source = encode_sentence(source_tokenizer, sentence)[:max_len]
     target = encode_sentence(target_tokenizer, translation)[:max_len]
-    read = [target_tokenizer.bos_id, *target[:-1]]  # what it had written
+    read = [target_tokenizer.bos_id, *target[:-1]]
     maps = model.attention_maps([source], [read])
-    if isinstance(maps, tuple):  # a Transformer's: the last is the source
+    if isinstance(maps, tuple):  # of a Transformer: cross-attention is last
         maps = tf.reduce_mean(maps[-1][-1], axis=1)  # over the heads
     return (
         maps[0].numpy(),
@@ -138,7 +137,7 @@ def alignment_svg(
     *,
     max_len: int,
 ) -> Svg:
-    """Draw what `alignment` finds, as an `Svg`."""
+    """Draw the weights of `alignment` as an `Svg`."""
     weights, rows, columns = alignment(
         model, tokenizers, sentence, translation, max_len=max_len
     )
@@ -146,13 +145,13 @@ def alignment_svg(
         weights,
         rows,
         columns,
-        label="Where the model looked: a row for each piece written, a "
-        "column for each piece of the source",
+        label="Attention weights: a row for each piece of the translation, "
+        "a column for each piece of the source",
     )
 
 
 def piece(tokenizer: Any, token_id: int) -> str:
-    """Spell a token so that it can stand in a figure."""
+    """Spell a token for a figure."""
     if token_id == tokenizer.eos_id:
         return "end"
     return tokenizer.decode([token_id]).replace(" ", "␣")

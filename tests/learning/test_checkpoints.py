@@ -37,7 +37,7 @@ def test_without_a_checkpoint_it_is_step_0_and_nothing_is_set(tmp_path, state):
     assert int(state[1]) == 5
 
 
-def test_wherever_a_file_is_cut_or_changed_the_one_before_serves(tmp_path, state):
+def test_a_damaged_file_is_found_and_the_previous_one_is_used(tmp_path, state):
     checkpoints = save_steps(tmp_path, state, 10, 20)
     path = checkpoints.files()[0][1]
     whole = path.read_bytes()
@@ -93,7 +93,7 @@ def test_without_a_whole_state_there_is_no_mean(tmp_path, state):
         Checkpoints(tmp_path, state).average(state)
 
 
-def test_the_mean_of_the_kept_states_is_that_of_the_weights_alone(tmp_path, state):
+def test_only_the_weights_of_the_kept_states_are_averaged(tmp_path, state):
     checkpoints = Checkpoints(tmp_path, state, keep=3)
     for step in (10, 20, 30, 70):
         fill(state, step)
@@ -104,6 +104,6 @@ def test_the_mean_of_the_kept_states_is_that_of_the_weights_alone(tmp_path, stat
     assert int(state[1].numpy()) == -1
     np.testing.assert_array_equal(state[0], np.full((2, 3), 40))
     checkpoints.files()[0][1].write_bytes(b"damaged")
-    with pytest.warns(UserWarning, match="going without it"):
+    with pytest.warns(UserWarning, match="is not used"):
         checkpoints.average(state[:1])
     np.testing.assert_array_equal(state[0], np.full((2, 3), 25))

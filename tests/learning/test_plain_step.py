@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from test_training import fit, small_gpt, windows
 
 from minitransformer import make_optimizer, masked_cross_entropy, plain_step
@@ -71,3 +72,15 @@ def test_another_loss_is_followed(eagerly):
     )
     assert other_loss == pytest.approx(2 * loss)
     assert other_norm == pytest.approx(2 * norm, rel=1e-4)
+
+
+def test_epsilon_is_added_before_the_second_moment_is_corrected():
+    # Keras' place of ε; by algorithm 1 of Adam the step would be 0.05.
+    model = small_gpt()
+    optimizer = make_optimizer(model, learning_rate=0.1, weight_decay=0.0, beta_2=0.98)
+    bias = next(v for v in model.trainable_variables if len(v.shape) == 1)
+    before = bias.numpy()
+    gradient = [tf.fill(v.shape, 1e-8) for v in model.trainable_variables]
+    optimizer.apply(gradient, model.trainable_variables)
+    expected = 0.1 / (1 + 1 / np.sqrt(1 - 0.98))  # 0.0124
+    np.testing.assert_allclose(before - bias.numpy(), expected, rtol=1e-2)

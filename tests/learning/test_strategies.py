@@ -1,4 +1,4 @@
-"""Several workers make the run of one, and what goes wrong has a name."""
+"""The cluster is checked, and every mistake in it gets one sentence."""
 
 import json
 import socket
@@ -70,7 +70,7 @@ def test_a_port_that_is_taken_is_named():
             wait_for_chief(0, [f"localhost:{port}", "localhost:1"])
 
 
-def test_a_worker_waits_until_the_chief_listens_and_says_so(capsys):
+def test_a_worker_prints_whom_it_waits_for(capsys):
     with socket.create_server(("localhost", 0)) as free:
         port = free.getsockname()[1]
     with socket.create_server(("localhost", 0)) as chief:

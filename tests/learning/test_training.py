@@ -29,7 +29,7 @@ IDS = np.random.default_rng(1).integers(0, 23, 300)
 
 
 def small_gpt(**options):
-    """One block: what is compiled here is the step, not the model."""
+    """Make a GPT of one block, which compiles quickly."""
     return make_tiny_gpt(num_layers=1, **options)
 
 
@@ -109,7 +109,7 @@ def test_a_step_goes_no_further_than_the_clipped_gradient(monkeypatch, eagerly):
     assert rows[0].grad_norm > 0.5
 
 
-def test_the_loss_falls_to_what_can_be_known():
+def test_the_loss_falls_to_the_lowest_possible():
     keras.utils.set_random_seed(0)
     model = small_gpt()
     ids = np.tile([3, 1, 4, 1, 5, 9, 2, 6], 40)
@@ -231,7 +231,7 @@ def test_xla_and_plain_tensorflow_agree():
     assert one[-1].loss == pytest.approx(two[-1].loss, rel=1e-4)
 
 
-def test_rows_tell_of_each_call_and_the_last_step_is_validated():
+def test_each_call_reports_a_row_and_the_last_step_is_validated():
     _, rows = fit(small_gpt(), steps=33, evaluate_every=20, evaluate=lambda: 1.5)
     assert [row.step for row in rows] == [10, 20, 30, 33]
     losses = [row.valid_loss for row in rows]
@@ -276,12 +276,12 @@ def test_a_second_ctrl_c_stops_at_once(eagerly):
         fit(small_gpt(), steps=30, report=press)
 
 
-def test_a_loss_that_is_no_number_stops_with_advice(eagerly):
+def test_a_nan_loss_stops_the_training_with_advice(eagerly):
     with pytest.raises(FloatingPointError, match="lower learning rate"):
         fit(small_gpt(), rate=1e25, steps=12)
 
 
-def test_weights_that_are_no_numbers_are_refused_before_the_first_step(eagerly):
+def test_nan_weights_are_refused_before_the_first_step(eagerly):
     model = small_gpt()
     model.embedding.table.assign(np.full((23, 12), np.nan))
     with pytest.raises(ValueError, match="table holds NaN or infinity before"):
@@ -321,7 +321,7 @@ def batches_of(inputs=0, targets=0, weight=1.0, count=None, sizes=(4,)):
         (batches_of(sizes=(4, 4, 2)), "drop_remainder=True"),
     ],
 )
-def test_batches_that_make_no_sense_are_named_for_what_they_are(eagerly, batches, message):
+def test_wrong_batches_are_refused_with_the_reason(eagerly, batches, message):
     with pytest.raises(ValueError, match=message):
         fit(small_gpt(), batches=batches, save_every=3)
 
@@ -339,13 +339,13 @@ def test_a_nan_loss_is_traced_to_its_cause():
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [
-        ([], "nothing to evaluate"),
+        ([], "Cannot evaluate"),
         ([(np.zeros((1, 3), "i4"), np.zeros((1, 3), "i4"), np.zeros((1, 3)))], "add up to 0"),
         ([(np.zeros((1, 3), "i4"), np.full((1, 3), 99), np.ones((1, 3)))], "targets are from 99"),
         ([(np.full((1, 3), 99), np.zeros((1, 3), "i4"), np.ones((1, 3)))], "ids from 99"),
     ],
 )
-def test_an_evaluation_of_nothing_and_of_wrong_ids_is_named(eagerly, dataset, message):
+def test_an_evaluation_without_data_or_with_wrong_ids_is_refused(eagerly, dataset, message):
     with pytest.raises(ValueError, match=message):
         compile_evaluation(small_gpt(), use_xla=False)(dataset)
 
@@ -367,7 +367,7 @@ def test_an_evaluation_of_nothing_and_of_wrong_ids_is_named(eagerly, dataset, me
         ("batches", lambda n: tf.data.Dataset.range(9), TypeError),
     ],
 )
-def test_an_argument_that_makes_no_sense_is_named(argument, value, error):
+def test_an_argument_that_makes_no_sense_is_refused_by_name(argument, value, error):
     with pytest.raises(error, match=argument) as caught:
         fit(small_gpt(), **{argument: value})
     assert len(str(caught.value)) < 300
@@ -380,7 +380,7 @@ def test_numpy_numbers_are_numbers(eagerly):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
-def test_a_signal_saves_and_then_does_what_it_would_have_done(eagerly, tmp_path, number):
+def test_a_signal_saves_and_then_acts_as_usual(eagerly, tmp_path, number):
     number, heard = getattr(signal, number), []
     model = small_gpt()
     checkpoints = Checkpoints(tmp_path, model.trainable_variables)
@@ -495,7 +495,7 @@ def test_the_longest_row_of_tokens_is_found():
 
 
 @pytest.mark.parametrize("part", [14, 10_000])
-def test_several_questions_are_asked_in_one_step(monkeypatch, eagerly, part):
+def test_several_tasks_are_learned_in_one_step(monkeypatch, eagerly, part):
     # As many parts as rows, or one: the loss and the gradient are the same.
     from minitransformer import BertPretraining
 

@@ -5,7 +5,7 @@ from conftest import make_tiny_gpt
 
 from minitransformer import generate, stream
 from minitransformer.runs import compilation
-from minitransformer.writing.generation import extend
+from minitransformer.writing.generation import write_all
 from minitransformer.writing.sampling import choose
 
 PROMPTS = [[1, 2, 3], [4, 5, 6]]
@@ -28,7 +28,7 @@ def test_compiled_equals_line_by_line(tiny_gpt, options):
 
 
 def window_rule(model, ids, count):
-    """Write the rule down once more, plainly: greedy, with all rows at once."""
+    """Apply the window rule in a plain loop: greedy, for all rows at once."""
     max_len = model.config.max_len
     window = ids if ids.shape[1] <= max_len else ids[:, -(max_len // 2) :]
     for _ in range(count):
@@ -48,6 +48,7 @@ def test_greedy_follows_the_window_rule_past_its_end(tiny_gpt, eagerly, rng, len
         np.testing.assert_array_equal(ids, expected)
 
 
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.7, "top_k": 5}, {"top_p": 0.8}])
 def test_with_and_without_cache_choose_the_same_tokens(tiny_gpt, eagerly, options):
     both = [
         generate(tiny_gpt, PROMPTS, max_new_tokens=14, seed=3, use_cache=cached, **options)
@@ -71,7 +72,7 @@ def test_a_seed_repeats_and_no_seed_does_not(tiny_gpt, eagerly):
 
 def test_a_row_that_has_ended_is_filled_with_the_stop_id(tiny_gpt, eagerly):
     free = generate(tiny_gpt, PROMPTS, max_new_tokens=20, seed=5)
-    # A token that the two rows make at different places.
+    # A token that the two rows write at different places.
     firsts = [{t: i for i, t in reversed(list(enumerate(r[3:])))} for r in free]
     stop = next(int(t) for t, i in firsts[0].items() if firsts[1].get(t, 99) != i)
     ids = generate(tiny_gpt, PROMPTS, max_new_tokens=20, seed=5, stop_id=stop)
@@ -136,9 +137,11 @@ def test_top_k_and_top_p_cut_each_row_on_its_own():
 
 def test_other_lengths_use_the_same_program():
     model = make_tiny_gpt()
-    program = compilation.compiled(extend, True)
+    program = compilation.compiled(write_all, True)
+    before = program.experimental_get_tracing_count()
     generate(model, [[1]], max_new_tokens=2, temperature=0)
     traced = program.experimental_get_tracing_count()
+    assert traced == before + 1
     for prompt, new in (([[1, 2, 3]], 5), ([[4, 5]], 8)):
         generate(model, prompt, max_new_tokens=new, temperature=0)
     assert program.experimental_get_tracing_count() == traced

@@ -18,7 +18,7 @@ VOCAB, LONGEST = 5, 4
 
 
 def translators():
-    """Models with opinions: their weights are far from the first ones."""
+    """Make models with large random weights, so that their probabilities differ clearly."""
     lstm = {"source_vocab_size": VOCAB, "target_vocab_size": VOCAB, "d_model": 6, "units": 7, **IDS}
     made = {
         "transformer": Transformer(
@@ -61,7 +61,7 @@ def log_probabilities(model, source, rows):
 
 
 def every_translation():
-    """List all rows of 4 tokens: ended and filled up, or not ended."""
+    """List all rows of 4 tokens: ended and padded, or not ended."""
     for row in itertools.product(range(VOCAB), repeat=LONGEST):
         end = row.index(2) if 2 in row else LONGEST
         if all(token == 0 for token in row[end + 1 :]):
@@ -84,7 +84,7 @@ def test_a_wide_beam_finds_the_best_of_all(models, eagerly, kind, length_penalty
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_greedy_takes_the_likeliest_token_each_time(models, eagerly, kind):
-    """The plain loop, without a cache: the whole again for each token."""
+    """Compare with a plain loop that reads everything again for each token."""
     model = models[kind]
     written = np.full((3, 7), 1)
     ended = np.zeros(3, bool)
@@ -150,9 +150,9 @@ def test_behind_the_end_is_padding(models, eagerly, search):
 
 
 class Chain:
-    """Stands in for a model: each token has one that follows, even an end.
+    """Stands in for a model: one token follows each token, even the end.
 
-    The source says by which table: the two rows end at different times.
+    The source names the table; the two rows end at different times.
     """
 
     class Config:
