@@ -1,8 +1,7 @@
-"""Properties that hold in several exercises, each made for one of them.
+"""Properties that several exercises share.
 
-Each function here returns one that `exercise.Property` can hold: a function
-of `(ask, rng)` that yields a sentence for each counter-example. `draw` is a
-function of an rng that gives the questions to try, the smallest first.
+Each function here makes the `broken` function of an `exercise.Property`.
+`draw` is a function of an rng that returns questions, the smallest first.
 """
 
 from collections.abc import Callable
@@ -32,7 +31,7 @@ def moved(
 
 
 def stepped(call: Call, argument: str, at: Any, step: Any = 1) -> dict:
-    """Copy an argument, with `step` added at an index."""
+    """Copy an argument, and add `step` at an index."""
     array = call.args[argument].copy()
     array[at] += step
     return {argument: array}
@@ -46,15 +45,15 @@ def independent(
     sentence: str,
     step: Any = 1,
 ) -> Callable:
-    """Changing a part of an argument leaves a part of the result alone.
+    """Changing a part of an argument does not change a part of the result.
 
     Args:
-        draw: Of the questions.
-        argument: Name of the argument that is changed.
+        draw: Makes the questions.
+        argument: Name of the argument to change.
         at: Index into the argument, such as `np.s_[:, 1]`.
         output: Index into the first result.
-        sentence: What to say if that part of the result changes.
-        step: What is added to the argument.
+        sentence: The counter-example, if that part of the result changes.
+        step: Is added to the argument.
     """
 
     def broken(ask, rng):
@@ -87,7 +86,7 @@ def causal(draw: Draw, argument: str, what: str) -> Callable:
 
 
 def rows_are_independent(draw: Draw, argument: str) -> Callable:
-    """Each row of a batch has the same result when it is alone."""
+    """Each row of a batch has the same result alone as in the batch."""
 
     def broken(ask, rng):
         for call in draw(rng):
@@ -103,7 +102,7 @@ def rows_are_independent(draw: Draw, argument: str) -> Callable:
                         if isinstance(value, (int, float))
                     )
                     yield (
-                        f"row {i} of a batch of {len(batch)} has another "
+                        f"row {i} of a batch of {len(batch)} gives another "
                         f"result when it is alone{options}"
                     )
 
@@ -123,8 +122,8 @@ def rows_sum_to_one(draw: Draw) -> Callable:
             for i in np.argwhere(abs(sums - 1) > 1e-3).tolist():
                 where = f" at {tuple(i)}" if i else ""
                 yield (
-                    f"a row of length {weights.shape[-1]}{where} adds up "
-                    f"to {sums[tuple(i)]:.3g}, not 1"
+                    f"a row of length {weights.shape[-1]}{where} sums to "
+                    f"{sums[tuple(i)]:.3g}, not 1"
                 )
 
     return broken
@@ -144,7 +143,7 @@ def masked_is_zero(draw: Draw, mask: str) -> Callable:
 
 
 def uniform_guess(draw: Draw) -> Callable:
-    """Where all logits are 0, the loss is ln V."""
+    """When all logits are 0, the loss is ln V."""
 
     def broken(ask, rng):
         for call in draw(rng):

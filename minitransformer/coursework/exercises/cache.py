@@ -49,8 +49,8 @@ def old_entries_stay(ask, rng):
             kept = np.asarray(cache)[:, :, :past]
             if not np.allclose(kept, call.args[name], atol=1e-4):
                 yield (
-                    f"after one new token, the {name} of the first {past} "
-                    "positions are no longer those that were given"
+                    f"one new token changed the cached {name} of the first "
+                    f"{past} positions"
                 )
 
 
@@ -67,14 +67,14 @@ def pieces_equal_the_whole(ask, rng):
         output, keys, values = ask(NAME, **args | piece)
         if not np.allclose(output[0][0], whole[0][t], atol=1e-4):
             yield (
-                f"the output at position {t} is another one when the "
-                "tokens come one by one"
+                f"the output at position {t} changes when the tokens come "
+                "one by one"
             )
     for name, a, b in zip(
         ("keys", "values"), (keys, values), caches, strict=True
     ):
         if not np.allclose(a, b, atol=1e-4):
             yield (
-                f"the {name} in the cache are others when the tokens come "
-                "one by one"
+                f"the {name} in the cache change when the tokens come one "
+                "by one"
             )
