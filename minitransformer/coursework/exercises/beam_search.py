@@ -7,7 +7,7 @@ from minitransformer.coursework.answers import beam_search as answer
 
 NAME = "beam_search"
 
-# Each step has pairs of previous and next tokens, with probabilities. "<" is
+# Each step has pairs of previous and next tokens with probabilities. "<" is
 # bos_id and "." is eos_id; all other tokens share the rest equally.
 ONE = "<a 0.7 <. 0.2"
 # The likeliest first token is a, and the likeliest sentence is "bd.".
