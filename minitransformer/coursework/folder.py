@@ -83,7 +83,7 @@ def adapters(tasks: Iterable[Task]) -> str:
 
 
 def readme(tasks: Iterable[Task]) -> str:
-    """Write the README of a student's folder."""
+    """Write the README for students."""
     rows = []
     for task in tasks:
         points = "open" if task.exercise.rubric else f"{task.points:g}"

@@ -121,7 +121,7 @@ def grade(options: Namespace, tasks: Iterable[Task]) -> None:
         tasks: The exercises.
 
     Raises:
-        ValueError: if there is nothing to grade.
+        ValueError: if the folder has no submissions.
     """
     if not options.folder.is_dir():
         raise ValueError(f"{options.folder} is not a folder.")

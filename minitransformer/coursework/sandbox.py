@@ -140,7 +140,7 @@ class Sandbox:
             child.send(self.process.stdin, message)
 
     def ask(self, call: Call) -> dict[str, Any]:
-        """Make one call of the student's function.
+        """Call the student's function once.
 
         Returns:
             Its outcome, like `variants.outcome`, with `seconds` and
