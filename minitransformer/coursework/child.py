@@ -245,7 +245,7 @@ def kind_of(error: Exception) -> str:
 
 
 def where_it_failed(error: Exception, folder: str) -> str:
-    """Name the last line of the student's own code in a traceback."""
+    """Name the last line of a traceback that is in the folder."""
     place = ""
     for frame in traceback.extract_tb(error.__traceback__):
         if frame.filename.startswith(folder + os.sep):

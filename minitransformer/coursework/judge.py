@@ -81,7 +81,7 @@ def printable(text: str) -> str:
     return "".join(c for c in text if c.isprintable() or c == "\n")
 
 
-class Ended(Exception):  # noqa: N818 (not an error of ours)
+class Ended(Exception):  # noqa: N818 (not an error in this code)
     """The submission's process has ended; the text says why."""
 
 
@@ -218,8 +218,8 @@ def unknown(
     for rule in task.exercise.properties:
         broken = try_property(rule, ask, seed)
         if broken:
-            headline = f"this should hold but does not: {rule.name}"
-            return Verdict(False, f"{headline}: {broken}", page=page)
+            headline = f"“{rule.name}” should hold, but {broken}"
+            return Verdict(False, headline, page=page)
     headline, lines = first_difference(call, right, got, outputs)
     return Verdict(False, headline, page=page, lines=lines)
 
