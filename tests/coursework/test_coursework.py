@@ -274,7 +274,10 @@ def test_wrong_usage_is_one_sentence_and_code_2(capsys, tmp_path, monkeypatch, a
         ("[[exercise]]\nnumber='1'", "expected number"),
         ("[[exercise]]\nnumber='1'\nname='x'\npoints=1\nminutes=1", "name = 'x'; expected one of"),
         ("[[exercise]]\nnumber='1'\nname='masks'\npoints=-1\nminutes=1", "from 0 on"),
-        ("[[exercise]]\nnumber=1\nname='masks'\npoints=1\nminutes=1", "expected"),
+        (
+            "[[exercise]]\nnumber=1\nname='masks'\npoints=1\nminutes=1",
+            "number = 1; expected digits",
+        ),
         (2 * "[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=1\n", "the number 01"),
         (
             "".join(
@@ -283,13 +286,16 @@ def test_wrong_usage_is_one_sentence_and_code_2(capsys, tmp_path, monkeypatch, a
             ),
             "the number 01",
         ),
-        ("[[exercise]]\nnumber='../x'\nname='masks'\npoints=1\nminutes=1", "expected"),
-        ("[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=-1", "expected"),
+        ("[[exercise]]\nnumber='../x'\nname='masks'\npoints=1\nminutes=1", "expected digits"),
+        ("[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=-1", "minutes = -1; expected"),
         ("[[exercise]]\nnumber='1'\nname='rotary'\npoints=1\nminutes=1", "is open"),
         ("exercise = ['a']", "no [[exercise]]"),
         ("exercise = []", "no [[exercise]]"),
         ("[[exercise]]\nnumber='1'\nname='masks'\npoints=nan\nminutes=1", "from 0 on"),
-        ("[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=true", "expected"),
+        (
+            "[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=true",
+            "minutes = True; expected",
+        ),
     ],
 )
 def test_a_course_file_that_will_not_do_is_refused(tmp_path, text, words):
@@ -379,10 +385,14 @@ def test_grading_makes_a_table_that_goes_on_where_it_stopped(capsys, tmp_path):
     assert table.read_text() == "other,columns\n"
 
 
-@pytest.mark.parametrize("case", ["no adapters.py", "empty", "notebook", "not written", "raises"])
+CASES = ["no adapters.py", "empty", "notebook", "not written", "raises", "course", "number"]
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_a_platform_gets_its_json_in_every_case(capsys, tmp_path, monkeypatch, case):
-    folder, report = tmp_path / "work", tmp_path / "results.json"
+    folder, report, xml = tmp_path / "work", tmp_path / "results.json", tmp_path / "r.xml"
     folder.mkdir()
+    arguments = ["check", folder, "--only", "77" if case == "number" else "1"]
     if case == "notebook":
         (folder / "e01_one_query.ipynb").write_text("{}")
     if case in ("not written", "raises"):
@@ -391,11 +401,17 @@ def test_a_platform_gets_its_json_in_every_case(capsys, tmp_path, monkeypatch, c
         monkeypatch.setattr(checking, "judge", lambda *_: 1 / 0)
     if case == "no adapters.py":
         (folder / "e01_one_query.py").write_text("x = 1\n")
-    code, _, err = run(capsys, "check", folder, "--only", "1", "--json", report)
+    if case == "course":
+        (tmp_path / "broken.toml").write_text("[[exercise]]\nnumber = 1\n")
+        arguments += ["--course", tmp_path / "broken.toml"]
+    code, _, err = run(capsys, *arguments, "--json", report, "--junit", xml)
     assert code == (1 if case in ("not written", "raises") else 2), err
     (test,) = json.loads(report.read_text("utf-8"))["tests"]
     assert test["score"] == 0
     assert test["output"]
+    assert ET.fromstring(xml.read_text("utf-8")).get("failures") == "1"
+    if code == 2:
+        assert test["output"] in err
 
 
 def test_junit_says_of_which_type_a_failure_is(capsys, started, tmp_path):
