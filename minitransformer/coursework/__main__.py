@@ -15,14 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from minitransformer.coursework import report
+from minitransformer.coursework import exercise, report
 from minitransformer.coursework.checking import SEED, check_folder
-from minitransformer.coursework.exercise import (
-    COURSE,
-    Task,
-    find_task,
-    read_course,
-)
+from minitransformer.coursework.exercise import Task
 from minitransformer.coursework.folder import TEXTS, solution, start
 from minitransformer.coursework.grading import grade
 from minitransformer.coursework.judge import Verdict, escaped
@@ -33,9 +28,9 @@ KEY = "MT_SOLUTIONS_KEY"
 
 def choose(options: argparse.Namespace) -> tuple[list[Task], list[Task]]:
     """Read the course; return the chosen exercises, and all of them."""
-    tasks = read_course(options.course)
+    tasks = exercise.read_course(options.course)
     only = vars(options).get("only") or vars(options).get("number")
-    return [find_task(tasks, only)] if only else tasks, tasks
+    return [exercise.find_task(tasks, only)] if only else tasks, tasks
 
 
 def show_list(options: argparse.Namespace) -> None:
@@ -164,7 +159,7 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--junit": FILE,
     "--csv": FILE | {"required": True},
     "--mistakes": FILE,
-    "--course": FILE | {"default": COURSE},
+    "--course": FILE | {"default": exercise.COURSE},
 }
 
 

@@ -7,18 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from minitransformer.coursework import exercise, forbidden
 from minitransformer.coursework.child import dump, load, skipped
-from minitransformer.coursework.exercise import (
-    Call,
-    Task,
-    find_task,
-    read_course,
-)
-from minitransformer.coursework.forbidden import (
-    FIRST,
-    forbidden_names,
-    used_names,
-)
+from minitransformer.coursework.exercise import Call, Task
 from minitransformer.coursework.judge import Verdict, escaped, judge
 from minitransformer.coursework.report import Results, explain
 from minitransformer.coursework.sandbox import Sandbox
@@ -43,8 +34,9 @@ def check_exercise(
         used: The names that its files use; None reads them.
         running: The process is added to it, so that it can be stopped.
     """
-    used = used_names(folder) if used is None else used
-    places = forbidden_names(used)
+    if used is None:
+        used = forbidden.used_names(folder)
+    places = forbidden.forbidden_names(used)
     if places:
         headline = "uses a ready-made function of a library"
         return Verdict(False, headline, "; ".join(places))
@@ -62,7 +54,9 @@ def hidden_files(folder: Path) -> Iterator[str]:
     """Warn of files that are never imported."""
     for path in sorted(folder.iterdir()):
         name = escaped(path.name)
-        if path.stem in FIRST and (path.is_dir() or path.suffix == ".py"):
+        if path.stem in forbidden.FIRST and (
+            path.is_dir() or path.suffix == ".py"
+        ):
             yield (
                 f"{name} is never imported: Python or NumPy has a module "
                 "of this name. Rename your file."
@@ -119,7 +113,7 @@ def check_folder(
     tasks = [task for task in tasks if not task.exercise.rubric]
 
     # Once, and not in a thread, where Python 3.11 raises SystemError.
-    used = used_names(folder)
+    used = forbidden.used_names(folder)
     running: list[Sandbox] = []
 
     def check(task):
@@ -172,7 +166,7 @@ def check_here(
         functions: All functions of the exercise, under their names.
         seed: Of the questions.
     """
-    task = find_task(read_course(), str(number))
+    task = exercise.find_task(exercise.read_course(), str(number))
     number = task.number
     if task.exercise.rubric:
         raise ValueError(f"{number} is open: people grade it, by a rubric.")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import random
 import re
 import sys
@@ -14,7 +15,7 @@ from minitransformer.coursework.checking import check_folder
 from minitransformer.coursework.child import skipped
 from minitransformer.coursework.exercise import Task
 from minitransformer.coursework.folder import TEXTS
-from minitransformer.coursework.judge import escaped
+from minitransformer.coursework.judge import Verdict, escaped
 from minitransformer.coursework.report import Results, progress, save, score
 
 Row = dict[str, str]  # of one submission; the keys are from `columns`
@@ -22,10 +23,8 @@ Row = dict[str, str]  # of one submission; the keys are from `columns`
 
 def columns(tasks: Iterable[Task]) -> list[str]:
     """Name the columns of the table: points and verdict per exercise."""
-    names = ["submission", "points"]
-    for task in tasks:
-        names += [task.number, f"{task.number} says"]
-    return names
+    pairs = ([task.number, f"{task.number} says"] for task in tasks)
+    return ["submission", "points", *itertools.chain(*pairs)]
 
 
 def row_of(name: str, results: Results) -> Row:
@@ -157,10 +156,10 @@ def grade_one(folder: Path, tasks: Sequence[Task], seed: int) -> Row:
     """Make the row of one submission; without adapters.py it has zeros."""
     name = escaped(folder.name)
     try:
-        return row_of(name, check_folder(folder, tasks, seed))
+        results = check_folder(folder, tasks, seed)
     except ValueError as error:
         print(f"{name}: {escaped(str(error))}", file=sys.stderr)
-        row = dict.fromkeys(columns(tasks), "0") | {"submission": name}
-        for task in tasks:
-            row[f"{task.number} says"] = "no adapters.py"
-        return row
+        results = [
+            (task, Verdict(False, "no adapters.py")) for task in tasks
+        ]
+    return row_of(name, results)

@@ -12,26 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from minitransformer.coursework.compare import (
-    at,
-    close,
-    difference,
-    marked,
-    same,
-    same_values,
-)
+from minitransformer.coursework import compare, variants
+from minitransformer.coursework.compare import same
 from minitransformer.coursework.exercise import (
     Call,
     Mistake,
     Property,
     Task,
 )
-from minitransformer.coursework.variants import (
-    combinations,
-    outcome,
-    right_functions,
-    wrong_functions,
-)
+from minitransformer.coursework.variants import outcome, right_functions
 
 SLOW_SECONDS, SLOW_TIMES = 0.2, 30
 
@@ -186,8 +175,8 @@ def recognize(
     """
     if not any("value" in answer for answer in got):
         return ()  # it always fails, for one reason or another
-    for mistakes in combinations(task):
-        functions = wrong_functions(task, *mistakes) or {}
+    for mistakes in variants.combinations(task):
+        functions = variants.wrong_functions(task, *mistakes) or {}
         pairs = zip(calls, got, strict=True)
         # The answers are made one by one: most differ at the first.
         if all(same(outcome(functions, c), answer) for c, answer in pairs):
@@ -212,7 +201,7 @@ def unknown(
             f"{call.function} accepts what it should refuse",
             f"It should raise {right['error']}: {right['text']}",
         )
-    form = difference(right["value"], got["value"], outputs)
+    form = compare.difference(right["value"], got["value"], outputs)
     if form:
         return Verdict(False, f"in {call.function}, {form}", page=page)
     for rule in task.exercise.properties:
@@ -250,14 +239,14 @@ def first_difference(
         for (name, axes), a, b in zip(
             outputs.items(), expected, values, strict=True
         )
-        if not same_values(a, b)
+        if not compare.same_values(a, b)
     )
     place, shape = "", None
     cell: tuple[int, ...] = ()
     if np.ndim(a) and np.shape(a) == np.shape(b):
         shape = np.shape(a)
-        cell = tuple(map(int, np.argwhere(~close(a, b))[0]))
-        place = f", first at {at(cell, axes.split())}"
+        cell = tuple(map(int, np.argwhere(~compare.close(a, b))[0]))
+        place = f", first at {compare.at(cell, axes.split())}"
     asked = ", ".join(
         f"{key} {show(value)}"
         + (f", there {value[cell]:.3g}" if np.shape(value) == shape else "")
@@ -265,7 +254,7 @@ def first_difference(
         if not isinstance(value, dict)
     )
     headline = f"{call.function}: {name} is wrong{place}"
-    return headline, [f"asked with {asked}"[:300], *marked(a, b)]
+    return headline, [f"asked with {asked}"[:300], *compare.marked(a, b)]
 
 
 def show(value: Any) -> str:

@@ -51,31 +51,14 @@ def gpt_logits(token_ids, weights, num_heads):
 
 
 def layer_norm(x, gain, bias):
-    """Bring each vector of `(batch, seq, d_model)` to mean 0, variance 1.
-
-    Args:
-        x: Floats `(batch, seq, d_model)`.
-        gain, bias: Floats `(d_model,)`.
-
-    Returns:
-        `(batch, seq, d_model)`.
-    """
+    """Bring each vector to mean 0 and variance 1, then scale and shift."""
     centred = x - x.mean(axis=-1, keepdims=True)
     variance = (centred**2).mean(axis=-1, keepdims=True)
     return centred / np.sqrt(variance + 1e-5) * gain + bias
 
 
 def attention(x, block, num_heads):
-    """Let each token attend to itself and to those before it.
-
-    Args:
-        x: Floats `(batch, seq, d_model)`.
-        block: A block's weights.
-        num_heads: Number of heads.
-
-    Returns:
-        `(batch, seq, d_model)`.
-    """
+    """Let each token attend to itself and to earlier ones."""
     batch, seq, d_model = x.shape
     head_dim = d_model // num_heads
 
@@ -93,15 +76,7 @@ def attention(x, block, num_heads):
 
 
 def feed_forward(x, block):
-    """Process each token on its own.
-
-    Args:
-        x: Floats `(batch, seq, d_model)`.
-        block: A block's weights.
-
-    Returns:
-        `(batch, seq, d_model)`.
-    """
+    """Process each token on its own."""
     z = x @ block["w1"] + block["b1"]  # (batch, seq, d_ff)
     inner = (2 / np.pi) ** 0.5 * (z + 0.044715 * z**3)
     z = z / 2 * (1 + np.tanh(inner))

@@ -44,28 +44,13 @@ def next_token_probabilities(logits, temperature, top_k, top_p):
 
 
 def softmax(logits):
-    """Make probabilities of each row of logits.
-
-    Args:
-        logits: Floats `(batch, vocab)`.
-
-    Returns:
-        `(batch, vocab)`; each row sums to one.
-    """
+    """Make probabilities of each row of logits."""
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def keep(rows, bar):
-    """Cut probabilities below a threshold, and share out the rest.
-
-    Args:
-        rows: Floats `(batch, vocab)`, probabilities.
-        bar: Floats `(batch, 1)`, the threshold of each row.
-
-    Returns:
-        `(batch, vocab)`; each row sums to one.
-    """
+    """Set a row below its threshold to 0, and make it sum to one."""
     kept = np.where(rows < bar, 0, rows)
     return kept / kept.sum(axis=-1, keepdims=True)
 

@@ -60,7 +60,7 @@ def a_split_can_be_undone(ask, rng):
         for _, i, j in np.argwhere(back != x):
             yield (
                 f"split_heads makes {heads[0].tolist()} of "
-                f"{x[0].tolist()}; after merge_heads token {i} has "
+                f"{x[0].tolist()}. After merge_heads, token {i} has "
                 f"{back[0, i, j]:g}, expected {x[0, i, j]:g}"
             )
 
