@@ -14,13 +14,15 @@ from minitransformer.coursework.exercise import read_course
 from minitransformer.coursework.folder import stub
 from scripts.book.source import ROOT
 
+FOUND_LATER = "{boost: 0.5}"  # by the search: the book's chapter comes first
 FOLDER = ROOT / "docs" / "coursework"
 WRITTEN_BY_HAND = {"students.md", "lecturers.md"}
 EVIDENCE = ROOT / "docs" / "evidence" / "coursework.json"
 HEAD = """\
 ---
 hide: [toc]
-{search}---
+search: {search}
+---
 # {title}
 
 <p class="lede">{lede}</p>
@@ -44,7 +46,7 @@ Replace the line `raise NotImplementedError` with your code.
 
 ## Check yourself
 
-This page is also a notebook: write the function above, and run this cell. If the
+This page is also a notebook: complete the stub above, and run both cells. If the
 result is wrong, the check says what your function does and what it should do. It
 knows {known} mistakes of this exercise by name.
 
@@ -126,7 +128,7 @@ def exercise_page(task):
         stub=stub(task),
     )
     hints = [HINT.format(*pair) for pair in enumerate(exercise.hints, 1)]
-    head = HEAD.format(title=title, lede=exercise.goal, search="")
+    head = HEAD.format(title=title, lede=exercise.goal, search=FOUND_LATER)
     return "".join([head, body, "\n## Hints\n", *hints])
 
 
@@ -144,7 +146,7 @@ def overview(tasks):
         f"points, about {hours:.0f} hours."
     )
     parts = [
-        HEAD.format(title="The exercises", lede=lede, search=""),
+        HEAD.format(title="The exercises", lede=lede, search=FOUND_LATER),
         "\n| | exercise | points | minutes | read first |\n|---|---|---|---|---|\n",
     ]
     for task in tasks:
@@ -168,8 +170,7 @@ def mistakes_page(tasks, evidence):
         "it reveals answers."
     )
     numbers = evidence["class"] | {"seeds": len(evidence["seeds"])}
-    search = "search: {exclude: true}\n"
-    head = HEAD.format(title="The mistakes", lede=lede, search=search)
+    head = HEAD.format(title="The mistakes", lede=lede, search="{exclude: true}")
     parts = [head, FOUND.format(**numbers)]
     for task in tasks:
         pairs = evidence["pairs"].get(task.name, {})
