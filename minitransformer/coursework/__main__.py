@@ -103,7 +103,7 @@ def give_hint(options: argparse.Namespace) -> None:
         print(f"{number}. {hint}")
     left = len(hints) - options.more - 1
     if left > 0:
-        print(f"({left} more:{' --more' * (options.more + 1)})")
+        print(f"({left} more: add{' --more' * (options.more + 1)})")
 
 
 def package_source(name: str) -> str:

@@ -39,7 +39,11 @@ def check_exercise(
     places = forbidden.forbidden_names(used)
     if places:
         headline = "uses a ready-made function of a library"
-        return Verdict(False, headline, "; ".join(places))
+        advice = "Write this part yourself"
+        if all(place.endswith(forbidden.UNREAD) for place in places):
+            headline = "has a file that the check cannot read"
+            advice = "Move it out of the folder"
+        return Verdict(False, headline, f"{'; '.join(places)}. {advice}.")
     with Sandbox(folder) as sandbox:
         if running is not None:
             running.append(sandbox)

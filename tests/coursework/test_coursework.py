@@ -223,7 +223,7 @@ def test_hints_come_one_by_one(capsys):
     assert code == 0
     assert hints[0] in out
     assert hints[1] not in out
-    assert "more: --more)" in out
+    assert "more: add --more)" in out
     _, out, _ = run(capsys, "hint", "2", "--more")
     assert hints[1] in out
 

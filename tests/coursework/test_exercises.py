@@ -129,7 +129,7 @@ def test_properties_hold_for_the_right_answer(task):
     def ask(function, **args):
         return functions[function](**args)
 
-    for law in task.exercise.properties:
+    for rule in task.exercise.properties:
         for seed in range(5):
-            for broken in law.broken(ask, np.random.default_rng(seed)):
-                pytest.fail(f"{law.name}: {broken}")
+            for broken in rule.broken(ask, np.random.default_rng(seed)):
+                pytest.fail(f"{rule.name}: {broken}")

@@ -1,4 +1,4 @@
-"""What the judge says of mistakes that no table has."""
+"""Verdicts on mistakes that are not known by name."""
 
 import ast
 

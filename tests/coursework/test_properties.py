@@ -1,4 +1,4 @@
-"""Properties find what they are about, and only that."""
+"""A property finds its own kind of mistake, and no other."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Strangers' code: whatever it does, it ends in one line."""
+"""Strangers' code: whatever it does, the verdict is one line."""
 
 import io
 import os
