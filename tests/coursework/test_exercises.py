@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from minitransformer.coursework.variants import (
     right_functions,
     wrong_functions,
 )
+from scripts.book import coursework_pages
 
 TASKS = read_course()
 CHECKED = [task for task in TASKS if not task.exercise.rubric]
@@ -119,6 +121,14 @@ def test_an_exercise_has_a_goal_hints_and_pages_that_exist(task):
     assert len(names) == len(set(names))
     assert not any(";" in name for name in names)  # it joins two
     assert bool(exercise.rubric) != bool(exercise.mistakes)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=name)
+def test_a_page_links_to_what_to_read_first_and_is_found_by_the_search(task):
+    page = coursework_pages.exercise_page(task)
+    link = re.search(r"^- \*\*Read first:\*\* \[.+?\]\((.+)\)$", page, re.M)[1]
+    assert link == f"../{task.exercise.page}"
+    assert "exclude" not in page.partition("# ")[0]
 
 
 @pytest.mark.parametrize("task", CHECKED, ids=name)
