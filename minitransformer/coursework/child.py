@@ -91,11 +91,10 @@ def as_numbers(rows: list) -> np.ndarray | None:
     for _ in range(32):  # a list may hold itself
         if isinstance(first, list) and first:
             first = first[0]
-    if not isinstance(first, (bool, int, float, np.number)):
-        return None
-    with contextlib.suppress(ValueError, OverflowError):
-        array = np.asarray(rows)
-        return array if array.dtype.kind in "bif" else None
+    if isinstance(first, (bool, int, float, np.number)):
+        with contextlib.suppress(ValueError, OverflowError):
+            array = np.asarray(rows)
+            return array if array.dtype.kind in "bif" else None
     return None
 
 

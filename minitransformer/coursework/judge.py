@@ -123,9 +123,8 @@ def look(task: Task, ask: Callable, seed: int) -> Verdict:
         return Verdict(False, names, why, found, found[0].page)
     i = failed[0]
     again = ask(calls[i])
-    if not same(got[i], again) and repr(got[i].get("value")) != repr(
-        again.get("value")
-    ):
+    values = repr(got[i].get("value")), repr(again.get("value"))
+    if not same(got[i], again) and values[0] != values[1]:
         return Verdict(
             False,
             f"{calls[i].function} gives two answers to the same question",

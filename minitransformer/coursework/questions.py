@@ -54,12 +54,11 @@ def norms(
     rng: Rng, d_model: int, gain: float, bias: float
 ) -> dict[str, np.ndarray]:
     """Draw gains and biases of a block's two norms."""
-    return {
-        "gain1": normal(rng, d_model, size=gain, mean=1),
-        "bias1": normal(rng, d_model, size=bias),
-        "gain2": normal(rng, d_model, size=gain, mean=1),
-        "bias2": normal(rng, d_model, size=bias),
-    }
+    drawn = {}
+    for i in "12":
+        drawn[f"gain{i}"] = normal(rng, d_model, size=gain, mean=1)
+        drawn[f"bias{i}"] = normal(rng, d_model, size=bias)
+    return drawn
 
 
 def feed_weights(

@@ -63,9 +63,9 @@ def make_table(*titles: str) -> Table:
     return table
 
 
-def print_report(results: Results, console: Console | None = None) -> None:
+def print_report(results: Results) -> None:
     """Print a table of the results, and explain each wrong one."""
-    console = console or screen()
+    console = screen()
     table = make_table("", "exercise", "points", "time", "")
     for task, verdict in results:
         table.add_row(

@@ -71,10 +71,8 @@ def edit(tree: ast.Module, mistake: Mistake) -> None:
     except ValueError as error:
         raise ValueError(f"“{mistake.name}”: {error}.") from error
     editor.visit(tree)
-    for (right, _, *more), found in zip(
-        mistake.edits, editor.places, strict=True
-    ):
-        [expected] = more or [1]
+    for i, found in enumerate(editor.places):
+        right, _, expected = (*mistake.edits[i], 1)[:3]
         if found != expected:
             raise ValueError(
                 f"“{mistake.name}” changes {right!r}, which the answer "

@@ -31,9 +31,8 @@ ALL_ENDED = "<a 0.6 <b 0.3, a. 0.7 b. 0.9, , , "
 def story(rng, steps, beam_size, length_penalty):
     """Make a question from such steps, with a few more tokens."""
     words = [step.split() for step in steps.split(",")]
-    names = sorted(
-        {c for step in words for pair in step[::2] for c in pair}
-    )
+    pairs = (pair for step in words for pair in step[::2])
+    names = sorted(set("".join(pairs)))
     vocab_size = len(names) + int(rng.integers(6, 9))
     ids = dict(zip(names, rng.permutation(vocab_size), strict=False))
     table = rng.uniform(0.9, 1.1, (len(words), vocab_size, vocab_size))
@@ -114,15 +113,13 @@ def answers(ask, rng, stories, beam_size, length_penalty=0):
 def score_is_that_of_the_ids(ask, rng):
     stories = ONE, NOT_ENDED, BETTER_START, LATER_BETTER
     for length_penalty in (0, 1):
-        for args, ids, score in answers(
-            ask, rng, stories, 2, length_penalty
-        ):
-            rows = zip(
+        found = answers(ask, rng, stories, 2, length_penalty)
+        for args, ids, score in found:
+            tables, before = (
                 args["log_probabilities"],
                 [args["bos_id"], *ids],
-                ids,
-                strict=False,
             )
+            rows = zip(tables, before, ids, strict=False)
             total = sum(table[before, i] for table, before, i in rows)
             right = total / ((5 + len(ids)) / 6) ** length_penalty
             if abs(score - right) > 1e-3:

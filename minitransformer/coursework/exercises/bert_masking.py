@@ -26,9 +26,8 @@ def draw(rng, batch, seq, vocab_size, special_ids, cells):
     fate = rng.choice(FATES, size)
     ids = rng.choice(ordinary, size)
     places = rng.permutation(size)[: len(cells)]
-    for place, (is_low, cell_fate, token) in zip(
-        places, cells, strict=True
-    ):
+    for place, cell in zip(places, cells, strict=True):
+        is_low, cell_fate, token = cell
         low[place], fate[place] = is_low, cell_fate
         if token is not None:
             ids[place] = token
@@ -100,9 +99,8 @@ def targets_are_the_tokens(ask, rng):
 def special_ones_are_not_asked(ask, rng):
     for args, _, _, weights in answers(ask, rng):
         tokens, special = args["token_ids"], args["special_ids"]
-        for row, t in np.argwhere(
-            (weights != 0) & np.isin(tokens, special)
-        ):
+        asked = (weights != 0) & np.isin(tokens, special)
+        for row, t in np.argwhere(asked):
             yield (
                 f"the special ids are {special.tolist()}, but in row {row} "
                 f"token {t}, which is {tokens[row, t]}, has the weight "

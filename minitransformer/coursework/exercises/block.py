@@ -51,10 +51,8 @@ def carries(ask, rng):
 
 def from_the_norm(ask, rng):
     call = block(rng, 1, 2, 3, 4)
-    for part, silent in (
-        ("attention", ("w2", "b2")),
-        ("feed-forward", ("w_o",)),
-    ):
+    parts = {"attention": ("w2", "b2"), "feed-forward": ("w_o",)}
+    for part, silent in parts.items():
         args = q.with_zeros(call, *silent).args
         x = args["x"]
         added = ask(call.function, **args) - x

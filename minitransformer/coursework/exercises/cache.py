@@ -59,11 +59,8 @@ def pieces_equal_the_whole(ask, rng):
     whole, *caches = ask(NAME, **args)
     keys = values = args["keys"]  # empty
     for t in range(4):
-        piece = {
-            "x": args["x"][:, t : t + 1],
-            "keys": keys,
-            "values": values,
-        }
+        piece = {"keys": keys, "values": values}
+        piece["x"] = args["x"][:, t : t + 1]
         output, keys, values = ask(NAME, **args | piece)
         if not np.allclose(output[0][0], whole[0][t], atol=1e-4):
             yield (

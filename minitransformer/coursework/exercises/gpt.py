@@ -68,28 +68,23 @@ def slow(rng):
     return draw(rng, 3, 96, 4, make_weights(rng, 2, 32, 128, 50, 96))
 
 
+def given(rng, *rows, layers=2):
+    return q.changed(small(rng, layers=layers), token_ids=np.array(rows))
+
+
 no_later_token_counts = properties.causal(
-    lambda rng: [
-        q.changed(small(rng, layers=2), token_ids=np.array([[0, 3, 1, 4]]))
-    ],
-    "token_ids",
-    "logits",
+    lambda rng: [given(rng, [0, 3, 1, 4])], "token_ids", "logits"
 )
 alone_as_in_a_batch = properties.rows_are_independent(
-    lambda rng: [
-        q.changed(
-            small(rng, layers=2), token_ids=np.array([[0, 1], [2, 3]])
-        )
-    ],
-    "token_ids",
+    lambda rng: [given(rng, [0, 1], [2, 3])], "token_ids"
 )
 
 
 def places_count(ask, rng):
-    call = q.changed(small(rng), token_ids=np.array([[1, 1]]))
+    call = given(rng, [1, 1], layers=1)
     logits = np.asarray(ask(NAME, **call.args))
     if np.allclose(logits[0, 0], logits[0, 1], atol=1e-4):
-        yield ("the same token has the same logits at positions 0 and 1")
+        yield "the same token has the same logits at positions 0 and 1"
 
 
 def logits_belong_to_embeddings(ask, rng):

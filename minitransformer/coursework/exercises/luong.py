@@ -85,14 +85,10 @@ def sequences_are_apart(ask, rng):
 
 
 def is_softmax(ask, rng):
-    _, weights = ask(
-        NAME,
-        state=np.ones((1, 1), "float32"),
-        memory=np.array([[[0], [np.log(3)]]], "float32"),
-        padding_mask=np.ones((1, 2), bool),
-        w_a=np.ones((1, 1), "float32"),
-        w_c=np.ones((2, 1), "float32"),
-    )
+    one, two = np.ones((1, 1), "float32"), np.ones((2, 1), "float32")
+    memory = np.array([[[0], [np.log(3)]]], "float32")
+    args = {"state": one, "memory": memory, "w_a": one, "w_c": two}
+    _, weights = ask(NAME, **args, padding_mask=np.ones((1, 2), bool))
     first, second = np.ravel(weights)
     if abs(first - 0.25) + abs(second - 0.75) > 1e-3:
         yield (
