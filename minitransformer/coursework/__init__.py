@@ -1,11 +1,11 @@
-"""Coursework: exercises that say which mistake was made.
+"""Coursework: exercises that name the mistake in your answer.
 
-`python -m minitransformer.coursework list` is where to begin.
+Start with `python -m minitransformer.coursework list`.
 """
 
 import sys
 
 if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
-    # `python -m` looks for modules where it is started, first of all: in a
-    # student's folder, which may hold a `typing.py`.
+    # `python -m` first looks for modules in the current folder. This may be
+    # a student's folder, with a `typing.py` in it.
     del sys.path[0]

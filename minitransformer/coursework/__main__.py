@@ -1,4 +1,4 @@
-"""The exercises: list them, begin, check, and get a hint.
+"""The exercises: list them, start, check your answers, and get hints.
 
 python -m minitransformer.coursework list
 python -m minitransformer.coursework start my-folder
@@ -15,14 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from minitransformer.coursework import report
+from minitransformer.coursework import exercise, report
 from minitransformer.coursework.checking import SEED, check_folder
-from minitransformer.coursework.exercise import (
-    COURSE,
-    Task,
-    find_task,
-    read_course,
-)
+from minitransformer.coursework.exercise import Task
 from minitransformer.coursework.folder import TEXTS, solution, start
 from minitransformer.coursework.grading import grade
 from minitransformer.coursework.judge import Verdict, escaped
@@ -31,9 +26,17 @@ from minitransformer.runs.flags import seed as read_seed
 KEY = "MT_SOLUTIONS_KEY"
 
 
-def show_list(options: argparse.Namespace, tasks: list[Task]) -> None:
+def choose(options: argparse.Namespace) -> tuple[list[Task], list[Task]]:
+    """Read the course; return the chosen exercises, and all of them."""
+    tasks = exercise.read_course(options.course)
+    only = vars(options).get("only") or vars(options).get("number")
+    return [exercise.find_task(tasks, only)] if only else tasks, tasks
+
+
+def show_list(options: argparse.Namespace) -> None:
     """Print the exercises of a course."""
-    titles = "", "exercise", "points", "minutes", "background"
+    _, tasks = choose(options)
+    titles = "", "exercise", "points", "minutes", "read first"
     table = report.make_table(*titles)
     for task in tasks:
         points = "open" if task.exercise.rubric else f"{task.points:g}"
@@ -43,20 +46,14 @@ def show_list(options: argparse.Namespace, tasks: list[Task]) -> None:
     console.print(table)
     total = sum(task.points for task in tasks)
     minutes = sum(task.minutes for task in tasks)
-    time = f"{minutes} minutes"
-    if minutes >= 120:
-        time = f"{minutes / 60:.0f} hours"
+    hours = minutes >= 120
+    time = f"{minutes / 60:.0f} hours" if hours else f"{minutes} minutes"
     console.print(f"\n{total:g} points, about {time}")
 
 
-def choose(options: argparse.Namespace, tasks: list[Task]) -> list[Task]:
-    """Take the exercises that are asked for."""
-    return [find_task(tasks, options.only)] if options.only else tasks
-
-
-def begin(options: argparse.Namespace, tasks: list[Task]) -> None:
-    """Write the stubs, and say what to do next."""
-    chosen = choose(options, tasks)
+def begin(options: argparse.Namespace) -> None:
+    """Write the stubs, and print the next command."""
+    chosen, tasks = choose(options)
     try:
         written, kept = start(options.folder, chosen, tasks)
     except OSError as error:
@@ -65,47 +62,48 @@ def begin(options: argparse.Namespace, tasks: list[Task]) -> None:
         ) from error
     print(f"written: {', '.join(written) or 'nothing'}")
     if kept:
-        print(f"left as they were: {', '.join(kept)}")
+        print(f"not changed: {', '.join(kept)}")
     print(
         "next: python -m minitransformer.coursework check "
         f"{escaped(str(options.folder))} --only {chosen[0].number}"
     )
 
 
-def check(options: argparse.Namespace, tasks: list[Task]) -> int:
-    """Check a folder, report, and give the exit code."""
-    chosen = choose(options, tasks)
-    if options.only and chosen[0].exercise.rubric:
-        raise ValueError(
-            f"{chosen[0].number} is open: it has no check, and a rubric "
-            f"in {chosen[0].module}.md."
-        )
+def check(options: argparse.Namespace) -> int:
+    """Check a folder, report, and return the exit code."""
     problem, seed = "", SEED if options.seed is None else options.seed
+    graded: list[Task] = []
     try:
-        with report.progress(len(chosen)) as step:
-            results = check_folder(options.folder, chosen, seed, step)
+        chosen, _ = choose(options)
+        graded = [task for task in chosen if not task.exercise.rubric]
+        if not graded:
+            raise ValueError(
+                f"{chosen[0].number} is open: people grade it, by the "
+                f"rubric in {chosen[0].module}.md."
+            )
+        with report.progress(len(graded)) as step:
+            results = check_folder(options.folder, graded, seed, step)
         report.print_report(results)
-    except (ValueError, OSError) as error:  # a platform wants a report
+    except (ValueError, OSError) as error:  # a platform needs its report
         problem = str(error)
-        tasks = [task for task in chosen if not task.exercise.rubric]
-        results = [(task, Verdict(False, problem)) for task in tasks]
+        results = [(task, Verdict(False, problem)) for task in graded]
     if options.json:
-        report.save(options.json, report.gradescope(results))
+        report.save(options.json, report.gradescope(results, problem))
     if options.junit:
-        report.save(options.junit, report.junit(results))
+        report.save(options.junit, report.junit(results, problem))
     if problem:
         raise ValueError(problem)
     return 0 if all(verdict.right for _, verdict in results) else 1
 
 
-def give_hint(options: argparse.Namespace, tasks: list[Task]) -> None:
-    """Print a hint, or as many as are asked for."""
-    hints = find_task(tasks, options.number).exercise.hints
+def give_hint(options: argparse.Namespace) -> None:
+    """Print the first hint, or more of them."""
+    hints = choose(options)[0][0].exercise.hints
     for number, hint in enumerate(hints[: options.more + 1], 1):
         print(f"{number}. {hint}")
     left = len(hints) - options.more - 1
     if left > 0:
-        print(f"({left} more:{' --more' * (options.more + 1)})")
+        print(f"({left} more: add{' --more' * (options.more + 1)})")
 
 
 def package_source(name: str) -> str:
@@ -123,27 +121,32 @@ def package_source(name: str) -> str:
     return textwrap.dedent(source or "")
 
 
-def show_solution(options: argparse.Namespace, tasks: list[Task]) -> None:
+def show_solution(options: argparse.Namespace) -> None:
     """Print the answer, for lecturers."""
     if not os.environ.get(KEY):
         raise ValueError(
-            f"solutions are the lecturer's: set {KEY} to any text."
+            f"Solutions are for lecturers: set {KEY} to any text."
         )
-    task = find_task(tasks, options.number)
+    [task], tasks = choose(options)
     print(solution(task, tasks), end="")
     for name in task.exercise.like:  # not in the file that is redirected
         title = f"\n\n# The book's own, minitransformer.{name}\n\n"
         print(title + package_source(name), file=sys.stderr)
 
 
-# Of each command: the function that runs it, and flags besides --course.
+def grade_all(options: argparse.Namespace) -> None:
+    """Grade a class."""
+    grade(options, choose(options)[1])
+
+
+# For each command: its function, and its flags besides --course.
 COMMANDS: dict[str, tuple[Callable[..., int | None], str]] = {
     "list": (show_list, ""),
     "start": (begin, "folder --only"),
     "check": (check, "folder --only --seed --json --junit"),
     "hint": (give_hint, "number --more"),
     "solution": (show_solution, "number"),
-    "grade": (grade, "folder --seed --csv --mistakes"),
+    "grade": (grade_all, "folder --seed --csv --mistakes"),
 }
 FILE: dict[str, Any] = {"type": Path, "metavar": "FILE"}
 FLAGS: dict[str, dict[str, Any]] = {
@@ -156,7 +159,7 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--junit": FILE,
     "--csv": FILE | {"required": True},
     "--mistakes": FILE,
-    "--course": FILE | {"default": COURSE},
+    "--course": FILE | {"default": exercise.COURSE},
 }
 
 
@@ -164,8 +167,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m minitransformer.coursework",
-        description="Exercises that say which mistake was made.",
-        epilog="Exit codes: 0 all points, 1 not all, 2 wrong usage.",
+        description="Exercises that name the mistake in your answer.",
+        epilog="Exit codes: 0 all points, 1 not all, 2 user error.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (run, flags) in COMMANDS.items():
@@ -173,19 +176,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
         for flag in (*flags.split(), "--course"):
-            command.add_argument(
-                flag, help=TEXTS["help"].get(flag), **FLAGS[flag]
-            )
+            more = FLAGS[flag]
+            command.add_argument(flag, help=TEXTS["help"][flag], **more)
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # whatever the system's is
+        if isinstance(stream, io.TextIOWrapper):  # on any system
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     options = parse(arguments)
     try:
-        return options.run(options, read_course(options.course)) or 0
+        return options.run(options) or 0
     except ValueError as error:
         print(f"error: {escaped(str(error))}", file=sys.stderr)
         return 2

@@ -7,24 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from minitransformer.coursework import exercise, forbidden
 from minitransformer.coursework.child import dump, load, skipped
-from minitransformer.coursework.exercise import (
-    Call,
-    Task,
-    find_task,
-    read_course,
-)
-from minitransformer.coursework.forbidden import (
-    FIRST,
-    forbidden_names,
-    used_names,
-)
+from minitransformer.coursework.exercise import Call, Task
 from minitransformer.coursework.judge import Verdict, escaped, judge
 from minitransformer.coursework.report import Results, explain
 from minitransformer.coursework.sandbox import Sandbox
 from minitransformer.coursework.variants import outcome
 
-SEED = 2026  # of the questions, unless the lecturer keeps another secret
+SEED = 2026  # of the questions; a lecturer can keep another one secret
 
 
 def check_exercise(
@@ -40,15 +31,19 @@ def check_exercise(
         folder: The submission; `adapters.py` says where its functions are.
         task: The exercise.
         seed: Of the questions.
-        used: The names that its files use; they are read if None.
-        running: A list that gets the process, so that it can be stopped.
+        used: The names that its files use; None reads them.
+        running: The process is added to it, so that it can be stopped.
     """
-    used = used_names(folder) if used is None else used
-    places = forbidden_names(used)
+    if used is None:
+        used = forbidden.used_names(folder)
+    places = forbidden.forbidden_names(used)
     if places:
-        return Verdict(
-            False, "uses what is to be written here", "; ".join(places)
-        )
+        headline = "uses a ready-made function of a library"
+        advice = "Write this part yourself"
+        if all(place.endswith(forbidden.UNREAD) for place in places):
+            headline = "has a file that the check cannot read"
+            advice = "Move it out of the folder"
+        return Verdict(False, headline, f"{'; '.join(places)}. {advice}.")
     with Sandbox(folder) as sandbox:
         if running is not None:
             running.append(sandbox)
@@ -60,26 +55,28 @@ def check_exercise(
 
 
 def hidden_files(folder: Path) -> Iterator[str]:
-    """Name files that do not get imported, whatever is in them."""
+    """Warn of files that are never imported."""
     for path in sorted(folder.iterdir()):
         name = escaped(path.name)
-        if path.stem in FIRST and (path.is_dir() or path.suffix == ".py"):
+        if path.stem in forbidden.FIRST and (
+            path.is_dir() or path.suffix == ".py"
+        ):
             yield (
-                f"{name} is never imported: {path.stem} is Python's or "
-                "NumPy's own. Give it another name."
+                f"{name} is never imported: Python or NumPy has a module "
+                "of this name. Rename your file."
             )
         if path.suffix == ".ipynb" and not path.with_suffix(".py").exists():
             yield (
-                f"{name} is a notebook, which the check does not run: copy "
+                f"{name} is a notebook, which the check does not run. Copy "
                 f"its functions into {escaped(path.stem)}.py."
             )
 
 
 def find_folder(folder: Path) -> Path:
-    """Find where `adapters.py` is: there, or one or two folders deeper.
+    """Find `adapters.py` in a folder, or one or two folders deeper.
 
     Raises:
-        ValueError: if it is nowhere, or in several folders.
+        ValueError: if there is none, or several of them.
     """
     for depth in ("", "*/", "*/*/"):
         found = [
@@ -91,10 +88,10 @@ def find_folder(folder: Path) -> Path:
         if len(found) == 1:
             return found[0]
         if found:
-            raise ValueError(f"{folder} has several adapters.py: keep one.")
-    remark = " A notebook is not run." * any(folder.glob("*.ipynb"))
+            raise ValueError(f"{folder} has several adapters.py. Keep one.")
+    remark = " Notebooks are not run." * any(folder.glob("*.ipynb"))
     raise ValueError(
-        f"{folder} has no adapters.py.{remark} Begin with "
+        f"{folder} has no adapters.py.{remark} Write one with "
         "`python -m minitransformer.coursework start FOLDER`."
     )
 
@@ -105,28 +102,28 @@ def check_folder(
     seed: int = SEED,
     report: Callable[[Task], None] = lambda task: None,
 ) -> Results:
-    """Check all exercises of a folder that check themselves.
+    """Check all exercises of a folder, except the open ones.
 
     Args:
         folder: The submission.
-        tasks: The exercises; the open ones are left out.
+        tasks: The exercises.
         seed: Of the questions.
         report: Called with each task when it is done.
 
     Raises:
-        ValueError: if this is no submission.
+        ValueError: if the folder is not a submission.
     """
     folder = find_folder(Path(folder))
     tasks = [task for task in tasks if not task.exercise.rubric]
 
-    # Once for all, and not in a thread: Python 3.11 cannot (SystemError).
-    used = used_names(folder)
+    # Once, and not in a thread, where Python 3.11 raises SystemError.
+    used = forbidden.used_names(folder)
     running: list[Sandbox] = []
 
     def check(task):
         try:
             verdict = check_exercise(folder, task, seed, used, running)
-        except Exception as error:  # of this check, or of the system
+        except Exception as error:  # of the check or the system
             verdict = Verdict(False, f"not checked: {error!r}")
         report(task)
         return verdict
@@ -134,53 +131,55 @@ def check_folder(
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         try:
             results = list(zip(tasks, pool.map(check, tasks), strict=True))
-        except BaseException:  # Ctrl-C: wait for nobody
+        except BaseException:  # Ctrl-C: do not wait
             pool.shutdown(wait=False, cancel_futures=True)
             for sandbox in running:
                 sandbox.stop()
             raise
-    note_what_is_below(results)
+    note_earlier_mistakes(results)
     return results
 
 
-def note_what_is_below(results: Results) -> None:
-    """Where nothing else is known, point to what an exercise builds on."""
+def note_earlier_mistakes(results: Results) -> None:
+    """If a mistake is unknown, point to wrong exercises it builds on."""
     wrong = {
         t.name: t.number for t, verdict in results if not verdict.right
     }
     for task, verdict in results:
-        below = [wrong[name] for name in task.builds_on if name in wrong]
-        # A known mistake says enough; so does a stub, or an early end.
+        earlier = [wrong[name] for name in task.builds_on if name in wrong]
+        # A known mistake explains itself; so does a stub, or an early end.
         unknown = not verdict.mistakes and (verdict.page or verdict.lines)
-        if task.name in wrong and below and unknown:
+        if task.name in wrong and earlier and unknown:
             verdict.note = (
-                f"Perhaps it uses what {' and '.join(below)} asked for, "
-                "which is not right yet: begin there."
+                "It may use your function from exercise "
+                f"{' and '.join(earlier)}, which is not right yet. Correct "
+                "that first."
             )
 
 
 def check_here(
     number: str | int, *functions: Callable[..., Any], seed: int = SEED
 ) -> None:
-    """Check functions of this very process, as in a notebook.
+    """Check functions in this process, as in a notebook.
 
-    Nothing is limited here, so use it for your own code only. It prints
-    what `check` prints for an exercise.
+    It prints the same lines as `check`. There are no limits here, so use
+    it for your own code only.
 
     Args:
         number: The exercise, as in "03" or 3.
-        functions: All that it asks for, known by their names.
+        functions: All functions of the exercise, under their names.
         seed: Of the questions.
     """
-    task = find_task(read_course(), str(number))
+    task = exercise.find_task(exercise.read_course(), str(number))
     number = task.number
     if task.exercise.rubric:
-        raise ValueError(f"{number} is open: it has a rubric, no check.")
+        raise ValueError(f"{number} is open: people grade it, by a rubric.")
     known = {getattr(f, "__name__", repr(f)): f for f in functions}
-    missing = sorted(task.exercise.functions.keys() - known)
-    if missing:
-        came = f"; {', '.join(known)} came" if known else ""
-        raise ValueError(f"{number} needs {', '.join(missing)} too{came}.")
+    if not task.exercise.functions.keys() <= known.keys():
+        raise ValueError(
+            f"{number} needs {', '.join(task.exercise.functions)}; found "
+            f"{', '.join(known) or 'nothing'}."
+        )
 
     def ask(call):
         before = dump(call.args)

@@ -1,9 +1,9 @@
-"""The child process that runs a student's code; it knows no right answer.
+"""The child process that runs a student's code, without the right answers.
 
-It stands alone: it imports nothing of the package, and lends none of it to
-the code it runs, except an empty `check_here`. It reads calls from its
-input and writes each call's outcome to its output; whatever the code prints
-goes elsewhere.
+It imports nothing from the package, and keeps the student's code from
+importing it, except an empty `check_here`. It reads calls from its input,
+and writes the outcome of each call to its output. Printed text goes to the
+standard error.
 
     python -I child.py FOLDER SECONDS MEMORY FILE_SIZE
 """
@@ -26,22 +26,22 @@ from typing import IO, Any
 import numpy as np
 from safetensors.numpy import load as load_arrays, save as save_arrays
 
-SIZE = struct.Struct("<Q")  # stands before each message in a pipe
-LENT = ("minitransformer",)  # what a submission may not import
+SIZE = struct.Struct("<Q")  # comes before each message in a pipe
+LENT = ("minitransformer",)  # a submission may not import this
 ALLOWED = "minitransformer.coursework.checking"  # does nothing here
-# Events of Python's audit: what starts or ends a process, or changes files.
-STARTS = {
-    "subprocess.Popen",
-    "pty.spawn",
-    "os.fork",
-    "os.forkpty",
+# Events of Python's audit that start or end a process, or change files.
+STARTS = {"subprocess.Popen", "pty.spawn", "os.fork", "os.forkpty"}
+STARTS |= {
     "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.system",
+    "os.killpg",
 }
-STARTS |= {"os.posix_spawn", "os.spawn", "os.system", "os.killpg"}
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link"}
 CHANGES |= {"os.symlink", "os.truncate", "os.chmod", "os.chown", "os.utime"}
 SKIPPED = ("site-packages", "node_modules", "__pycache__", "__MACOSX")
-# Numbers of widths that a safetensors file or NumPy cannot hold.
+# Widths of numbers that a safetensors file or NumPy cannot hold.
 STORED_AS = {"bfloat16": "float32", "float128": "float64"}
 
 
@@ -49,9 +49,9 @@ def dump(value: Any) -> bytes:
     """Write a tree of lists, dictionaries, arrays and plain values.
 
     Returns:
-        A safetensors file, which cannot hold code. Its arrays are numbered;
-        its metadata has the tree in JSON, `{"array": "0"}` in their places,
-        or `{"numbers": "0"}` for a list of plain numbers.
+        A safetensors file, which cannot hold code. Its metadata holds the
+        tree as JSON, with `{"array": "0"}` in place of the first array, or
+        `{"numbers": "0"}` in place of a list of plain numbers.
     """
     arrays: dict[str, np.ndarray] = {}
 
@@ -86,30 +86,20 @@ def dump(value: Any) -> bytes:
 
 
 def as_numbers(rows: list) -> np.ndarray | None:
-    """Make an array of a list of plain numbers, or of lists of them.
-
-    Returns:
-        The array; None if there is something else in the list, or if its
-        rows differ in length.
-    """
+    """Make an array of numbers in (nested) lists, or None."""
     first: Any = rows
     for _ in range(32):  # a list may hold itself
         if isinstance(first, list) and first:
             first = first[0]
-    if not isinstance(first, (bool, int, float, np.number)):
-        return None
-    with contextlib.suppress(ValueError, OverflowError):
-        array = np.asarray(rows)
-        return array if array.dtype.kind in "bif" else None
+    if isinstance(first, (bool, int, float, np.number)):
+        with contextlib.suppress(ValueError, OverflowError):
+            array = np.asarray(rows)
+            return array if array.dtype.kind in "bif" else None
     return None
 
 
 def load(data: bytes) -> Any:
-    """Read what `dump` wrote.
-
-    Raises:
-        ValueError: if it is something else.
-    """
+    """Read a message of `dump`; a ValueError if it is something else."""
 
     def walk(part):
         if isinstance(part, list):
@@ -145,9 +135,8 @@ def receive(pipe: IO[bytes], largest: int = 1 << 62) -> Any:
     """Read a message; None at the end of the pipe.
 
     Raises:
-        OverflowError: if it has more bytes than `largest`; nothing of it
-            is read.
-        ValueError: if it is no message.
+        OverflowError: if it has more than `largest` bytes; it is not read.
+        ValueError: if it is not a message.
     """
     header = pipe.read(SIZE.size)
     if len(header) < SIZE.size:
@@ -159,17 +148,17 @@ def receive(pipe: IO[bytes], largest: int = 1 << 62) -> Any:
 
 
 class NotLent(Loader):
-    """Keep the package out: its answers are not the student's.
+    """Refuse imports of the package, which holds the answers.
 
-    Only `check_here` can be imported, and it does nothing: a file may end
-    by checking itself.
+    Only `check_here` can be imported, and it does nothing, so that a
+    student's file may end by checking itself.
     """
 
     def find_spec(self, name: str, *_: Any) -> Any:
         if f"{ALLOWED}.".startswith(f"{name}."):
             return spec_from_loader(name, self, is_package=True)
         if name.partition(".")[0] in LENT:
-            raise ImportError(f"{name} is not lent to an exercise")
+            raise ImportError(f"{name} is not allowed in an exercise")
         return None
 
     def exec_module(self, module: Any) -> None:
@@ -188,21 +177,20 @@ def unread(path: str, folder: str) -> bool:
     path = path if path.startswith("<") else os.path.abspath(path)
     if not path.startswith(folder + os.sep):
         return False
-    steps = itertools.accumulate(
-        os.path.relpath(path, folder).split(os.sep), os.path.join
-    )
-    parts = [os.path.join(folder, step) for step in steps]
-    return not path.endswith(".py") or any(map(skipped, parts))
+    names = os.path.relpath(path, folder).split(os.sep)
+    parts = itertools.accumulate([folder, *names], os.path.join)
+    own = itertools.islice(parts, 1, None)
+    return not path.endswith(".py") or any(map(skipped, own))
 
 
 def guard(folder: str) -> Callable[[str, tuple], None]:
-    """Make an audit hook: what a submission may not do to other files.
+    """Make an audit hook that limits a submission.
 
-    It reads none of the package's files, writes into its folder and its
-    home alone, starts or ends no process, and runs no code of its folder
-    that the check has not read. No hook can be taken off.
+    The submission may not read the package's files, write outside its
+    folder and its home, start or end a process, or run code in its folder
+    that the check has not read. Python cannot remove an audit hook.
     """
-    real, me = os.path.realpath, os.getpid()
+    real, own_id = os.path.realpath, os.getpid()
     own_code = real(__file__)
     places = folder, os.environ.get("HOME", folder), "/dev"
     package = os.path.dirname(os.path.dirname(own_code)) + os.sep
@@ -212,13 +200,13 @@ def guard(folder: str) -> Callable[[str, tuple], None]:
 
     def hook(event: str, args: tuple) -> None:
         if event == "exec" and unread(args[0].co_filename, folder):
-            raise PermissionError(f"not read before: {args[0].co_filename}")
+            raise PermissionError(f"not checked: {args[0].co_filename}")
         if event == "compile" and args[0] and str(args[1])[:1] == "<":
             caller = sys._getframe(1).f_code.co_filename
             if caller.startswith(folder + os.sep):
-                raise PermissionError("code in a text is not read before")
-        if event in STARTS or (event == "os.kill" and args[0] != me):
-            raise PermissionError(f"not lent to an exercise: {event}")
+                raise PermissionError("code in a text is not checked")
+        if event in STARTS or (event == "os.kill" and args[0] != own_id):
+            raise PermissionError(f"not allowed in an exercise: {event}")
         if event != "open" and event not in CHANGES:
             return
         for name in args[:1] if event == "open" else args[:2]:
@@ -230,10 +218,10 @@ def guard(folder: str) -> Callable[[str, tuple], None]:
             if (
                 (any(part in path for part in lent) and path != own_code)
                 or (path.startswith(folder) and path.endswith(".pyc"))
-                or (other and other.isdigit() and other != str(me))
+                or (other and other.isdigit() and other != str(own_id))
                 or (writes and not f"{path}{os.sep}".startswith(writable))
             ):
-                raise PermissionError(f"not lent to an exercise: {path}")
+                raise PermissionError(f"not allowed in an exercise: {path}")
 
     return hook
 
@@ -242,16 +230,13 @@ def find_function(name: str) -> Any:
     """Find a function by the name that `adapters.py` gives it."""
     where = importlib.import_module("adapters").WHERE
     if name not in where:
-        raise LookupError(f"adapters.py does not say where {name} is")
+        raise LookupError(f"adapters.py has no entry for {name}")
     module, _, function = where[name].partition(":")
     return getattr(importlib.import_module(module), function or name)
 
 
 def kind_of(error: Exception) -> str:
-    """Name an exception; TensorFlow's InvalidArgumentError is a ValueError.
-
-    So is every subclass of ValueError.
-    """
+    """Name an exception; TensorFlow's own count as ValueError."""
     name = type(error).__name__
     if isinstance(error, ValueError) or name == "InvalidArgumentError":
         return "ValueError"
@@ -259,7 +244,7 @@ def kind_of(error: Exception) -> str:
 
 
 def where_it_failed(error: Exception, folder: str) -> str:
-    """Name the last line of the student's own code in a traceback."""
+    """Name the last line of a traceback that is in the folder."""
     place = ""
     for frame in traceback.extract_tb(error.__traceback__):
         if frame.filename.startswith(folder + os.sep):
@@ -280,13 +265,13 @@ def answer(question: dict, folder: str) -> bytes:
         mutated = dump(args) != before
         result = {"value": value, "seconds": seconds, "mutated": mutated}
         return dump(result)
-    except Exception as error:  # its own, or a value that `dump` refuses
+    except Exception as error:  # of the function, or of `dump`
         text, place = str(error)[:2000], where_it_failed(error, folder)
         return dump({"error": kind_of(error), "text": text, "place": place})
 
 
 def limit(seconds: int, memory: int, file_size: int) -> None:
-    """Lower what the system lets this process have, where it can."""
+    """Set limits for this process, where the system has them."""
     try:
         import resource
     except ImportError:  # Windows
@@ -303,10 +288,10 @@ def main() -> None:
     limit(*map(int, sys.argv[2:]))
     source = sys.stdin.buffer
     sink = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what is printed joins the errors
+    os.dup2(2, 1)  # printed text goes to the standard error
     sys.stdin = io.StringIO()
     sys.stdout = io.TextIOWrapper(sys.stdout.buffer, "utf-8", "replace")
-    # Python's own modules first, which a `typing.py` must not hide.
+    # Python's own modules come first: no `typing.py` may hide them.
     home = os.path.dirname(os.__file__)
     first = [p.startswith(home) and "-packages" not in p for p in sys.path]
     standard = list(itertools.compress(sys.path, first))

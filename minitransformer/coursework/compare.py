@@ -1,6 +1,5 @@
-"""Is this what was expected? And if not, in which way?"""
+"""Compare an answer with the right one, and say how they differ."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,7 @@ def same_values(expected: Any, got: Any) -> bool:
 
 
 def as_array(value: Any) -> np.ndarray | None:
-    """Make an array of a list or a number, or None where there is none."""
+    """Make an array of a list or a number; None if that is impossible."""
     try:
         array = np.asarray(value)
     except (ValueError, MemoryError):  # rows of different lengths, or huge
@@ -54,7 +53,7 @@ def as_array(value: Any) -> np.ndarray | None:
 
 
 def kind(array: np.ndarray) -> str:
-    """Name what an array holds, whatever its width: "floats"."""
+    """Name the kind of an array's numbers: "floats"."""
     return KINDS[array.dtype.kind]
 
 
@@ -63,18 +62,14 @@ def close(expected: Any, got: Any) -> np.ndarray:
     expected, got = np.asarray(expected), np.asarray(got)
     if "f" not in (expected.dtype.kind, got.dtype.kind):
         return expected == got
-    return np.isclose(
-        np.asarray(got, "float64"),
-        np.asarray(expected, "float64"),
-        equal_nan=True,
-        **TOLERANCE,
-    )
+    floats = got.astype("float64"), expected.astype("float64")
+    return np.isclose(*floats, equal_nan=True, **TOLERANCE)
 
 
 def difference(
     expected: Any, got: Any, outputs: dict[str, str]
 ) -> str | None:
-    """Say in which way a value is not what was expected.
+    """Say how the form of a value differs from the expected one.
 
     Args:
         expected, got: Two values that are not the same.
@@ -82,41 +77,34 @@ def difference(
             {"weights": "batch heads query key"}.
 
     Returns:
-        A sentence: another number of results, another shape (with the
-        names of the axes), another kind of numbers, NaN; else None.
+        A sentence about the number of results, a shape (with the names of
+        its axes), the kind of numbers, or NaN; None if the forms agree.
     """
-    if len(outputs) > 1:
-        if not isinstance(got, (tuple, list)) or len(got) != len(outputs):
-            return (
-                f"the result is {describe(got)}, expected {len(outputs)} "
-                f"results: {', '.join(outputs)}"
-            )
-    else:
+    if len(outputs) == 1:
         expected, got = (expected,), (got,)
+    elif not isinstance(got, (tuple, list)) or len(got) != len(outputs):
+        return (
+            f"the result is {describe(got)}, expected {len(outputs)} "
+            f"results: {', '.join(outputs)}"
+        )
     parts = zip(outputs.items(), expected, got, strict=True)
-    for (name, axes), right, value in parts:
-        sentence = wrong_form(name, axes, right, value)
-        if sentence:
-            return sentence
-    return None
+    found = (wrong_form(*item, a, b) for item, a, b in parts)
+    return next(filter(None, found), None)
 
 
 def wrong_form(name: str, axes: str, expected: Any, got: Any) -> str | None:
     """Same as `difference`, for one output."""
     if isinstance(expected, str) or isinstance(got, str):
-        if type(expected) is not type(got):
-            return (
-                f"{name} is {describe(got)}, expected {describe(expected)}"
-            )
-        return None
+        if type(expected) is type(got):
+            return None
+        return f"{name} is {describe(got)}, expected {describe(expected)}"
     is_list = isinstance(expected, list)
     expected, array = as_array(expected), as_array(got)
     if array is None:
         return f"{name} is {describe(got)}, expected an array of numbers"
     if is_list and array.ndim:  # a list may have any length, even none
-        expected = np.resize(
-            expected if expected.size else array, array.shape
-        )
+        known = expected if expected.size else array
+        expected = np.resize(known, array.shape)
     if array.shape != expected.shape and not axes:
         return f"{name} is {short(got)}, expected {short(expected)}"
     if array.shape != expected.shape:
@@ -140,45 +128,44 @@ def short(value: Any, most: int = 100) -> str:
 def wrong_shape(
     name: str, axes: list[str], expected: tuple, got: tuple
 ) -> str:
-    """Name the axes of a shape that is not the right one."""
+    """Name the axes in which two shapes differ."""
     if len(axes) != len(expected):
         axes = [f"axis {i}" for i in range(len(expected))]
-    named = ", ".join(
-        f"{axis} {size}" for axis, size in zip(axes, expected, strict=True)
-    )
     sentence = f"{name} has shape {got}, expected {expected}"
-    if named:
-        sentence += f" ({named})"
+    if expected:
+        named = zip(axes, map(str, expected), strict=True)
+        sentence += f" ({', '.join(map(' '.join, named))})"
     if len(got) != len(expected):
         return f"{sentence}: {len(got)} axes, not {len(expected)}"
     odd = [i for i in range(len(got)) if got[i] != expected[i]]
-    if len(odd) == 2:
-        i, j = odd
-        if (got[i], got[j]) == (expected[j], expected[i]):
-            return f"{sentence}: {axes[i]} and {axes[j]} are exchanged"
-    return f"{sentence}: check {', '.join(axes[i] for i in odd)}"
+    names = [axes[i] for i in odd]
+    sizes = [(got[i], expected[i]) for i in odd]
+    if len(odd) == 2 and sizes[0] == sizes[1][::-1]:
+        return f"{sentence}: {' and '.join(names)} are exchanged"
+    return f"{sentence}: check {', '.join(names)}"
 
 
-def at(where: tuple, axes: Sequence[str]) -> str:
+def at(where: tuple, axes: list[str]) -> str:
     """Name a cell by its axes: "batch 0, query 2"."""
     if len(axes) != len(where):
         return str(where)
-    return (
-        ", ".join(f"{a} {i}" for a, i in zip(axes, where, strict=True))
-        or "the only one"
-    )
+    named = zip(axes, map(str, where), strict=True)
+    return ", ".join(map(" ".join, named)) or "the only one"
 
 
 def describe(value: Any) -> str:
-    """Say in a few words what a value is."""
-    if value is None:
-        return "None"
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape}"
-    if isinstance(value, (tuple, list)):
-        return f"a {type(value).__name__} of {len(value)}"
-    if isinstance(value, (str, dict)):
-        return "text" if isinstance(value, str) else "a dictionary"
+    """Describe a value in a few words."""
+    match value:
+        case None:
+            return "None"
+        case np.ndarray():
+            return f"an array of shape {value.shape}"
+        case tuple() | list():
+            return f"a {type(value).__name__} of {len(value)}"
+        case str():
+            return "text"
+        case dict():
+            return "a dictionary"
     return f"{type(value).__name__} {value}"
 
 
@@ -187,12 +174,12 @@ def marked(expected: Any, got: Any, most: int = 8) -> list[str]:
 
     Args:
         expected, got: Values of one shape.
-        most: How many rows and columns are drawn, around the first cell
-            that is wrong.
+        most: The largest number of rows and columns to draw, around the
+            first wrong cell.
 
     Returns:
-        Lines of text: yours, with `*` behind each wrong cell, and what was
-        expected there.
+        Lines of text: the student's numbers, with `*` after each wrong
+        one, and the expected numbers of the same cells.
     """
     if isinstance(expected, str):
         return [f"yours     {got!r}", f"expected  {expected!r}"]
@@ -200,25 +187,21 @@ def marked(expected: Any, got: Any, most: int = 8) -> list[str]:
     if expected.shape != got.shape:
         return [f"yours     {short(got)}", f"expected  {short(expected)}"]
     right = close(expected, got)
-    if expected.ndim > 2:  # the first slice in which something is wrong
+    if expected.ndim > 2:  # the first slice with a wrong cell
         where = tuple(np.argwhere(~right)[0][:-2])
         expected, got, right = expected[where], got[where], right[where]
     right = np.atleast_2d(right)
     i, j = (int(k) // most * most for k in np.argwhere(~right)[0])
-    window = slice(i, i + most), slice(j, j + most)
-    wrong = ~right[window]
     lines = [f"rows from {i}, columns from {j}"] if i or j else []
-    for title, part, marks in (
-        ("yours", got, wrong),
-        ("expected", expected, wrong & False),
-    ):
-        part = np.atleast_2d(part)[window]
-        for i, row in enumerate(part):
+    for title, part in ("yours", got), ("expected", expected):
+        rows = np.atleast_2d(part)[i : i + most, j : j + most]
+        for k, row in enumerate(rows):
+            marks = right[i + k, j:] | (title == "expected")
             cells = "".join(
-                f"{number(value):>9}{'*' if mark else ' '}"
-                for value, mark in zip(row, marks[i], strict=True)
+                f"{number(value):>9}{' ' if good else '*'}"
+                for value, good in zip(row, marks, strict=False)
             )
-            lines.append(f"{title if not i else '':9}{cells}".rstrip())
+            lines.append(f"{title if not k else '':9}{cells}".rstrip())
     return lines
 
 

@@ -1,11 +1,11 @@
-"""What an exercise is made of, and where to find one.
+"""The parts of an exercise, and its place in a course.
 
-An exercise has up to three files of one name. `answers/NAME.py` has the
-right functions, from which stubs and solutions are cut. All that is prose
-or data is in `exercises/NAME.toml`: title, goal, hints, and the known
-mistakes as edits of the answer. What must be computed is in
-`exercises/NAME.py`: the questions, and the properties that hold for every
-right answer. `mistakes.toml` has mistakes of several exercises, by name.
+An exercise has up to three files of one name. `answers/NAME.py` holds the
+right functions; stubs and solutions are cut from it. `exercises/NAME.toml`
+holds all texts and data: title, goal, hints, and the known mistakes as
+edits of the answer. `exercises/NAME.py` holds the computed parts: the
+questions, and the properties of every right answer. `mistakes.toml` holds
+the mistakes that several exercises share.
 """
 
 import functools
@@ -23,15 +23,15 @@ COURSE = HERE / "course.toml"
 
 @dataclass(frozen=True, eq=False)
 class Mistake:
-    """A known way to get it wrong, which can be run.
+    """A known mistake, which can be run.
 
     Args:
         name: A few words, as in a headline.
-        edits: Lists of two texts of Python: what is right in the answer,
-            and what stands there when the mistake is made. A third entry
-            says in how many places, if it is not one (`variants`).
+        edits: Lists of two texts of Python: a part of the answer, and its
+            replacement in the mistake. A third entry gives the number of
+            places, if it is not one (`variants`).
         why: One or two sentences to the student.
-        page: Where to read on, a page of the book.
+        page: The page of the book to read.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Call(NamedTuple):
 
 
 class Property(NamedTuple):
-    """Something true of every right answer, for mistakes nobody knows yet.
+    """Something true of every right answer, to explain unknown mistakes.
 
     Args:
-        name: What holds, in a few words.
-        broken: Function of `(ask, rng)`; `ask(function, **arguments)` gives
-            what the submission answers. It yields a sentence for each
+        name: The property, in a few words.
+        broken: Function of `(ask, rng)`, where `ask(function, **arguments)`
+            returns the submission's answer. It yields a sentence for each
             counter-example, the smallest first.
     """
 
@@ -63,22 +63,22 @@ class Property(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Exercise:
-    """What is asked, tried and known: the keys of the TOML file, mostly.
+    """An exercise; most fields are keys of its TOML file.
 
     Args:
-        title, goal: In the book's words; the goal is one or two sentences.
-        page: Background, a page of the book.
-        functions: For each function of the answer its outputs by name, each
-            with its axes, as in {"f": {"output": "batch seq d_model"}}.
-        hints: From a nudge to nearly the answer.
-        like: What in the package does the same, "module.name".
-        rubric: For an open exercise, what to look at; it has no points,
+        title, goal: Its name, and the task in one to three sentences.
+        page: The page of the book to read first.
+        functions: For each function the names of its outputs, each with its
+            axes, as in {"f": {"output": "batch seq d_model"}}.
+        hints: The first is a nudge, the last is nearly the answer.
+        like: Names of the package's own code for this, "module.name".
+        rubric: For an open exercise, the points to grade; it has no points,
             no mistakes and no Python file.
         mistakes: The known ones.
-        properties: What is tried when no known mistake fits.
+        properties: Tried when no known mistake fits.
         calls: Function of an rng: the questions, the smallest first.
-        slow: A function of an rng that gives one large `Call`, on which
-            loops show, or None.
+        slow: Function of an rng that gives one large `Call`, to measure
+            loops with, or None.
     """
 
     title: str
@@ -104,11 +104,9 @@ def read_exercise(name: str) -> Exercise:
     path = HERE / "exercises" / f"{name}.toml"
     row: dict[str, Any] = {"like": [], "rubric": []}
     row |= {"mistakes": {}, "properties": {}} | read_toml(path)
-    odd = row.keys() ^ set(Exercise.__dataclass_fields__)
+    odd = row.keys() ^ Exercise.__dataclass_fields__.keys()
     if odd != {"calls", "slow"}:
-        raise ValueError(
-            f"{path}: missing or unknown: {', '.join(sorted(odd))}."
-        )
+        raise ValueError(f"{path}: missing or unknown: {', '.join(odd)}.")
     module = None
     if path.with_suffix(".py").exists():
         module = importlib.import_module(
@@ -117,8 +115,8 @@ def read_exercise(name: str) -> Exercise:
     for function in row["properties"]:
         if not hasattr(module, function):
             raise ValueError(
-                f"{path}: property {function!r} is no function of "
-                f"{name}.py. Write it there, or delete the line."
+                f"{path}: {name}.py has no function for the property "
+                f"{function!r}. Write it, or delete the line."
             )
     shared = read_toml(HERE / "mistakes.toml")
     default = {"page": row["page"]}
@@ -130,26 +128,24 @@ def read_exercise(name: str) -> Exercise:
         Property(sentence, getattr(module, function))
         for function, sentence in row["properties"].items()
     ]
-    return Exercise(
-        **row,
-        calls=getattr(module, "calls", lambda rng: ()),
-        slow=getattr(module, "slow", None),
-    )
+    row["calls"] = getattr(module, "calls", lambda rng: ())
+    row["slow"] = getattr(module, "slow", None)
+    return Exercise(**row)
 
 
 def make_mistake(path: Path, name: str, row: dict) -> Mistake:
     """Make a `Mistake` of one table of an exercise's file."""
     if row.keys() != {"edits", "why", "page"}:
         raise ValueError(
-            f"{path}: mistake “{name}” has {', '.join(row)}; expected "
-            "edits, why and perhaps page. Without a why, its name must be "
-            "one of mistakes.toml."
+            f"{path}: the mistake “{name}” has {', '.join(row)}; expected "
+            "edits, why and perhaps page. If mistakes.toml has no mistake "
+            "of this name, give them here."
         )
     return Mistake(name, **row)
 
 
 def read_toml(path: Path | str) -> dict[str, Any]:
-    """Read a file of TOML; a ValueError says why it cannot be read."""
+    """Read a TOML file; a ValueError says why it cannot be read."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
@@ -163,7 +159,7 @@ class Task:
     Args:
         number: As students type it, "03".
         name: Of its files.
-        points, minutes: What it counts, and about how long it takes.
+        points, minutes: Its points, and about how long it takes.
         exercise: The exercise itself.
     """
 
@@ -191,77 +187,69 @@ class Task:
 
 
 def read_course(path: Path | str = COURSE) -> list[Task]:
-    """Read which exercises a course has, and what they count.
+    """Read a course: its exercises in order, and their points.
 
     Args:
-        path: A TOML file as `course.toml` beside this one.
-
-    Returns:
-        A list of `Task`, in the order of the file.
+        path: A TOML file like `course.toml` beside this one.
 
     Raises:
-        ValueError: if the file is not one, in a sentence.
+        ValueError: if the file cannot be used, in one sentence.
     """
     rows = read_toml(path).get("exercise")
-    if not isinstance(rows, list) or not all(
-        isinstance(row, dict) for row in rows or [None]
-    ):
+    if not isinstance(rows, list) or {*map(type, rows)} != {dict}:
         raise ValueError(f"{path} has no [[exercise]].")
     tasks = [make_task(path, row) for row in rows]
     numbers = [task.number.zfill(2) for task in tasks]
     for number in numbers:
         if numbers.count(number) > 1:
-            raise ValueError(f"{path}: number {number} is there twice.")
+            raise ValueError(
+                f"{path}: two exercises have the number {number}."
+            )
     return tasks
 
 
 def make_task(path: Path | str, row: dict[str, Any]) -> Task:
     """Make the `Task` of one table of the course's file."""
-    kinds: dict[str, tuple] = {
-        "number": (str,),
-        "name": (str,),
-        "points": (int, float),
-        "minutes": (int,),
-    }
-    if row.keys() != kinds.keys():
-        raise ValueError(
-            f"{path}: an exercise needs {', '.join(kinds)}; this one "
-            f"has {', '.join(row)}."
-        )
-    for key, kind in kinds.items():
-        if type(row[key]) not in kind or row[key] == "":
-            raise ValueError(f"{path}: {key} = {row[key]!r} will not do.")
-    if not 0 <= row["points"] < float("inf"):
-        raise ValueError(
-            f"{path}: points = {row['points']}; give a number from 0 on."
-        )
-    if not row["number"].isdecimal() or row["minutes"] < 0:
-        raise ValueError(
-            f"{path}: number = {row['number']!r}, minutes = "
-            f"{row['minutes']}: give digits, and minutes from 0 on."
-        )
     known = sorted(p.stem for p in (HERE / "exercises").glob("*.toml"))
-    if row["name"] not in known:
+
+    def from_0(value):
+        return 0 <= value < float("inf")
+
+    # Of each key: its types, whether a value will do, and what is expected.
+    rules: dict[str, tuple] = {
+        "number": ((str,), str.isdecimal, 'digits in quotes, as in "03"'),
+        "name": ((str,), known.__contains__, f"one of {', '.join(known)}"),
+        "points": ((int, float), from_0, "a number from 0 on"),
+        "minutes": ((int,), from_0, "a whole number from 0 on"),
+    }
+    if row.keys() != rules.keys():
         raise ValueError(
-            f"{path}: there is no exercise {row['name']!r}; there are "
-            f"{', '.join(known)}."
+            f"{path}: an exercise has {', '.join(row)}; expected "
+            f"{', '.join(rules)}."
         )
+    for key, (types, will_do, expected) in rules.items():
+        if type(row[key]) not in types or not will_do(row[key]):
+            raise ValueError(
+                f"{path}: {key} = {row[key]!r}; expected {expected}."
+            )
     exercise = read_exercise(row["name"])
     if exercise.rubric and row["points"]:
-        raise ValueError(f"{path}: {row['name']} is open: it has 0 points.")
+        raise ValueError(
+            f"{path}: {row['name']} is open; expected points = 0."
+        )
     return Task(**row, exercise=exercise)
 
 
 def find_task(tasks: list[Task], number: str) -> Task:
-    """Find an exercise by its number, with or without the zero before it.
+    """Find an exercise by its number: "3" means "03".
 
     Raises:
-        ValueError: if the course has none of that number.
+        ValueError: if the course has no exercise with this number.
     """
     for task in tasks:
         if number.zfill(2) == task.number.zfill(2):
             return task
     raise ValueError(
-        f"There is no exercise {number}; there are "
+        f"There is no exercise {number}; the course has "
         f"{', '.join(task.number for task in tasks)}."
     )

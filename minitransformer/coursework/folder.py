@@ -1,4 +1,4 @@
-"""A student's folder: stubs, cut from the answers, and what joins them."""
+"""A student's folder: stubs cut from the answers, and adapters."""
 
 import ast
 import re
@@ -13,23 +13,23 @@ TEXTS = read_toml(HERE / "texts.toml")
 
 
 def address(page: str) -> str:
-    """Say where a page of the book is, in any installation."""
+    """Name the place of a page of the book."""
     return f"docs/{page} in the book's source"
 
 
 def stub(task: Task) -> str:
-    """Cut a stub out of an answer: docstrings, signatures, but no bodies.
+    """Cut a stub out of an answer: its signatures and docstrings.
 
     Returns:
-        Python source; the bodies raise NotImplementedError. Helpers that
-        are not asked for are left out.
+        Python source. Bodies raise NotImplementedError, and helpers of the
+        answer are left out.
     """
     text = task.answer_path.read_text(encoding="utf-8")
     lines = text.splitlines()
     parts = [
         f'"""{task.number} · {task.exercise.title}\n',
         textwrap.fill(task.exercise.goal, 76),
-        f'\nBackground: {address(task.exercise.page)}\n"""\n',
+        f'\nRead first: {address(task.exercise.page)}\n"""\n',
     ]
     if any(line.startswith(("import numpy", "from")) for line in lines):
         parts.append("import numpy as np\n")
@@ -46,10 +46,10 @@ def solution(task: Task, every: Iterable[Task], text: str = "") -> str:
 
     Args:
         task: A `Task`.
-        every: All tasks of the course. Where the answer builds on another
-            one's, the file imports that one's file; or holds what it needs,
-            if the course is without it.
-        text: Source to take instead of the answer, such as a wrong one.
+        every: All tasks of the course. If the answer builds on another
+            answer, the file imports it; if the course does not have that
+            exercise, the file contains a copy.
+        text: Source to use instead of the answer, such as a wrong one.
 
     Returns:
         Python source.
@@ -66,7 +66,7 @@ def solution(task: Task, every: Iterable[Task], text: str = "") -> str:
 
 
 def definitions(path: Path) -> str:
-    """Read a file of Python without the docstring at its head."""
+    """Read a Python file without its module docstring."""
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()[ast.parse(text).body[0].end_lineno :]
     return "\n".join(lines).strip()
@@ -83,7 +83,7 @@ def adapters(tasks: Iterable[Task]) -> str:
 
 
 def readme(tasks: Iterable[Task]) -> str:
-    """Write the README of a student's folder."""
+    """Write the README for students."""
     rows = []
     for task in tasks:
         points = "open" if task.exercise.rubric else f"{task.points:g}"
@@ -94,26 +94,20 @@ def readme(tasks: Iterable[Task]) -> str:
 
 
 def rubric(task: Task) -> str:
-    """Write what an open exercise asks, and how it is graded."""
+    """Write the task and the rubric of an open exercise."""
     exercise = task.exercise
     points = "\n".join(f"- {line}" for line in exercise.rubric)
-    return TEXTS["rubric"].format(
-        task.number,
-        exercise.title,
-        exercise.goal,
-        address(exercise.page),
-        points,
-    )
+    texts = exercise.title, exercise.goal, address(exercise.page), points
+    return TEXTS["rubric"].format(task.number, *texts)
 
 
 def start(
     folder: str | Path, tasks: Iterable[Task], every: Sequence[Task]
 ) -> tuple[list[str], list[str]]:
-    """Write the stubs of some tasks; nothing that is there is touched.
+    """Write the stubs of some tasks; existing files are not changed.
 
     Returns:
-        The names of the files that were written, and of those that were
-        there already.
+        The names of the written files, and of the existing ones.
     """
     texts = {"README.md": readme(every), "adapters.py": adapters(every)}
     for task in tasks:

@@ -1,9 +1,9 @@
-"""What a submission may not use, found in its source.
+"""Find library functions that a submission may not use.
 
-It is read, not run. What counts is which object is meant, not how it is
-spelled: names are followed through imports, assignments and the student's
-own modules to where they come from, and only a library's are refused. This
-catches what is done in good faith, and needs no list of ways to cheat.
+The source is read, not run. Names are followed through imports, assignments
+and the student's own modules to their origin, and only names of a library
+are refused: a student's own function may have any name. This finds honest
+mistakes; it is not made against cheating.
 """
 
 import ast
@@ -20,32 +20,28 @@ from minitransformer.coursework.exercise import HERE, read_toml
 from minitransformer.coursework.judge import escaped
 
 NAMES = read_toml(HERE / "forbidden.toml")["names"]
-LARGEST = 1 << 20  # bytes of a file that is read
-MOST = 1000  # folders in a submission
-FIRST = {*sys.stdlib_module_names, "numpy"}  # imported before a student's
+LARGEST = 1 << 20  # largest file to read, in bytes
+MOST = 1000  # largest number of folders in a submission
+FIRST = {*sys.stdlib_module_names, "numpy"}  # come before own modules
 UNREAD = "cannot be read, so it cannot be graded"
 
 
 def used_names(folder: Path) -> list[tuple[str, str]]:
     """List the library names that the Python files of a folder use.
 
-    Args:
-        folder: The submission.
-
     Returns:
-        Pairs of a place, as in "mine.py, line 3", and a full name, as in
+        Pairs of a place, "mine.py, line 3", and a full name,
         "keras.layers.Attention". A file that cannot be read has `UNREAD`
-        in place of a name. One that is no Python is left out: it cannot
-        be run either.
+        in place of a name. A file that is not Python is left out, because
+        it cannot run.
     """
     folder, used, sources = Path(folder), [], {}
     for path in own_files(folder, set()):
         where = path.relative_to(folder)
         try:
-            if path.suffix != ".py" or path.stat().st_size > LARGEST:
-                raise OSError
-            if not path.is_file():  # a pipe, a device
-                raise OSError
+            large = path.stat().st_size > LARGEST
+            if large or path.suffix != ".py" or not path.is_file():
+                raise OSError  # also for a pipe or a device
             tree = ast.parse(path.read_bytes())  # as Python itself reads it
         except OSError:
             used.append((escaped(where.as_posix()), UNREAD))
@@ -64,15 +60,14 @@ def used_names(folder: Path) -> list[tuple[str, str]]:
 def forbidden_names(
     used: list[tuple[str, str]], names: Container[str] = NAMES
 ) -> list[str]:
-    """Choose what may not be used.
+    """Choose the names that may not be used.
 
     Args:
         used: From `used_names`.
-        names: The names, as they stand behind a dot or an import; those of
-            the course if not given.
+        names: Forbidden names, as they appear after a dot or an import.
 
     Returns:
-        Texts, one for each place; none where all is well.
+        A text for each place.
     """
     return [
         f"{place}: {name}"
@@ -84,20 +79,20 @@ def forbidden_names(
 
 
 def within(name: str, module: str) -> bool:
-    """Tell whether a dotted name is a module's, or the module itself."""
+    """Tell whether a dotted name is a module, or is in it."""
     return f"{name}.".startswith(f"{module}.")
 
 
 def own_files(folder: Path, seen: set[Path]) -> Iterator[Path]:
     """List the files of a folder that Python can import; follow links."""
     real = folder.resolve()
-    if real in seen:  # a link to a folder around it
+    if real in seen:  # a link to a parent folder
         return
     seen.add(real)
     try:
         paths = sorted(folder.iterdir()) if len(seen) < MOST else [folder]
     except OSError:
-        paths = [folder]  # it may not be read: that is told of it
+        paths = [folder]  # reported as a file that cannot be read
     for path in paths:
         if path == folder:
             yield path
@@ -110,7 +105,7 @@ def own_files(folder: Path, seen: set[Path]) -> Iterator[Path]:
 
 
 class Module:
-    """A student's file: which names it binds, and to what.
+    """A student's file, its names, and what they mean.
 
     Args:
         parts: Its name, as in ("lib", "core").
@@ -131,7 +126,7 @@ class Module:
             self.bind(node, package)
 
     def bind(self, node: Any, package: tuple) -> None:
-        """Remember what an import, an assignment or a `def` binds."""
+        """Store the names of an import, an assignment or a `def`."""
         if isinstance(node, ast.Import):
             for alias in node.names:
                 self.found.append((node, alias.name))
@@ -151,14 +146,13 @@ class Module:
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             self.bound.setdefault(node.name, None)
         elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
-            for target in getattr(
-                node, "targets", [getattr(node, "target", 0)]
-            ):
+            single = [getattr(node, "target", None)]
+            for target in getattr(node, "targets", single):
                 if isinstance(target, (ast.Name, ast.Attribute)):
                     self.bound.setdefault(ast.unparse(target), node.value)
 
     def uses(self) -> Iterator[tuple[str, str]]:
-        """List what it imports from libraries, and uses of them."""
+        """List the library names that it imports or uses."""
         kinds = (ast.Attribute, ast.Call, ast.Subscript, ast.Name)
         for node, name in self.found:
             yield self.at(node), self.follow(name) or ""
@@ -174,7 +168,7 @@ class Module:
         return f"{self.place}, line {node.lineno}"
 
     def origin(self, node: Any) -> str | None:
-        """Find the full name of what an expression means, if it has one."""
+        """Find the full name of an expression's value, if it has one."""
         match node:
             case ast.Name(id=name):
                 return self.look_up(name)
@@ -209,13 +203,13 @@ class Module:
         return self.follow(f"{base}.{name}".removeprefix("sys.modules."))
 
     def look_up(self, name: str) -> str | None:
-        """Find what a name means in this file."""
+        """Find the full name of a name in this file."""
         if name in self.bound:
             value = self.bound[name]
             if isinstance(value, ast.AST):
                 return self.origin(value)
             return value and self.follow(value)
-        for star in self.stars:  # the student's own come first
+        for star in self.stars:  # the student's own modules come first
             module = self.modules.get(star)
             if module and name in module.bound:
                 return module.look_up(name)
@@ -226,8 +220,8 @@ class Module:
         """Follow a full name through the student's own modules.
 
         Returns:
-            The library's name for it, or the name of an own module; None
-            for what the student has written.
+            Its name in a library, or the name of an own module; None for a
+            function or class that the student has written.
         """
         parts = name.split(".")
         for i in range(len(parts), 0, -1):
@@ -249,7 +243,7 @@ def installed(name: str) -> bool:
 
 
 def text(node: Any) -> str | None:
-    """Read a literal text, perhaps put together of several."""
+    """Read a literal text, or a sum of several."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         parts = text(node.left), text(node.right)
         return None if None in parts else "".join(map(str, parts))

@@ -1,7 +1,8 @@
-"""Grade many submissions: one table, and how often each mistake was met."""
+"""Grade many submissions: one table, and a count of each mistake."""
 
 import csv
 import io
+import itertools
 import random
 import re
 import sys
@@ -14,18 +15,16 @@ from minitransformer.coursework.checking import check_folder
 from minitransformer.coursework.child import skipped
 from minitransformer.coursework.exercise import Task
 from minitransformer.coursework.folder import TEXTS
-from minitransformer.coursework.judge import escaped
+from minitransformer.coursework.judge import Verdict, escaped
 from minitransformer.coursework.report import Results, progress, save, score
 
-Row = dict[str, str]  # a submission's, with the keys that `columns` names
+Row = dict[str, str]  # of one submission; the keys are from `columns`
 
 
 def columns(tasks: Iterable[Task]) -> list[str]:
-    """Name the columns of the table: points and words per exercise."""
-    names = ["submission", "points"]
-    for task in tasks:
-        names += [task.number, f"{task.number} says"]
-    return names
+    """Name the columns of the table: points and verdict per exercise."""
+    pairs = ([task.number, f"{task.number} says"] for task in tasks)
+    return ["submission", "points", *itertools.chain(*pairs)]
 
 
 def row_of(name: str, results: Results) -> Row:
@@ -39,10 +38,10 @@ def row_of(name: str, results: Results) -> Row:
 
 
 def read_table(path: Path, tasks: Iterable[Task]) -> list[Row]:
-    """Read the rows that are there already; none if there is no file.
+    """Read the rows of an earlier run; none if there is no file.
 
     Raises:
-        ValueError: if the file is a table of something else.
+        ValueError: if the file is not a table of this course.
     """
     if not path.is_file():
         return []
@@ -62,12 +61,13 @@ def read_table(path: Path, tasks: Iterable[Task]) -> list[Row]:
     names = columns(tasks)
     if [n.lstrip("0") for n in head] != [n.lstrip("0") for n in names]:
         raise ValueError(
-            f"{path} has other columns than this course: give another file."
+            f"{path} is not a table of this course. Give another file."
         )
     for number, line in enumerate(lines, 1):
         if any(line) and len(line) != len(names):
             raise ValueError(
-                f"{path}: row {number} has not as many cells as columns."
+                f"{path}: row {number} has {len(line)} cells, expected "
+                f"{len(names)}. Correct or delete it."
             )
     return [
         dict(zip(names, line, strict=True)) for line in lines if any(line)
@@ -75,7 +75,7 @@ def read_table(path: Path, tasks: Iterable[Task]) -> list[Row]:
 
 
 def table(rows: Iterable[Row], tasks: Iterable[Task]) -> str:
-    """Write rows as CSV, with the mark by which Excel knows UTF-8."""
+    """Write rows as CSV, with a byte-order mark, which Excel needs."""
     file = io.StringIO()
     writer = csv.DictWriter(file, columns(tasks), lineterminator="\n")
     writer.writeheader()
@@ -86,25 +86,24 @@ def table(rows: Iterable[Row], tasks: Iterable[Task]) -> str:
 
 
 def harmless(text: str) -> str:
-    """Keep a spreadsheet from taking a student's words for a formula."""
+    """Keep a spreadsheet from reading a student's words as a formula."""
     formula = text.startswith(("=", "+", "-", "@", "\t", "\r"))
     return f"'{text}" if formula else text
 
 
 def mistakes_page(rows: Sequence[Row], tasks: Iterable[Task]) -> str:
-    """Say how often each known mistake was met: a page of Markdown."""
+    """Count the known mistakes, on a page of Markdown."""
     page = TEXTS["mistakes"].format(len(rows))
     for task in tasks:
         headlines = [row[f"{task.number} says"] for row in rows]
         named = [headline.split("; ") for headline in headlines]
         counts = Counter(name for names in named for name in names)
         known = {mistake.name for mistake in task.exercise.mistakes}
-        met = sum(not known.isdisjoint(names) for names in named)
+        found = sum(not known.isdisjoint(names) for names in named)
         right = headlines.count("right")
         title = f"{task.number} · {task.exercise.title}"
-        page += TEXTS["section"].format(
-            title, right, met, len(rows) - right - met
-        )
+        other = len(rows) - right - found
+        page += TEXTS["section"].format(title, right, found, other)
         mistakes = task.exercise.mistakes
         for mistake in sorted(mistakes, key=lambda m: -counts[m.name]):
             times = counts[mistake.name]
@@ -113,15 +112,15 @@ def mistakes_page(rows: Sequence[Row], tasks: Iterable[Task]) -> str:
 
 
 def grade(options: Namespace, tasks: Iterable[Task]) -> None:
-    """Check every folder in a folder, and write the table as it grows.
+    """Check every submission in a folder, and write the table row by row.
 
     Args:
-        options: With folder, csv, mistakes and seed; a seed of None is
-            drawn here, and printed, so that no command line shows it.
-        tasks: Each a `Task`.
+        options: Has folder, csv, mistakes and seed. A seed of None is
+            drawn here and printed, so that no command line shows it.
+        tasks: The exercises.
 
     Raises:
-        ValueError: if there is nothing to grade.
+        ValueError: if the folder has no submissions.
     """
     if not options.folder.is_dir():
         raise ValueError(f"{options.folder} is not a folder.")
@@ -132,17 +131,15 @@ def grade(options: Namespace, tasks: Iterable[Task]) -> None:
         if path.is_dir() and not skipped(str(path))
     )
     if not folders:
-        raise ValueError(
-            f"{options.folder} holds no folder with a submission."
-        )
+        raise ValueError(f"{options.folder} contains no submissions.")
     rows = read_table(options.csv, tasks)
     done = {row["submission"] for row in rows}
-    # As a spreadsheet writes "007", unless there is a folder "7", too.
+    # A spreadsheet writes "7" for "007", unless there is also a folder "7".
     done |= {f.name for f in folders if f.name.lstrip("0") in done} - {""}
     seed = options.seed
     if seed is None:
         seed = random.SystemRandom().randrange(2**31)
-        print(f"drawn for this class: --seed {seed}")
+        print(f"questions of this class: --seed {seed}")
     with progress(len(folders)) as step:
         for folder in folders:
             name = escaped(folder.name)
@@ -156,13 +153,13 @@ def grade(options: Namespace, tasks: Iterable[Task]) -> None:
 
 
 def grade_one(folder: Path, tasks: Sequence[Task], seed: int) -> Row:
-    """Make the row of one submission; one without files gets no points."""
+    """Make the row of one submission; without adapters.py it has zeros."""
     name = escaped(folder.name)
     try:
-        return row_of(name, check_folder(folder, tasks, seed))
+        results = check_folder(folder, tasks, seed)
     except ValueError as error:
         print(f"{name}: {escaped(str(error))}", file=sys.stderr)
-        row = dict.fromkeys(columns(tasks), "0") | {"submission": name}
-        for task in tasks:
-            row[f"{task.number} says"] = "no adapters.py"
-        return row
+        results = [
+            (task, Verdict(False, "no adapters.py")) for task in tasks
+        ]
+    return row_of(name, results)

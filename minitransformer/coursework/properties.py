@@ -1,25 +1,44 @@
-"""Properties that hold in several exercises, each made for one of them.
+"""Properties that several exercises share.
 
-Each function here returns one that `exercise.Property` can hold: a function
-of `(ask, rng)` that yields a sentence for each counter-example. `draw` is a
-function of an rng that gives the questions to try, the smallest first.
+Each function here searches one question for counter-examples. `each` turns
+it into a maker of the `broken` function of an `exercise.Property`, as in
+`rows_sum_to_one(draw)`, where `draw` is a function of an rng that returns
+the questions, the smallest first.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from minitransformer.coursework.exercise import Call
 
-Draw = Callable[[np.random.Generator], list[Call]]
+
+def each(search: Callable[..., Iterator[str]]) -> Callable[..., Callable]:
+    """Search all questions that `draw` returns."""
+
+    @functools.wraps(search)
+    def make(draw, *args, **options):
+        def broken(ask, rng):
+            for call in draw(rng):
+                yield from search(ask, call, *args, **options)
+
+        return broken
+
+    return make
 
 
 def first(answer: Any) -> np.ndarray:
     """Take the first result of several, or the only one."""
-    return np.asarray(
-        answer[0] if isinstance(answer, (tuple, list)) else answer
-    )
+    several = isinstance(answer, (tuple, list))
+    return np.asarray(answer[0] if several else answer)
+
+
+def last(answer: Any) -> np.ndarray:
+    """Take the last result of several, or the only one."""
+    several = isinstance(answer, (tuple, list))
+    return np.asarray(answer[-1] if several else answer)
 
 
 def moved(
@@ -32,147 +51,101 @@ def moved(
 
 
 def stepped(call: Call, argument: str, at: Any, step: Any = 1) -> dict:
-    """Copy an argument, with `step` added at an index."""
+    """Copy an argument, and add `step` at an index."""
     array = call.args[argument].copy()
     array[at] += step
     return {argument: array}
 
 
-def independent(
-    draw: Draw,
-    argument: str,
-    at: Any,
-    output: Any,
-    sentence: str,
-    step: Any = 1,
-) -> Callable:
-    """Changing a part of an argument leaves a part of the result alone.
+@each
+def independent(ask, call, argument, at, output, sentence, step=1):
+    """Changing a part of an argument does not change a part of the result.
 
     Args:
-        draw: Of the questions.
-        argument: Name of the argument that is changed.
+        argument: Name of the argument to change.
         at: Index into the argument, such as `np.s_[:, 1]`.
         output: Index into the first result.
-        sentence: What to say if that part of the result changes.
-        step: What is added to the argument.
+        sentence: The counter-example, if that part of the result changes.
+        step: Is added to the argument.
     """
-
-    def broken(ask, rng):
-        for call in draw(rng):
-            new = stepped(call, argument, at, step)
-            if moved(ask, call, **new)[output].any():
-                yield sentence
-
-    return broken
+    if moved(ask, call, **stepped(call, argument, at, step))[output].any():
+        yield sentence
 
 
-def causal(draw: Draw, argument: str, what: str) -> Callable:
+@each
+def causal(ask, call, argument, what):
     """Changing a token changes no result before it."""
-
-    def broken(ask, rng):
-        for call in draw(rng):
-            array = call.args[argument]
-            for j in range(1, array.shape[1]):
-                # One feature: a norm would not see all of them shifted.
-                at = (0, j, 0)[: array.ndim]
-                new = stepped(call, argument, at)
-                places = moved(ask, call, **new)[0, :j].any(axis=-1)
-                for i in np.flatnonzero(places):
-                    yield (
-                        f"changing token {j} changed the {what} at "
-                        f"position {i}"
-                    )
-
-    return broken
+    array = call.args[argument]
+    for j in range(1, array.shape[1]):
+        # One feature: a norm would not see all of them shifted.
+        at = (0, j, 0)[: array.ndim]
+        new = stepped(call, argument, at)
+        places = moved(ask, call, **new)[0, :j].any(axis=-1)
+        for i in np.flatnonzero(places):
+            yield f"changing token {j} changed the {what} at position {i}"
 
 
-def rows_are_independent(draw: Draw, argument: str) -> Callable:
-    """Each row of a batch has the same result when it is alone."""
-
-    def broken(ask, rng):
-        for call in draw(rng):
-            batch = call.args[argument]
-            together = first(ask(call.function, **call.args))
-            for i in range(len(batch)):
-                row = call.args | {argument: batch[i : i + 1]}
-                alone = first(ask(call.function, **row))
-                if not np.allclose(alone[0], together[i], atol=1e-3):
-                    options = "".join(
-                        f", {name}={value}"
-                        for name, value in call.args.items()
-                        if isinstance(value, (int, float))
-                    )
-                    yield (
-                        f"row {i} of a batch of {len(batch)} has another "
-                        f"result when it is alone{options}"
-                    )
-
-    return broken
+@each
+def rows_are_independent(ask, call, argument):
+    """Each row of a batch has the same result alone as in the batch."""
+    batch = call.args[argument]
+    together = first(ask(call.function, **call.args))
+    for i in range(len(batch)):
+        row = call.args | {argument: batch[i : i + 1]}
+        alone = first(ask(call.function, **row))
+        if not np.allclose(alone[0], together[i], atol=1e-3):
+            options = "".join(
+                f", {name}={value}"
+                for name, value in call.args.items()
+                if isinstance(value, (int, float))
+            )
+            yield (
+                f"row {i} of a batch of {len(batch)} gives another result "
+                f"when it is alone{options}"
+            )
 
 
-def rows_sum_to_one(draw: Draw) -> Callable:
+@each
+def rows_sum_to_one(ask, call):
     """Each row of the last result sums to one."""
-
-    def broken(ask, rng):
-        for call in draw(rng):
-            answer = ask(call.function, **call.args)
-            weights = np.asarray(
-                answer[-1] if isinstance(answer, (tuple, list)) else answer
-            )
-            sums = weights.sum(axis=-1)
-            for i in np.argwhere(abs(sums - 1) > 1e-3).tolist():
-                where = f" at {tuple(i)}" if i else ""
-                yield (
-                    f"a row of length {weights.shape[-1]}{where} adds up "
-                    f"to {sums[tuple(i)]:.3g}, not 1"
-                )
-
-    return broken
+    weights = last(ask(call.function, **call.args))
+    sums = weights.sum(axis=-1)
+    for i in np.argwhere(abs(sums - 1) > 1e-3).tolist():
+        where = f" at {tuple(i)}" if i else ""
+        yield (
+            f"a row of length {weights.shape[-1]}{where} sums to "
+            f"{sums[tuple(i)]:.3g}, not 1"
+        )
 
 
-def masked_is_zero(draw: Draw, mask: str) -> Callable:
+@each
+def masked_is_zero(ask, call, mask):
     """Weights are exactly zero where an argument, the mask, is False."""
-
-    def broken(ask, rng):
-        for call in draw(rng):
-            _, weights = ask(call.function, **call.args)
-            leaks = (np.asarray(weights) != 0) & ~call.args[mask]
-            for *_, i, j in np.argwhere(leaks):
-                yield f"row {i} gives weight to key {j}, which is masked"
-
-    return broken
+    weights = last(ask(call.function, **call.args))
+    for *_, i, j in np.argwhere((weights != 0) & ~call.args[mask]):
+        yield f"row {i} gives weight to key {j}, which is masked"
 
 
-def uniform_guess(draw: Draw) -> Callable:
-    """Where all logits are 0, the loss is ln V."""
-
-    def broken(ask, rng):
-        for call in draw(rng):
-            logits = np.zeros_like(call.args["logits"])
-            got = float(
-                ask(call.function, **call.args | {"logits": logits})
-            )
-            vocab_size = logits.shape[-1]
-            if abs(got - np.log(vocab_size)) > 1e-3:
-                yield (
-                    f"with {vocab_size} tokens and all logits 0, the loss "
-                    f"is {got:.4g}, expected ln {vocab_size} = "
-                    f"{np.log(vocab_size):.4g}"
-                )
-
-    return broken
+@each
+def uniform_guess(ask, call):
+    """When all logits are 0, the loss is ln V."""
+    logits = np.zeros_like(call.args["logits"])
+    got = float(ask(call.function, **call.args | {"logits": logits}))
+    vocab_size = logits.shape[-1]
+    right = np.log(vocab_size)
+    if abs(got - right) > 1e-3:
+        yield (
+            f"with {vocab_size} tokens and all logits 0, the loss is "
+            f"{got:.4g}, expected ln {vocab_size} = {right:.4g}"
+        )
 
 
-def padding_does_not_count(draw: Draw) -> Callable:
+@each
+def padding_does_not_count(ask, call):
     """Logits where the weight is 0 do not change the loss."""
-
-    def broken(ask, rng):
-        for call in draw(rng):
-            b, t = np.argwhere(call.args["weights"] == 0)[0]
-            if moved(ask, call, **stepped(call, "logits", (b, t, 0), 2)):
-                yield (
-                    f"batch {b}, position {t} has the weight 0, but "
-                    "changing a logit there changed the loss"
-                )
-
-    return broken
+    b, t = np.argwhere(call.args["weights"] == 0)[0]
+    if moved(ask, call, **stepped(call, "logits", (b, t, 0), 2)):
+        yield (
+            f"batch {b}, position {t} has the weight 0, but changing a "
+            "logit there changed the loss"
+        )

@@ -1,6 +1,6 @@
-"""What the questions of several exercises are made of.
+"""Parts of the questions of several exercises.
 
-Sizes all differ wherever they can, so that no transposition passes.
+All sizes differ where possible, so that no transposition passes.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ Rng = np.random.Generator
 
 
 def question(function: str, **args: Any) -> Call:
-    """Make a `Call`, in which NumPy's numbers become plain ones."""
+    """Make a `Call`, and turn NumPy's numbers into Python's."""
     return Call(
         function,
         {
@@ -24,12 +24,12 @@ def question(function: str, **args: Any) -> Call:
 
 
 def changed(call: Call, **new: Any) -> Call:
-    """Make the same `Call` with other values of some arguments."""
+    """Make the same `Call` with some other arguments."""
     return question(call.function, **call.args | new)
 
 
 def sizes(rng: Rng, count: int, low: int, high: int) -> list[int]:
-    """Draw sizes from low up to high - 1 that all differ."""
+    """Draw different sizes from low up to high - 1."""
     return rng.permutation(np.arange(low, high))[:count].tolist()
 
 
@@ -54,12 +54,11 @@ def norms(
     rng: Rng, d_model: int, gain: float, bias: float
 ) -> dict[str, np.ndarray]:
     """Draw gains and biases of a block's two norms."""
-    return {
-        "gain1": normal(rng, d_model, size=gain, mean=1),
-        "bias1": normal(rng, d_model, size=bias),
-        "gain2": normal(rng, d_model, size=gain, mean=1),
-        "bias2": normal(rng, d_model, size=bias),
-    }
+    drawn = {}
+    for i in "12":
+        drawn[f"gain{i}"] = normal(rng, d_model, size=gain, mean=1)
+        drawn[f"bias{i}"] = normal(rng, d_model, size=bias)
+    return drawn
 
 
 def feed_weights(

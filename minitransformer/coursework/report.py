@@ -16,15 +16,15 @@ from minitransformer.coursework.exercise import Task
 from minitransformer.coursework.judge import Verdict, printable
 from minitransformer.runs.saving import write_atomically
 
-Results = list[tuple[Task, Verdict]]  # a submission's, in course order
+Results = list[tuple[Task, Verdict]]  # of one submission, in course order
 
 
 def explain(verdict: Verdict) -> list[str]:
     """Write a verdict as lines of text, without its headline.
 
-    It may quote a submission, also in the note: see `printable`.
+    All of it may quote a submission: see `printable`.
     """
-    page = verdict.page and f"Read on in the book: {verdict.page}"
+    page = verdict.page and f"Read in the book: {verdict.page}"
     lines = [verdict.text, *verdict.lines, verdict.note, page]
     return [printable(line) for line in lines if line]
 
@@ -44,7 +44,7 @@ def screen(stderr: bool = False) -> Console:
 
 @contextlib.contextmanager
 def progress(total: int) -> Iterator[Callable[[Any], None]]:
-    """Show a bar in a terminal; give a function that moves it on."""
+    """Show a bar in a terminal; yield a function that advances it."""
     console = screen(stderr=True)
     if not console.is_terminal:
         yield lambda _: None
@@ -55,7 +55,7 @@ def progress(total: int) -> Iterator[Callable[[Any], None]]:
 
 
 def make_table(*titles: str) -> Table:
-    """Make a table without lines; columns of numbers end at the right."""
+    """Make a table without lines; numbers are aligned at the right."""
     table = Table(box=None, pad_edge=False)
     for title in titles:
         right = title in ("points", "minutes", "time")
@@ -63,9 +63,9 @@ def make_table(*titles: str) -> Table:
     return table
 
 
-def print_report(results: Results, console: Console | None = None) -> None:
-    """Print a table of the results, and below it what is wrong."""
-    console = console or screen()
+def print_report(results: Results) -> None:
+    """Print a table of the results, and explain each wrong one."""
+    console = screen()
     table = make_table("", "exercise", "points", "time", "")
     for task, verdict in results:
         table.add_row(
@@ -89,59 +89,62 @@ def print_report(results: Results, console: Console | None = None) -> None:
 
 
 def mark(line: str) -> Text:
-    """Colour the cells of a drawing that are wrong."""
+    """Colour the wrong cells of a drawing."""
     text = Text(line)
     text.highlight_regex(r"[\w.+-]+\*(?=\s|$)", "red")
     return text
 
 
-def gradescope(results: Results) -> str:
-    """Make what Gradescope reads: a list of tests, in JSON."""
+def cases(results: Results, problem: str) -> Iterator[tuple]:
+    """List name, points, all points and verdict of each exercise.
+
+    If the course itself cannot be read, one case tells the problem.
+    """
+    for task, verdict in results:
+        name = f"{task.number} {task.exercise.title}"
+        yield name, score(task, verdict), task.points, verdict
+    if problem and not results:
+        yield "coursework", 0, 0, Verdict(False, problem)
+
+
+def gradescope(results: Results, problem: str = "") -> str:
+    """Make Gradescope's JSON: a list of tests."""
     tests = [
         {
-            "name": f"{task.number} {task.exercise.title}",
-            "score": score(task, verdict),
-            "max_score": task.points,
+            "name": name,
+            "score": points,
+            "max_score": all_points,
             "output": "\n".join([verdict.headline, *explain(verdict)]),
         }
-        for task, verdict in results
+        for name, points, all_points, verdict in cases(results, problem)
     ]
     text = json.dumps({"tests": tests}, indent=1, ensure_ascii=False)
     return text + "\n"
 
 
-def junit(results: Results) -> str:
-    """Make what Git hosts read: a JUnit file, as text."""
-    failed = sum(not verdict.right for _, verdict in results)
-    suite = ET.Element(
-        "testsuite",
-        name="coursework",
-        tests=str(len(results)),
-        failures=str(failed),
-        errors="0",
-    )
-    for task, verdict in results:
-        name = f"{task.number} {task.exercise.title}"
-        time = f"{verdict.seconds:.3f}"
+def junit(results: Results, problem: str = "") -> str:
+    """Make JUnit's XML, for Git hosts."""
+    suite = ET.Element("testsuite", name="coursework", errors="0")
+    for name, _, _, verdict in cases(results, problem):
         case = ET.SubElement(
-            suite, "testcase", classname="coursework", name=name, time=time
+            suite,
+            "testcase",
+            classname="coursework",
+            name=name,
+            time=f"{verdict.seconds:.3f}",
         )
         if not verdict.right:
-            headline = verdict.headline
-            failure = ET.SubElement(
-                case, "failure", type="not yet", message=headline
-            )
+            failure = ET.SubElement(case, "failure", type="not yet")
+            failure.set("message", verdict.headline)
             failure.text = "\n".join(explain(verdict))
+    suite.set("tests", str(len(suite)))
+    suite.set("failures", str(len(suite.findall("*/failure"))))
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
 def save(path: Path, text: str) -> None:
-    """Write a report.
-
-    Raises:
-        ValueError: if it cannot be written.
-    """
+    """Write a report; a ValueError says why it cannot be written."""
     try:
         write_atomically(path, text)
     except OSError as error:

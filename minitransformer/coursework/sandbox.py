@@ -1,13 +1,13 @@
 """Run strangers' code in a process of its own, with limits.
 
-The code gets questions and gives arrays back. It may take some seconds and
-some memory, and print a little; a process that does more is ended, and one
-line says why. Linux tells how long it has computed, and only that counts: a
-busy machine makes no answer slow.
+The process gets questions and gives arrays back. It may use some seconds
+and some memory, and print a little. A process that exceeds a limit is
+stopped, and one line says why. Linux measures how long the process has
+computed, and only this time counts, so a busy machine is no disadvantage.
 
 On Linux and macOS the system limits processor time, memory (macOS may
-ignore this limit) and the size of files. On Windows only the time and what
-is printed are limited. No limit keeps code from reading the disk or using
+ignore this limit) and the size of files. On Windows only the time and the
+printed text are limited. No limit keeps code from reading the disk or using
 the network: to grade strangers, run all of this in a container.
 """
 
@@ -30,9 +30,9 @@ from minitransformer.coursework.judge import Ended
 SECONDS = 20.0  # for one exercise, imports included
 PATIENCE = 4  # times as long on a busy machine, or asleep
 MEMORY = 4 << 30  # bytes of address space; TensorFlow alone takes 2
-ANSWER = 64 << 20  # bytes that one answer may have
-PRINTED = 1 << 20  # bytes that all printing may have
-FILES = 64 << 20  # bytes that one written file may have
+ANSWER = 64 << 20  # largest size of one answer, in bytes
+PRINTED = 1 << 20  # largest size of all printed text, in bytes
+FILES = 64 << 20  # largest size of one written file, in bytes
 KEPT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG")  # environment
 QUIET = {
     "KERAS_BACKEND": "tensorflow",
@@ -54,7 +54,7 @@ class Sandbox:
         environment = {k: os.environ[k] for k in KEPT if k in os.environ}
         for name in ("HOME", "USERPROFILE", "TMPDIR", "TEMP"):
             environment[name] = self.home.name
-        # The packages of this process; nothing from where it was started.
+        # The packages of this process, but no module of its folder.
         paths = [p for p in sys.path if p and Path(p) != Path.cwd()]
         environment["PYTHONPATH"] = os.pathsep.join(paths)
         limits = map(str, (4 * int(self.seconds) + 1, MEMORY, FILES))
@@ -67,7 +67,7 @@ class Sandbox:
             stderr=subprocess.PIPE,
             env=environment | QUIET,
             bufsize=0,
-            start_new_session=True,  # a group of its own, to be ended whole
+            start_new_session=True,  # a group of its own, to stop it whole
         )
         self.too_much, self.waited = False, 0.0
         self.last_words = b""
@@ -87,7 +87,7 @@ class Sandbox:
         self.home.cleanup()
 
     def stop(self) -> None:
-        """End the process, and all that it has started."""
+        """End the process, and all processes that it has started."""
         with contextlib.suppress(OSError):
             if os.name == "posix":
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -96,7 +96,7 @@ class Sandbox:
         self.process.wait()
 
     def watch(self) -> None:
-        """End it when its time is over, whatever it is doing."""
+        """Stop the process when its time is over."""
         started, longest = time.monotonic(), PATIENCE * self.seconds
         wait = self.seconds
         while not self.over.wait(wait):
@@ -105,12 +105,12 @@ class Sandbox:
             if used >= self.seconds or waited >= longest:
                 self.waited = waited
                 self.stop()
-                self.answers.put(None)  # for who waits
+                self.answers.put(None)  # `ask` may be waiting
                 return
             wait = min(self.seconds - used, longest - waited) + 0.01
 
     def read_answers(self) -> None:
-        """Pass on what comes, until the process ends."""
+        """Pass on the answers until the process ends."""
         end = None
         try:
             with open(os.dup(self.process.stdout.fileno()), "rb") as pipe:
@@ -119,11 +119,11 @@ class Sandbox:
         except OverflowError:
             end = Ended(f"an answer is larger than {ANSWER >> 20} MB")
         except (OSError, ValueError):
-            pass  # no message of ours: the code has written there itself
+            pass  # not a message: the student's code has written there
         self.answers.put(end)
 
     def read_prints(self) -> None:
-        """Drop what is printed; end the process if it is much."""
+        """Drop printed text; stop the process if it prints too much."""
         size = 0
         with contextlib.suppress(OSError, ValueError):
             while part := self.process.stderr.read(65536):
@@ -135,28 +135,28 @@ class Sandbox:
                     return  # the rest is not read
 
     def write(self, message: bytes) -> None:
-        """Write a question; where nobody reads, the timer will tell."""
+        """Write a question, even if nobody reads it."""
         with contextlib.suppress(OSError, ValueError):
             child.send(self.process.stdin, message)
 
     def ask(self, call: Call) -> dict[str, Any]:
-        """Make one call of the student's function.
+        """Call the student's function once.
 
         Returns:
-            Its outcome, in the form of `variants.outcome`, with `seconds`
-            and `mutated`.
+            Its outcome, like `variants.outcome`, with `seconds` and
+            `mutated`.
 
         Raises:
-            Ended: if the process has ended, or had to be ended.
+            Ended: if the process has ended, or had to be stopped.
         """
         message = child.dump({"function": call.function, "args": call.args})
-        # A full pipe that nobody reads would keep this thread for ever.
-        threading.Thread(
-            target=self.write, args=(message,), daemon=True
-        ).start()
+        # A full pipe that nobody reads would block this thread for ever.
+        write = threading.Thread(target=self.write, args=(message,))
+        write.daemon = True
+        write.start()
         answer = self.answers.get()
         if answer is None:
-            self.answers.put(None)  # for whoever asks next
+            self.answers.put(None)  # for the next call
         if isinstance(answer, Ended):
             self.stop()
             raise answer
@@ -164,19 +164,21 @@ class Sandbox:
             raise Ended(self.why_it_ended(call.function))
         if answer.get("error") == "MemoryError":
             size = f"{MEMORY >> 30} GB of memory"
-            raise Ended(f"{call.function} wants more than {size}")
+            raise Ended(f"{call.function} needs more than {size}")
         return answer
 
     def why_it_ended(self, function: str) -> str:
-        """Say why there is no answer."""
+        """Explain why there is no answer."""
         if self.waited:
-            seconds, what = self.seconds, "Is there a loop without an end?"
+            seconds, why = self.seconds, "Is there an endless loop"
             if self.waited >= PATIENCE * self.seconds:
-                seconds, what = self.waited, "Does it wait for something?"
-            what = f"{what} ({function})"
-            return f"no answer after {seconds:.3g} s: stopped. {what}"
+                seconds, why = self.waited, "Does it wait for something"
+            return (
+                f"no answer after {seconds:.3g} s: stopped. "
+                f"{why} in {function}?"
+            )
         if self.too_much:
-            return f"more than {PRINTED >> 20} MB were printed: stopped"
+            return f"it printed more than {PRINTED >> 20} MB: stopped"
         try:
             code = self.process.wait(timeout=2)
         except subprocess.TimeoutExpired:
@@ -186,7 +188,7 @@ class Sandbox:
             with contextlib.suppress(ValueError):
                 name = signal.Signals(-code).name
                 return f"Python crashed in {function} ({name})"
-        time.sleep(0.1)  # its last words are read by another thread
+        time.sleep(0.1)  # another thread reads the last words
         words = self.last_words.decode("utf-8", "replace").split("\n")
         *_, last = ["", *(f": {word}" for word in words if word.strip())]
         return f"{function} ended Python (exit code {code}){last}"
@@ -203,9 +205,9 @@ def processor_seconds(pid: int, otherwise: float) -> float:
 
 
 def well_formed(answer: Any) -> bool:
-    """Tell whether an answer has what the child's own answers have.
+    """Tell whether an answer has the form of the child's own answers.
 
-    A submission can write to the same pipe, whatever it likes.
+    A submission can write anything to the same pipe.
     """
     match answer:
         case {"error": str(), "text": str(), "place": str(), **rest} | {

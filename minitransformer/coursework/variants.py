@@ -1,13 +1,12 @@
 """The right answer, and each wrong variant of it, as functions to call.
 
-A mistake is one edit of the answer, or several. An edit has two texts of
-Python, right and wrong: an expression and what stands in its place, or a
-statement and the statements in its place. They are compared as syntax
-trees, not as text: line breaks, spaces, quotes, comments and needless
-parentheses do not matter, in the answer or in the edit. A name or a number
-never matches a part of a longer one. Edits of one mistake are made at once,
-so that two names can be exchanged; mistakes are made one after the other,
-so two at different places are a variant of their own.
+A mistake is one or more edits of the answer. An edit has two texts of
+Python, right and wrong: an expression and its replacement, or a statement
+and the statements that replace it. They are compared as syntax trees, so
+line breaks, spaces, quotes, comments and extra parentheses do not matter,
+and a name never matches a part of a longer one. The edits of one mistake
+are made at once, so that two names can be exchanged. Two mistakes are made
+one after the other, and give a variant of their own.
 """
 
 import ast
@@ -26,7 +25,7 @@ from minitransformer.coursework.exercise import Call, Mistake, Task
 
 @functools.cache
 def right_functions(task: Task) -> dict[str, Callable]:
-    """Load the answer's functions: a dictionary from names to functions."""
+    """Load the answer: a dictionary from names to functions."""
     module = importlib.import_module(
         f"minitransformer.coursework.answers.{task.name}"
     )
@@ -34,11 +33,7 @@ def right_functions(task: Task) -> dict[str, Callable]:
 
 
 class Editor(ast.NodeTransformer):
-    """Replace every part of a syntax tree that is right in an edit.
-
-    Args:
-        edits: Those of a mistake.
-    """
+    """Apply the edits of a mistake to a syntax tree."""
 
     def __init__(self, edits: list):
         self.edits: list[tuple[str, ast.AST, Any]] = []
@@ -49,7 +44,7 @@ class Editor(ast.NodeTransformer):
                 raise ValueError(f"{right!r} is not one statement")
             pair: Any = old[0], new
             if [type(node) for node in old + new] == [ast.Expr, ast.Expr]:
-                pair = old[0].value, new[0].value  # wherever it stands
+                pair = old[0].value, new[0].value  # at any place
             self.edits.append((ast.dump(pair[0]), *pair))
 
     def visit(self, node: ast.AST) -> Any:
@@ -64,8 +59,8 @@ def edit(tree: ast.Module, mistake: Mistake) -> None:
     """Make a mistake in a syntax tree.
 
     Raises:
-        ValueError: if an edit is not Python, or fits another number of
-            places than it should.
+        ValueError: if an edit is not Python, or does not fit as many
+            places as it should.
     """
     try:
         editor = Editor(mistake.edits)
@@ -76,25 +71,24 @@ def edit(tree: ast.Module, mistake: Mistake) -> None:
     except ValueError as error:
         raise ValueError(f"“{mistake.name}”: {error}.") from error
     editor.visit(tree)
-    for (right, _, *more), found in zip(
-        mistake.edits, editor.places, strict=True
-    ):
-        [expected] = more or [1]
+    for i, found in enumerate(editor.places):
+        right, _, expected = (*mistake.edits[i], 1)[:3]
         if found != expected:
             raise ValueError(
                 f"“{mistake.name}” changes {right!r}, which the answer "
                 f"has {found} times, expected {expected}. Copy it from the "
-                "answer; or give a larger part of it, or the number of "
-                "places as a third entry of the edit."
+                "answer, or a larger part of it, or give the number of "
+                "places as the third entry of the edit."
             )
 
 
 def wrong_tree(task: Task, *mistakes: Mistake) -> ast.Module:
     """Parse the answer, and make mistakes in it.
 
+    All orders are tried, since one mistake may edit a part of another.
+
     Raises:
-        ValueError: if they cannot be made, in any order: an edit of a part
-            may keep one of the whole from fitting, but not the reverse.
+        ValueError: if they cannot be made in any order.
     """
     problem = None
     for order in itertools.permutations(mistakes):
@@ -112,15 +106,11 @@ def wrong_tree(task: Task, *mistakes: Mistake) -> ast.Module:
 def wrong_functions(
     task: Task, *mistakes: Mistake
 ) -> dict[str, Callable] | None:
-    """Make the functions of an answer in which mistakes are made.
-
-    Args:
-        task: A `Task`.
-        mistakes: One or several of its exercise's.
+    """Load the answer with one or more mistakes made in it.
 
     Returns:
-        A dictionary from names to functions, or None where the mistakes
-        are edits of the same place and cannot be made together.
+        A dictionary from names to functions, or None if several mistakes
+        edit the same place.
 
     Raises:
         ValueError: if a single mistake does not fit the answer.
@@ -137,7 +127,7 @@ def wrong_functions(
 
 
 def combinations(task: Task) -> Iterator[tuple[Mistake, ...]]:
-    """List what to compare with: each mistake alone, then every two."""
+    """List each mistake alone, then every two that can be made together."""
     mistakes = task.exercise.mistakes
     yield from ((mistake,) for mistake in mistakes)
     for pair in itertools.combinations(mistakes, 2):
@@ -146,7 +136,7 @@ def combinations(task: Task) -> Iterator[tuple[Mistake, ...]]:
 
 
 def outcome(functions: dict[str, Callable], call: Call) -> dict[str, Any]:
-    """Make a call, and say what came of it, as a child process does.
+    """Make a call, and return its outcome, as a child process does.
 
     Returns:
         `{"value": …}`, or `{"error": …}` with the exception's name.

@@ -2,9 +2,9 @@
 
     python -m scripts.book.coursework_pages
 
-There is one page per exercise of the course, a list of the exercises, and a
-list of the known mistakes from what `scripts/evidence/coursework.py` found.
-`scripts.book.build_site` and the tests of the book call this by themselves.
+It writes one page per exercise, a list of the exercises, and a list of the
+known mistakes with the counts from `scripts/evidence/coursework.py`.
+`scripts.book.build_site` and the tests of the book call it by themselves.
 """
 
 import json
@@ -14,31 +14,41 @@ from minitransformer.coursework.exercise import read_course
 from minitransformer.coursework.folder import stub
 from scripts.book.source import ROOT
 
+FOUND_LATER = "{boost: 0.5}"  # by the search: the book's chapter comes first
 FOLDER = ROOT / "docs" / "coursework"
 WRITTEN_BY_HAND = {"students.md", "lecturers.md"}
 EVIDENCE = ROOT / "docs" / "evidence" / "coursework.json"
 HEAD = """\
 ---
 hide: [toc]
-search: {{exclude: true}}
+search: {search}
 ---
 # {title}
 
 <p class="lede">{lede}</p>
 """
+START = """
+<div class="start" markdown>
+
+- **Read first:** {background}
+- **Minutes:** {minutes}
+- **Points:** {points}
+
+</div>
+"""
 ASKED = """
 ## The task
 
-{points:g} points, about {minutes} minutes. Background: {background}. The
-check knows {known} mistakes by name.
+Replace the line `raise NotImplementedError` with your code.
 
 ```python
 {stub}```
 
-## Check it
+## Check yourself
 
-This page is also a notebook: write the function above, and run this cell. It
-names the mistake that was made.
+This page is also a notebook: complete the stub above, and run both cells. If the
+result is wrong, the check says what your function does and what it should do. It
+knows {known} mistakes of this exercise by name.
 
 ```python
 from minitransformer.coursework.checking import check_here
@@ -46,7 +56,7 @@ from minitransformer.coursework.checking import check_here
 check_here("{number}", {functions})
 ```
 
-You can also work in files, as [the course hands them out](students.md):
+You can also work in files ([how to start](students.md)):
 
 ```text
 python -m minitransformer.coursework start my-folder --only {number}
@@ -54,14 +64,13 @@ python -m minitransformer.coursework check my-folder --only {number}
 ```
 """
 OPEN = """
-An open exercise, without check and points. About {minutes} minutes.
-Background: {background}.
+This is an open exercise: no check runs it, and people grade it by the list below.
 
 ## How it is graded
 
 {rubric}
 
-## A beginning
+## Start with this
 
 ```python
 {stub}```
@@ -73,22 +82,22 @@ HINT = """
 
 </details>
 """
-MET = """
-## How often each was met
+FOUND = """
+## How often each mistake was found
 
-No student wrote these: {submissions} submissions were made at random. Each
-exercise in them is right with probability {right:g}; otherwise it has one
-mistake, or two. One command graded them. Two mistakes in one exercise count
-for both. “Named” says how often the mistake, made alone in the right answer,
-got its own name, in {seeds} draws of the questions.
+No student wrote these submissions: a program made {submissions} of them at random.
+In each submission, an exercise is right with probability {right:g}; otherwise it has one
+mistake or two. One command graded them all. If an exercise has two mistakes, both count.
+The column “named” says how often a mistake got its own name when it was the only one,
+with {seeds} different sets of questions.
 
 ```text
 python scripts/evidence/coursework.py
 ```
 
-The next table is about two mistakes at once. Where one hides the other, only
-one is named. Some pairs give exactly the answers of another mistake or pair,
-and get that name; others only raise errors.
+The next table is about two mistakes at once. If one hides the other, only one of them
+is named. Some pairs (“other”) give exactly the answers of another mistake or pair and get
+its name, or only raise errors.
 
 | exercise | pairs | both named | one hides the other | other |
 |---|---|---|---|---|
@@ -107,9 +116,10 @@ def exercise_page(task):
     """Write the page of an exercise; its notebook checks itself."""
     exercise = task.exercise
     title = f"{task.number} · {exercise.title}"
-    body = (OPEN if exercise.rubric else ASKED).format(
+    points = "none, this exercise is open" if exercise.rubric else f"{task.points:g}"
+    body = (START + (OPEN if exercise.rubric else ASKED)).format(
         number=task.number,
-        points=task.points,
+        points=points,
         minutes=task.minutes,
         background=link(exercise.page),
         known=len(exercise.mistakes),
@@ -118,7 +128,7 @@ def exercise_page(task):
         stub=stub(task),
     )
     hints = [HINT.format(*pair) for pair in enumerate(exercise.hints, 1)]
-    head = HEAD.format(title=title, lede=exercise.goal)
+    head = HEAD.format(title=title, lede=exercise.goal, search=FOUND_LATER)
     return "".join([head, body, "\n## Hints\n", *hints])
 
 
@@ -136,31 +146,32 @@ def overview(tasks):
         f"points, about {hours:.0f} hours."
     )
     parts = [
-        HEAD.format(title="The exercises", lede=lede),
-        "\n| | exercise | points | minutes | background |\n|---|---|---|---|---|\n",
+        HEAD.format(title="The exercises", lede=lede, search=FOUND_LATER),
+        "\n| | exercise | points | minutes | read first |\n|---|---|---|---|---|\n",
     ]
     for task in tasks:
         title = f"[{task.exercise.title}]({task.name}.md)"
         score = "open" if task.exercise.rubric else f"{task.points:g}"
         background = link(task.exercise.page)
         parts.append(row(task.number, title, score, task.minutes, background))
-    return "".join([*parts, "\n[How to begin](students.md)\n"])
+    return "".join([*parts, "\n[How to start](students.md)\n"])
 
 
 def mistakes_page(tasks, evidence):
-    """Write the page of all known mistakes, and how often they were met.
+    """Write the page of all known mistakes, and how often they were found.
 
-    A mistake that is not among the evidence was met "?" times.
+    A mistake that is not in the evidence gets a "?".
     """
     tasks = [task for task in tasks if not task.exercise.rubric]
     count = sum(len(task.exercise.mistakes) for task in tasks)
     lede = (
-        f"All {count} mistakes that the check knows by name, what it says "
-        "about each, and how often it was met. For lecturers: this page "
-        "gives answers away."
+        f"All {count} mistakes that the check knows by name, its comment on "
+        "each, and how often it was found. This page is for lecturers, because "
+        "it reveals answers."
     )
     numbers = evidence["class"] | {"seeds": len(evidence["seeds"])}
-    parts = [HEAD.format(title="The mistakes", lede=lede), MET.format(**numbers)]
+    head = HEAD.format(title="The mistakes", lede=lede, search="{exclude: true}")
+    parts = [head, FOUND.format(**numbers)]
     for task in tasks:
         pairs = evidence["pairs"].get(task.name, {})
         found = [pairs.get(key, "?") for key in ("pairs", "both", "hidden", "other")]
@@ -170,7 +181,7 @@ def mistakes_page(tasks, evidence):
         confusion = evidence["confusion"].get(task.name, {})
         parts.append(
             f"\n## {task.number} · {task.exercise.title}\n\n"
-            "| mistake | met | named | what it says |\n|---|---|---|---|\n"
+            "| mistake | found | named | the check's comment |\n|---|---|---|---|\n"
         )
         for mistake in task.exercise.mistakes:
             names, named = confusion.get(mistake.name), "?"

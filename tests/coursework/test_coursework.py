@@ -87,7 +87,7 @@ def test_start_writes_a_project_and_touches_nothing_that_is_there(capsys, tmp_pa
     (folder / f"{third.module}.py").write_text("mine = 1\n")
     code, out, _ = run(capsys, "start", folder)
     assert code == 0
-    assert "left as they were: README.md" in out
+    assert "not changed: README.md" in out
     assert (folder / f"{third.module}.py").read_text() == "mine = 1\n"
     for task in TASKS:
         assert (folder / f"{task.module}.py").is_file()
@@ -145,14 +145,14 @@ def test_what_an_exercise_builds_on_is_pointed_to(capsys, started):
     second, fourth = find_task(TASKS, "02"), find_task(TASKS, "04")
     assert fourth.builds_on == [second.name]
     _, out, _ = run(capsys, "check", started)
-    assert "begin there" not in out  # stubs
+    assert "Correct that first" not in out  # stubs
     solve(started, fourth)
     text = second.answer_path.read_text("utf-8")
     solve(started, second, text.replace("return weights @", "return 3 *"))
     _, out, _ = run(capsys, "check", started)
-    assert "uses what 02 asked for" in out
+    assert "function from exercise 02" in out
     _, out, _ = run(capsys, "check", started, "--only", "4")
-    assert "begin there" not in out  # 02 was not looked at
+    assert "Correct that first" not in out  # 02 was not looked at
 
 
 def test_a_course_without_what_is_built_on(capsys, tmp_path):
@@ -223,7 +223,7 @@ def test_hints_come_one_by_one(capsys):
     assert code == 0
     assert hints[0] in out
     assert hints[1] not in out
-    assert "more: --more)" in out
+    assert "more: add --more)" in out
     _, out, _ = run(capsys, "hint", "2", "--more")
     assert hints[1] in out
 
@@ -271,25 +271,31 @@ def test_wrong_usage_is_one_sentence_and_code_2(capsys, tmp_path, monkeypatch, a
         ("exercise = 3", "no [[exercise]]"),
         ("x", "cannot be read"),
         ("", "no [[exercise]]"),
-        ("[[exercise]]\nnumber='1'", "needs number"),
-        ("[[exercise]]\nnumber='1'\nname='x'\npoints=1\nminutes=1", "no exercise 'x'"),
+        ("[[exercise]]\nnumber='1'", "expected number"),
+        ("[[exercise]]\nnumber='1'\nname='x'\npoints=1\nminutes=1", "name = 'x'; expected one of"),
         ("[[exercise]]\nnumber='1'\nname='masks'\npoints=-1\nminutes=1", "from 0 on"),
-        ("[[exercise]]\nnumber=1\nname='masks'\npoints=1\nminutes=1", "will not do"),
-        (2 * "[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=1\n", "twice"),
+        (
+            "[[exercise]]\nnumber=1\nname='masks'\npoints=1\nminutes=1",
+            "number = 1; expected digits",
+        ),
+        (2 * "[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=1\n", "the number 01"),
         (
             "".join(
                 f"[[exercise]]\nnumber='{n}'\nname='masks'\npoints=1\nminutes=1\n"
                 for n in ("1", "01")
             ),
-            "twice",
+            "the number 01",
         ),
-        ("[[exercise]]\nnumber='../x'\nname='masks'\npoints=1\nminutes=1", "give digits"),
-        ("[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=-1", "give digits"),
+        ("[[exercise]]\nnumber='../x'\nname='masks'\npoints=1\nminutes=1", "expected digits"),
+        ("[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=-1", "minutes = -1; expected"),
         ("[[exercise]]\nnumber='1'\nname='rotary'\npoints=1\nminutes=1", "is open"),
         ("exercise = ['a']", "no [[exercise]]"),
         ("exercise = []", "no [[exercise]]"),
         ("[[exercise]]\nnumber='1'\nname='masks'\npoints=nan\nminutes=1", "from 0 on"),
-        ("[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=true", "will not do"),
+        (
+            "[[exercise]]\nnumber='1'\nname='masks'\npoints=1\nminutes=true",
+            "minutes = True; expected",
+        ),
     ],
 )
 def test_a_course_file_that_will_not_do_is_refused(tmp_path, text, words):
@@ -370,19 +376,23 @@ def test_grading_makes_a_table_that_goes_on_where_it_stopped(capsys, tmp_path):
     table.write_text(whole + "half,1\n", encoding="utf-8")
     code, _, err = run(capsys, *arguments)
     assert code == 2
-    assert "row 5 has not as many cells" in err
+    assert "row 5 has 2 cells, expected" in err
 
     table.write_text("other,columns\n")
     code, _, err = run(capsys, *arguments)
     assert code == 2
-    assert "other columns" in err
+    assert "not a table of this course" in err
     assert table.read_text() == "other,columns\n"
 
 
-@pytest.mark.parametrize("case", ["no adapters.py", "empty", "notebook", "not written", "raises"])
+CASES = ["no adapters.py", "empty", "notebook", "not written", "raises", "course", "number"]
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_a_platform_gets_its_json_in_every_case(capsys, tmp_path, monkeypatch, case):
-    folder, report = tmp_path / "work", tmp_path / "results.json"
+    folder, report, xml = tmp_path / "work", tmp_path / "results.json", tmp_path / "r.xml"
     folder.mkdir()
+    arguments = ["check", folder, "--only", "77" if case == "number" else "1"]
     if case == "notebook":
         (folder / "e01_one_query.ipynb").write_text("{}")
     if case in ("not written", "raises"):
@@ -391,11 +401,17 @@ def test_a_platform_gets_its_json_in_every_case(capsys, tmp_path, monkeypatch, c
         monkeypatch.setattr(checking, "judge", lambda *_: 1 / 0)
     if case == "no adapters.py":
         (folder / "e01_one_query.py").write_text("x = 1\n")
-    code, _, err = run(capsys, "check", folder, "--only", "1", "--json", report)
+    if case == "course":
+        (tmp_path / "broken.toml").write_text("[[exercise]]\nnumber = 1\n")
+        arguments += ["--course", tmp_path / "broken.toml"]
+    code, _, err = run(capsys, *arguments, "--json", report, "--junit", xml)
     assert code == (1 if case in ("not written", "raises") else 2), err
     (test,) = json.loads(report.read_text("utf-8"))["tests"]
     assert test["score"] == 0
     assert test["output"]
+    assert ET.fromstring(xml.read_text("utf-8")).get("failures") == "1"
+    if code == 2:
+        assert test["output"] in err
 
 
 def test_junit_says_of_which_type_a_failure_is(capsys, started, tmp_path):
@@ -478,7 +494,7 @@ def test_a_folder_tells_the_rules_and_its_pages_can_be_followed(started):
         assert words in text
     for path in started.glob("e*.py"):
         stub = path.read_text("utf-8")
-        page = re.search(r"Background: (docs/\S+)", stub)[1]
+        page = re.search(r"Read first: (docs/\S+)", stub)[1]
         assert (ROOT / page.partition("#")[0]).is_file()
         assert not re.search("fmt:|noqa|type: ignore", stub)
 
@@ -503,12 +519,12 @@ def test_a_notebook_checks_its_own_functions(capsys):
 
     check_here("01", one_query_attention)
     assert "changes its arguments" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="one_query_attention too"):
+    with pytest.raises(ValueError, match="needs one_query_attention; found nothing"):
         check_here("01")
     check_here(1, right)
     assert capsys.readouterr().out == "01  right\n"
     for number, function in ((1, 3), (1, print), (1, "one_query_attention")):
-        with pytest.raises(ValueError, match=r"one_query_attention too; .* came"):
+        with pytest.raises(ValueError, match="needs one_query_attention; found"):
             check_here(number, function)
     with pytest.raises(ValueError, match="17 is open"):
         check_here("17")

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from minitransformer.coursework.variants import (
     right_functions,
     wrong_functions,
 )
+from scripts.book import coursework_pages
 
 TASKS = read_course()
 CHECKED = [task for task in TASKS if not task.exercise.rubric]
@@ -121,6 +123,14 @@ def test_an_exercise_has_a_goal_hints_and_pages_that_exist(task):
     assert bool(exercise.rubric) != bool(exercise.mistakes)
 
 
+@pytest.mark.parametrize("task", TASKS, ids=name)
+def test_a_page_links_to_what_to_read_first_and_is_found_by_the_search(task):
+    page = coursework_pages.exercise_page(task)
+    link = re.search(r"^- \*\*Read first:\*\* \[.+?\]\((.+)\)$", page, re.M)[1]
+    assert link == f"../{task.exercise.page}"
+    assert "exclude" not in page.partition("# ")[0]
+
+
 @pytest.mark.parametrize("task", CHECKED, ids=name)
 def test_properties_hold_for_the_right_answer(task):
     functions = right_functions(task)
@@ -129,7 +139,7 @@ def test_properties_hold_for_the_right_answer(task):
     def ask(function, **args):
         return functions[function](**args)
 
-    for law in task.exercise.properties:
+    for rule in task.exercise.properties:
         for seed in range(5):
-            for broken in law.broken(ask, np.random.default_rng(seed)):
-                pytest.fail(f"{law.name}: {broken}")
+            for broken in rule.broken(ask, np.random.default_rng(seed)):
+                pytest.fail(f"{rule.name}: {broken}")

@@ -1,4 +1,4 @@
-"""What is forbidden is a library's, not a name: each is followed to where it comes from."""
+"""Names are followed to their origin; only those of a library are forbidden."""
 
 import os
 
@@ -103,7 +103,7 @@ def test_a_librarys_is_found_through_a_students_modules(names, files):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes")
-def test_what_cannot_be_read_is_named_and_links_are_followed(names, tmp_path):
+def test_an_unreadable_file_is_named_and_links_are_followed(names, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     (tmp_path / "far").mkdir()
@@ -122,6 +122,13 @@ def test_what_cannot_be_read_is_named_and_links_are_followed(names, tmp_path):
         "b.py, line 2: keras.layers.Attention",
         "link/a.py, line 2: keras.layers.Attention",
     ]
+
+
+def test_a_compiled_file_is_reported_as_unreadable(tmp_path):
+    (tmp_path / "c.pyc").write_bytes(b"")
+    verdict = check_exercise(tmp_path, find_task(read_course(), "01"))
+    assert verdict.headline == "has a file that the check cannot read"
+    assert "c.pyc" in verdict.text
 
 
 def test_a_right_answer_with_ordinary_names_gets_its_points(tmp_path):

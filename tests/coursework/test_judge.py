@@ -1,4 +1,4 @@
-"""What the judge says of mistakes that no table has."""
+"""Verdicts on mistakes that are not known by name."""
 
 import ast
 
@@ -73,7 +73,7 @@ def test_a_broken_property_is_told_with_a_counter_example():
         return output + 0.1 * value.mean(axis=2, keepdims=True), weights
 
     verdict = verdict_on(leaking)
-    assert "what is masked is not read" in verdict.headline
+    assert "a masked key is not read" in verdict.headline
     assert "changing the value of key 2" in verdict.headline
 
 
@@ -182,7 +182,7 @@ def test_slow_loops_are_noted_and_cost_nothing(monkeypatch):
 
     verdict = judge(TASK, ask, 1)
     assert verdict.right
-    assert "It is right, and slow: 3 s" in verdict.note
+    assert "It is right, but slow: it takes 3 s" in verdict.note
 
 
 def test_a_large_question_too_much_for_a_right_answer_costs_nothing():

@@ -1,4 +1,4 @@
-"""Properties find what they are about, and only that."""
+"""A property finds its own kind of mistake, and no other."""
 
 import numpy as np
 import pytest
@@ -13,11 +13,11 @@ PROPERTIES = [
 ]
 # Where no known mistake breaks a property: an edit that does.
 UNKNOWN = {
-    "the keys are a set": (
+    "the order of the keys does not matter": (
         "scores - scores.max()",
         "scores - scores.max() + np.arange(len(scores))",
     ),
-    "a token is normed and fed forward on its own": (
+    "each token is normalized and fed forward on its own": (
         'x @ weights["w1"]',
         'x[:, ::-1] @ weights["w1"]',
     ),
@@ -27,7 +27,7 @@ UNKNOWN = {
         "(table[token_ids] - table[token_ids].mean(axis=0))",
     ),
     "equal embeddings have equal logits": ("x @ table.T", "x @ table.T + np.arange(len(table))"),
-    "more merges only go on from fewer": ("return merges", "return merges[::-1]"),
+    "more merges continue fewer merges": ("return merges", "return merges[::-1]"),
 }
 
 

@@ -1,4 +1,4 @@
-"""What questions are made of differs where it should."""
+"""Parts of questions have different sizes and fresh values."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Strangers' code: whatever it does, it ends in one line."""
+"""Strangers' code: whatever it does, the verdict is one line."""
 
 import io
 import os
@@ -58,7 +58,7 @@ def test_right_code_gets_its_points(submission):
         ("import ctypes\n" + DEF + "ctypes.string_at(0)", "Python crashed"),
         ("import numpy\n" + DEF + "return numpy.ones(10**12), 1", "GB of memory"),
         ("import numpy\n" + DEF + "return numpy.zeros(10**8), 1", "larger than 64 MB"),
-        (DEF + "while True: print('x' * 1000)", "printed: stopped"),
+        (DEF + "while True: print('x' * 1000)", "1 MB: stopped"),
         (DEF + "return one_query_attention(query, keys, values)", "RecursionError"),
         (DEF + "return object(), 1", "TypeError"),
         (DEF + "x = []; x.append(x); return x, x", "RecursionError"),
@@ -75,7 +75,7 @@ def test_right_code_gets_its_points(submission):
         ),
         (
             FORGE + "{'value': True, 'seconds': 0.1, 'mutated': False})\n" + DEF + "return 1, 2",
-            "in two ways",  # the first answer is its own
+            "two answers",  # the first answer is its own
         ),
         (
             "import numpy as np\nnp.allclose = np.isclose = lambda *a, **k: True\n"
@@ -197,12 +197,12 @@ def test_a_python_that_cannot_begin_says_why(submission, monkeypatch):
 def test_randomness_and_what_stays_are_named(submission):
     code = "import random\n" + RIGHT.replace("@ values", "@ values + random.random()")
     verdict = check_exercise(submission(code), TASK)
-    assert "the same question in two ways" in verdict.headline
+    assert "two answers to the same question" in verdict.headline
     code = "seen = []\n" + RIGHT.replace(
         "    return", "    seen.append(1)\n    weights = weights * len(seen)\n    return"
     )
     verdict = check_exercise(submission(code), TASK)
-    assert "the same question in two ways" in verdict.headline
+    assert "two answers to the same question" in verdict.headline
 
 
 def test_a_file_with_the_name_of_a_module_or_a_notebook_is_named(submission):
@@ -224,13 +224,13 @@ def test_lists_travel_as_arrays_and_stay_lists():
     assert time.perf_counter() - started < 1
 
 
-def test_the_package_is_not_lent(submission):
+def test_the_package_may_not_be_imported(submission):
     code = "import importlib\nimportlib.import_module('minitransformer.attention')\n"
     verdict = check_exercise(submission(code + RIGHT), TASK, used=[])
     assert "ImportError" in verdict.headline
-    assert "not lent" in verdict.text
+    assert "not allowed" in verdict.text
     verdict = check_exercise(submission("from minitransformer import attention\n" + RIGHT), TASK)
-    assert verdict.headline == "uses what is to be written here"
+    assert verdict.headline == "uses a ready-made function of a library"
     assert "mine.py, line 1" in verdict.text
 
 

@@ -15,8 +15,8 @@ def scaled_dot_product_attention(query, key, value, mask):
 
     Returns:
         output: `(batch, heads, query, value_dim)`.
-        weights: `(batch, heads, query, key)`: exactly 0 where the mask is
-            False; a query that may attend to nothing has only zeros.
+        weights: `(batch, heads, query, key)`, exactly 0 where the mask is
+            False. A query that may attend to nothing has only zeros.
     """
     scores = query @ np.swapaxes(key, -1, -2) / np.sqrt(query.shape[-1])
     masked = np.where(mask, scores, -1e30)

@@ -1,4 +1,4 @@
-"""Beam search: keep several hypotheses; the best may begin badly."""
+"""Beam search: keep several hypotheses, since the best may begin badly."""
 
 
 def beam_search(
@@ -6,40 +6,41 @@ def beam_search(
 ):
     """Find a likely sentence, token by token.
 
-    A hypothesis is a row of n tokens. bos_id, which stands before the
-    first, is not one of them; eos_id, which ends a sentence, is.
+    A hypothesis is a list of n tokens. Its eos_id counts as one of them;
+    bos_id, which comes before the first token, does not.
 
         score = sum of the tokens' log-probabilities / penalty(n)
         penalty(n) = ((5 + n) / 6) ^ length_penalty
 
-    At first there is a single, empty hypothesis. Then, at each step t
-    from 0 to time − 1:
+    The search starts with one empty hypothesis. At each step t from 0 to
+    time − 1:
 
-    1. Each hypothesis that was kept makes candidates. If it has not
-       ended, these are the hypothesis followed by each token of the
-       vocabulary. If it has ended, it is a candidate itself, as it is.
+    1. Each hypothesis makes candidates. An unfinished one makes one
+       candidate per token of the vocabulary: itself, followed by this
+       token. A finished one, which ends with eos_id, is a candidate
+       as it is.
     2. All candidates compete by their scores, each with the penalty of
        its own n. The best `beam_size` are kept, or all, if there are
        fewer.
 
-    What has ended keeps its place in the beam as long as it is among the
-    best. The result is what has the best score after the last step,
-    whether it has ended or not.
+    So a finished hypothesis keeps its place while it is among the best.
+    The result is the hypothesis with the best score after the last step,
+    finished or not.
 
     Args:
         log_probabilities: Floats `(time, vocab, vocab)`, finite:
-            `[t, previous, next]` is the logarithm of the probability of
-            the token `next` at step t, behind the token `previous`; at
-            step 0 that is bos_id.
+            `[t, previous, next]` is the log-probability of the token
+            `next` at step t, after the token `previous`. At step 0 the
+            previous token is bos_id.
         beam_size: How many hypotheses are kept, at least 1.
-        bos_id, eos_id: Two different ids. bos_id may be predicted, and
-            then is a token like others.
+        bos_id, eos_id: Two different ids. If bos_id is predicted, it is
+            a token like any other.
         length_penalty: A number, 0 or more.
 
     Returns:
-        ids: A list of integers, at most `time`: without the first bos_id,
-            with eos_id if the sentence has ended, nothing behind it.
-        score: A float, its score.
+        ids: A list of at most `time` integers, without the first bos_id.
+            If the sentence has ended, eos_id is the last one.
+        score: A float, the score of these ids.
 
     No two scores that are compared are equal.
     """

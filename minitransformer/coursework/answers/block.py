@@ -14,7 +14,7 @@ def feed_forward(x, weights):
 
     Args:
         x: Floats `(batch, seq, d_model)`.
-        weights: Dictionary of floats, which may hold others as well:
+        weights: Dictionary of floats, perhaps with further entries:
             w1 `(d_model, d_ff)`, b1 `(d_ff,)`,
             w2 `(d_ff, d_model)`, b2 `(d_model,)`.
 
@@ -32,23 +32,23 @@ def pre_norm_block(x, mask, weights):
         x ← x + FFN(LayerNorm₂(x))
 
     Attention is scaled dot-product attention with a single head: queries,
-    keys and values are products with w_q, w_k and w_v, and what is read
-    is multiplied by w_o. These four have no biases.
+    keys and values are products with w_q, w_k and w_v, and the result is
+    multiplied by w_o. There are no biases in attention.
 
     Args:
         x: Floats `(batch, seq, d_model)`.
-        mask: Bool `(batch, seq, seq)`, the queries on axis 1 and the keys
-            on axis 2, True = may attend. No query is without any key.
+        mask: Bool `(batch, seq, seq)`, with queries on axis 1 and keys on
+            axis 2, True = may attend. Each query may attend to some key.
         weights: Dictionary of floats:
             w_q, w_k, w_v, w_o `(d_model, d_model)`, used as x @ w;
             gain1, bias1 `(d_model,)`, of the norm before attention;
-            gain2, bias2 `(d_model,)`, of that before feed-forward;
+            gain2, bias2 `(d_model,)`, of the norm before feed-forward;
             w1, b1, w2, b2, as for `feed_forward`.
 
     Returns:
-        `(batch, seq, d_model)`. The norms divide by √(variance + 1e-5),
-        where the variance is the mean square of a token's d_model
-        distances from their mean.
+        `(batch, seq, d_model)`. The norms divide by √(variance + 1e-5).
+        The variance of a token is the mean of its d_model squared
+        distances from its mean.
     """
     h = layer_norm(x, weights["gain1"], weights["bias1"])
     query = h @ weights["w_q"]

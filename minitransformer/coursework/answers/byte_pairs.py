@@ -1,4 +1,4 @@
-"""Byte-pair encoding: join the pair that is most frequent, and again."""
+"""Byte-pair encoding: join the most frequent pair, again and again."""
 
 import itertools
 
@@ -6,26 +6,25 @@ import itertools
 def train_byte_pairs(text, num_merges):
     """Learn which pairs to join.
 
-    The text's bytes, in UTF-8, are the first ids, 0 to 255. Then, again
-    and again: count each pair of neighbours, and join the most frequent
-    pair, wherever it stands, to a new id. All of the text is one row:
-    it is not cut into words.
+    The text's bytes, in UTF-8, are the first ids, 0 to 255. Then repeat:
+    count each pair of neighbours, and join the most frequent pair to a
+    new id, at every place. The text is one list of ids: do not cut it
+    into words.
 
     Args:
         text: A string, perhaps an empty one.
         num_merges: How many pairs to learn, 0 or more.
 
     Returns:
-        A list of pairs `(left, right)` of ids, in the order in which they
-        were learned; the pair number i, from 0, is joined to the id
-        256 + i. Fewer than `num_merges` only where less than two ids are
-        left to join: a pair that occurs once counts as well.
+        A list of pairs `(left, right)` of ids, in the order of learning;
+        pair number i, counted from 0, is joined to the id 256 + i. Learn
+        fewer than `num_merges` only when less than two ids are left: a
+        pair that occurs once counts as well.
 
     Every two neighbours are a pair, so "aaa" has the pair (a, a) twice.
-    Joined are pairs from left to right, and without overlap: "aaa" becomes
-    two ids, first (a, a), then a. Of pairs that are equally frequent the
-    smallest is taken: the one of the smaller left id; of the same left id,
-    that of the smaller right id.
+    Join pairs from left to right and without overlap: "aaa" becomes two
+    ids, first (a, a), then a. Of equally frequent pairs, take the one with
+    the smallest left id; if these are equal, the smallest right id.
     """
     ids = list(text.encode())
     merges: list = []
@@ -40,7 +39,7 @@ def train_byte_pairs(text, num_merges):
 
 
 def merge(ids, pair, new_id):
-    """Join a pair wherever it stands, from left to right."""
+    """Join a pair at every place, from left to right."""
     merged, place = [], 0
     while place < len(ids):
         if tuple(ids[place : place + 2]) == pair:
@@ -53,16 +52,16 @@ def merge(ids, pair, new_id):
 
 
 def encode(text, merges):
-    """Spell a text in the ids that were learned.
+    """Turn a text into learned ids.
 
     Args:
         text: A string, perhaps an empty one.
-        merges: As from `train_byte_pairs`, of this text or another.
+        merges: From `train_byte_pairs`, of this text or another.
 
     Returns:
-        A list of ids: the text's bytes, in which each pair is joined as in
-        training. The pair that was learned first is joined first, in all
-        of the text, then the second one, and so on.
+        A list of ids: the text's bytes, with the pairs joined as in
+        training. Join the first learned pair in all of the text, then
+        the second one, and so on.
     """
     ids = list(text.encode())
     for new_id, pair in enumerate(merges, 256):
@@ -71,15 +70,15 @@ def encode(text, merges):
 
 
 def decode(ids, merges):
-    """Write the text that ids stand for.
+    """Turn ids back into a text.
 
     Args:
         ids: A list of ids, perhaps an empty one.
-        merges: As from `train_byte_pairs`.
+        merges: From `train_byte_pairs`.
 
     Returns:
-        A string. Bytes that are no UTF-8, all ids together, become
-        U+FFFD, as many as Python makes of them with `errors="replace"`.
+        A string. Join the bytes of all ids first; bytes that are not
+        valid UTF-8 become U+FFFD, as with Python's `errors="replace"`.
     """
     pieces = {byte: bytes([byte]) for byte in range(256)}
     for new_id, (left, right) in enumerate(merges, 256):

@@ -1,4 +1,4 @@
-"""A key/value cache: what was read once is not computed again."""
+"""A key/value cache: compute the keys and values of each token once."""
 
 import numpy as np
 
@@ -6,28 +6,27 @@ import numpy as np
 def attend_with_cache(x, keys, values, weights, num_heads):
     """Let new tokens attend to those before them and to themselves.
 
-    Causal multi-head self-attention, of which the first `past` tokens were
-    read in earlier calls. The new tokens stand at the positions past,
-    past + 1, …; each sees all positions up to its own, and none after it.
-    Scores are divided by √head_dim, head_dim = d_model / num_heads; there
-    are no biases. Reading a text in pieces gives the outputs that reading
-    it at once gives.
+    This is causal multi-head self-attention. Earlier calls have read the
+    first `past` tokens. The new tokens have the positions past, past + 1,
+    …; each sees all positions up to its own. Scores are divided by
+    √head_dim, head_dim = d_model / num_heads; there are no biases. A text
+    read in pieces gives the same outputs as the text read at once.
 
     Args:
         x: Floats `(batch, new, d_model)`, the new tokens.
-        keys, values: Floats `(batch, heads, past, head_dim)`, those of the
-            tokens before, already projected; past may be 0.
+        keys, values: Floats `(batch, heads, past, head_dim)`, of the old
+            tokens, already projected; past may be 0.
         weights: A dictionary of floats: "w_q", "w_k", "w_v", "w_o", each
-            `(d_model, d_model)`. Head i owns the columns i · head_dim up
-            to (i + 1) · head_dim of the first three; the heads' outputs
-            stand side by side before w_o.
+            `(d_model, d_model)`. Head i has the columns i · head_dim up
+            to (i + 1) · head_dim of the first three. The heads' outputs
+            are put side by side before the product with w_o.
         num_heads: Number of heads.
 
     Returns:
         output: `(batch, new, d_model)`.
         keys: `(batch, heads, past + new, head_dim)`, in the order of the
             positions: the cache for the next call.
-        values: The same of the values.
+        values: Same as keys, for the values.
     """
     batch, new, d_model = x.shape
     past, head_dim = keys.shape[2], d_model // num_heads

@@ -4,21 +4,20 @@ import numpy as np
 
 
 def masked_cross_entropy(logits, targets, weights):
-    """Measure how surprised the model is by the targets, in nats.
+    """Measure in nats how surprised the model is by the targets.
 
         loss = mean of −log softmax(logits)[target]
 
     Args:
-        logits: Floats `(batch, seq, vocab_size)`. Those of ±10,000 must
-            do no harm.
-        targets: Integers `(batch, seq)`, from 0 up to vocab_size − 1, and
-            so where they do not count.
+        logits: Floats `(batch, seq, vocab_size)`, up to ±10,000.
+        targets: Integers `(batch, seq)`, from 0 to vocab_size − 1, also
+            where they do not count.
         weights: Floats `(batch, seq)`: 1.0 where a target counts, 0.0
-            where not.
+            where it does not.
 
     Returns:
         A scalar float: the mean over all positions of the batch that
-        count, each as much as any other; 0.0 if none does.
+        count, with equal weight; 0.0 if no position counts.
     """
     highest = logits.max(axis=-1, keepdims=True)
     shifted = logits - highest

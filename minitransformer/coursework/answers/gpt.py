@@ -4,19 +4,19 @@ import numpy as np
 
 
 def gpt_logits(token_ids, weights, num_heads):
-    """Say at each position how likely each token is to come next.
+    """Predict the next token at each position.
 
         x = token embeddings + position embeddings (learned, from 0 on)
         for each block:  x ← x + attention(norm₁(x))
-                         x ← x + (gelu(norm₂(x) w1 + b1) w2 + b2)
+                         x ← x + (GELU(norm₂(x) w1 + b1) w2 + b2)
         logits = final_norm(x) · token_tableᵀ
 
     The norms are layer norms with ε = 1e-5, added to the variance under
     the root. Attention is causal, has no biases, and divides its scores
-    by √head_dim, head_dim = d_model / num_heads. Head i owns the columns
-    i · head_dim up to (i + 1) · head_dim of w_q, w_k and w_v; the heads'
-    outputs stand side by side before w_o. The gelu is the tanh form,
-    gelu(z) = z/2 · (1 + tanh(√(2/π) · (z + 0.044715 z³))).
+    by √head_dim, head_dim = d_model / num_heads. Head i has the columns
+    i · head_dim up to (i + 1) · head_dim of w_q, w_k and w_v. The heads'
+    outputs are put side by side before the product with w_o. GELU is used
+    in its tanh form, z/2 · (1 + tanh(√(2/π) · (z + 0.044715 z³))).
 
     Args:
         token_ids: Integers `(batch, seq)`.
@@ -31,7 +31,7 @@ def gpt_logits(token_ids, weights, num_heads):
         num_heads: Number of heads; divides d_model.
 
     Returns:
-        logits: `(batch, seq, vocab)`: row t is about token t + 1.
+        logits: `(batch, seq, vocab)`: row t predicts token t + 1.
 
     Raises:
         ValueError: if seq is larger than max_len.
@@ -51,31 +51,14 @@ def gpt_logits(token_ids, weights, num_heads):
 
 
 def layer_norm(x, gain, bias):
-    """Bring each vector of `(batch, seq, d_model)` to mean 0, variance 1.
-
-    Args:
-        x: Floats `(batch, seq, d_model)`.
-        gain, bias: Floats `(d_model,)`.
-
-    Returns:
-        `(batch, seq, d_model)`.
-    """
+    """Bring each vector to mean 0 and variance 1, then scale and shift."""
     centred = x - x.mean(axis=-1, keepdims=True)
     variance = (centred**2).mean(axis=-1, keepdims=True)
     return centred / np.sqrt(variance + 1e-5) * gain + bias
 
 
 def attention(x, block, num_heads):
-    """Let each token attend to itself and to those before it.
-
-    Args:
-        x: Floats `(batch, seq, d_model)`.
-        block: A block's weights.
-        num_heads: Number of heads.
-
-    Returns:
-        `(batch, seq, d_model)`.
-    """
+    """Let each token attend to itself and to earlier ones."""
     batch, seq, d_model = x.shape
     head_dim = d_model // num_heads
 
@@ -93,15 +76,7 @@ def attention(x, block, num_heads):
 
 
 def feed_forward(x, block):
-    """Let each token think for itself.
-
-    Args:
-        x: Floats `(batch, seq, d_model)`.
-        block: A block's weights.
-
-    Returns:
-        `(batch, seq, d_model)`.
-    """
+    """Process each token on its own."""
     z = x @ block["w1"] + block["b1"]  # (batch, seq, d_ff)
     inner = (2 / np.pi) ** 0.5 * (z + 0.044715 * z**3)
     z = z / 2 * (1 + np.tanh(inner))

@@ -43,17 +43,17 @@ def grouped_query_attention(query, key, value, mask):
 
 
 def pool_heads(kernel, heads, groups):
-    """Make the projection of a few groups out of that of many heads.
+    """Turn the projection of all heads into one of a few groups.
 
     Args:
-        kernel: Floats `(d_model, heads · head_dim)`, which projects keys
-            or values, one head beside the other.
-        heads: How many heads it has.
-        groups: How many it shall have; divides `heads`.
+        kernel: Floats `(d_model, heads · head_dim)`, the projection of
+            keys or values, one head after the other.
+        heads: Number of its heads.
+        groups: Number of groups; divides `heads`.
 
     Returns:
         `(d_model, groups · head_dim)`: each group's matrix is the mean of
-        those of its heads.
+        the matrices of its heads.
 
     References:
         Ainslie et al. 2023, §2.1, figure 1.

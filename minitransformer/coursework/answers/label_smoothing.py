@@ -4,26 +4,25 @@ import numpy as np
 
 
 def smoothed_cross_entropy(logits, targets, weights, label_smoothing):
-    """Compare the model with targets that are not quite sure, in nats.
+    """Compare the model with soft targets, in nats.
 
         surprise = −Σᵥ qᵥ · log softmax(logits)ᵥ
 
-    where q, the soft target, mixes 1 − ε of the target alone with ε of
-    all tokens alike: q is 1 − ε + ε/V for the target, and ε/V for each of
-    the others (Szegedy et al. 2016, §7).
+    The soft target q gives 1 − ε to the target, and shares ε equally
+    among all V tokens of the vocabulary: q is 1 − ε + ε/V for the target,
+    and ε/V for each other token (Szegedy et al. 2016, §7).
 
     Args:
-        logits: Floats `(batch, seq, vocab_size)`. Those of ±10,000 must
-            do no harm.
-        targets: Integers `(batch, seq)`, from 0 up to vocab_size − 1, and
-            so where they do not count.
+        logits: Floats `(batch, seq, vocab_size)`, up to ±10,000.
+        targets: Integers `(batch, seq)`, from 0 to vocab_size − 1, also
+            where they do not count.
         weights: Floats `(batch, seq)`: 1.0 where a target counts, 0.0
-            where not.
-        label_smoothing: ε, a number from 0 up to 1; V is vocab_size.
+            where it does not.
+        label_smoothing: ε, a number from 0 up to 1.
 
     Returns:
-        A scalar float: the mean surprise of all positions of the batch
-        that count, each as much as any other; 0.0 if none does.
+        A scalar float: the mean surprise over all positions of the batch
+        that count, with equal weight; 0.0 if no position counts.
     """
     share = label_smoothing / logits.shape[-1]
     only = np.eye(logits.shape[-1], dtype=logits.dtype)[targets]

@@ -8,12 +8,12 @@ def layer_norm(x, gain, bias, epsilon):
 
         y = gain · (x − mean) / √(variance + ε) + bias
 
-    The mean and the variance are those of the d_model numbers of one token;
-    the variance is the mean of the squared distances from the mean.
+    The mean and the variance are taken over the d_model numbers of one
+    token. The variance is the mean of the squared distances from the mean.
 
     Args:
         x: Floats `(batch, seq, d_model)`.
-        gain, bias: Floats `(d_model,)`, one for each feature.
+        gain, bias: Floats `(d_model,)`, one number per feature.
         epsilon: ε, a number above 0.
 
     Returns:

@@ -4,16 +4,16 @@ import numpy as np
 
 
 def luong_step(state, memory, padding_mask, w_a, w_c):
-    """Look at the source from a decoder's state.
+    """Let a decoder's state attend to the source.
 
         score(h, m) = h · (m W_a)                 "general"
         context = Σ weight · m,     weights = softmax(scores)
         h̃ = tanh([context; h] W_c)
 
     Args:
-        state: Floats `(batch, units)`, h, the decoder's.
-        memory: Floats `(batch, source, memory_units)`, the rows m, what
-            the encoder wrote.
+        state: Floats `(batch, units)`, the decoder's state h.
+        memory: Floats `(batch, source, memory_units)`, the encoder's
+            output, with the rows m.
         padding_mask: Bool `(batch, source)`, True = a real token; each
             sequence has at least one.
         w_a: Floats `(memory_units, units)`.
@@ -23,7 +23,7 @@ def luong_step(state, memory, padding_mask, w_a, w_c):
     Returns:
         attentional: `(batch, attention_units)`, h̃.
         weights: `(batch, source)`: each row sums to 1, and padding has
-            exactly 0. Scores of ±5,000 must do no harm.
+            exactly 0, also for scores of ±5,000.
     """
     keys = memory @ w_a  # (batch, source, units)
     scores = (keys @ state[:, :, None])[:, :, 0]

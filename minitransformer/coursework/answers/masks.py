@@ -4,12 +4,12 @@ import numpy as np
 
 
 def padding_mask(token_ids, pad_id):
-    """Hide the padding behind shorter sequences from all queries.
+    """Hide padding from all queries.
 
     Args:
         token_ids: Integers `(batch, key)`.
-        pad_id: The id of padding, an integer. It may stand anywhere in
-            a sequence, and every other id is a real token.
+        pad_id: The id of padding, an integer. Padding may stand anywhere
+            in a sequence. Every other id is a real token.
 
     Returns:
         Bool `(batch, 1, 1, key)`, which broadcasts to
@@ -22,7 +22,7 @@ def padding_mask(token_ids, pad_id):
 def causal_mask(query_len, key_len):
     """Let each query see its own position and those before it.
 
-    The keys stand at positions 0, 1, …, key_len - 1. The queries are the
+    The keys have the positions 0, 1, …, key_len - 1. The queries are the
     last `query_len` of these positions, in order.
 
     Args:
@@ -30,8 +30,8 @@ def causal_mask(query_len, key_len):
         key_len: Number of keys.
 
     Returns:
-        Bool `(query, key)`: True where the key stands at the query's
-        position or before it.
+        Bool `(query, key)`: True where the key's position is the query's
+        or an earlier one.
     """
     query_position = key_len - query_len + np.arange(query_len)[:, None]
     key_position = np.arange(key_len)[None, :]

@@ -6,7 +6,7 @@ from minitransformer.coursework.answers.attention import (
 
 
 def split_heads(x, num_heads):
-    """Cut the width into heads.
+    """Split each token's projected vector into heads.
 
     Args:
         x: Floats `(batch, seq, d_model)`.
@@ -45,7 +45,7 @@ def multi_head_attention(query, memory, mask, weights, num_heads):
     """Let each head attend on its own, and mix what the heads found.
 
     The queries come from `query`; the keys and the values both come from
-    `memory`, which is the same array in self-attention. Each head does
+    `memory`. In self-attention both are the same array. Each head does
     scaled dot-product attention.
 
     Args:
@@ -60,7 +60,7 @@ def multi_head_attention(query, memory, mask, weights, num_heads):
 
     Returns:
         output: `(batch, query, d_model)`.
-        weights: `(batch, heads, query, key)`, what the softmax gives.
+        weights: `(batch, heads, query, key)`, the result of the softmax.
 
     Raises:
         ValueError: if `num_heads` does not divide d_model.

@@ -1,4 +1,4 @@
-"""One query is compared with the keys, and reads a mean of the values."""
+"""Attention for one query: compare it with keys, and mix the values."""
 
 import numpy as np
 
@@ -13,8 +13,8 @@ def one_query_attention(query, keys, values):
 
     Returns:
         output: `(value_width,)`, the weighted mean of the values.
-        weights: `(key,)`, the softmax of the scores q·k / √width. Scores
-            of ±1,000 must do no harm.
+        weights: `(key,)`, the softmax of the scores q·k / √width, also
+            for scores of ±1,000.
     """
     scores = keys @ query / np.sqrt(query.shape[-1])  # (key,)
     scores = scores - scores.max()

@@ -1,4 +1,4 @@
-"""Sinusoidal positions: a vector of waves for each place in a text."""
+"""Sinusoidal positions: a vector of waves for each position."""
 
 import numpy as np
 

@@ -6,7 +6,7 @@ import numpy as np
 def rotate(x, start):
     """Turn queries or keys by angles that grow with their position.
 
-    Features 2i and 2i + 1 are a point (a, b) of a plane, as in the paper:
+    Features 2i and 2i + 1 are a point (a, b) in a plane, as in the paper:
 
         (a, b) → (a cos θ − b sin θ, a sin θ + b cos θ)
         θ = position · 10000^(−2i / head_dim),   i = 0, 1, …
@@ -16,7 +16,7 @@ def rotate(x, start):
         start: Position of the first vector, an integer.
 
     Returns:
-        `(batch, heads, seq, head_dim)`, as many bits as `x` has.
+        `(batch, heads, seq, head_dim)`, of the dtype of `x`.
 
     Raises:
         ValueError: if head_dim is odd.

@@ -9,9 +9,9 @@ def rms_norm(x, gain, epsilon):
         y = gain · x / √(mean(x²) + ε)
 
     Args:
-        x: Floats `(…, d_model)`; the mean is that of the last axis.
+        x: Floats `(…, d_model)`; the mean is taken over the last axis.
         gain: Floats `(d_model,)`.
-        epsilon: ε, which the paper's equation does not have.
+        epsilon: ε, a small number that the paper's equation leaves out.
 
     Returns:
         `(…, d_model)`.
@@ -24,7 +24,7 @@ def rms_norm(x, gain, epsilon):
 
 
 def swiglu(x, weights):
-    """Widen each token's vector twice; one of the two is a gate.
+    """Expand each token's vector twice; one of the two is a gate.
 
         FFN(x) = (swish(x W) ⊗ x V) W₂,   swish(z) = z / (1 + exp(−z))
 

@@ -7,33 +7,32 @@ from minitransformer.coursework.answers import beam_search as answer
 
 NAME = "beam_search"
 
-# Each step gives the probabilities of tokens behind others: "<" begins, "."
-# ends. What is left over is spread evenly over all other tokens.
+# Each step has pairs of previous and next tokens with probabilities. "<" is
+# bos_id and "." is eos_id; all other tokens share the rest equally.
 ONE = "<a 0.7 <. 0.2"
 # The likeliest first token is a, and the likeliest sentence is "bd.".
-BETTER_BEGINNING = "<a 0.5 <b 0.45, ac 0.4 bd 0.95, d. 0.95"
+BETTER_START = "<a 0.5 <b 0.45, ac 0.4 bd 0.95, d. 0.95"
 # The best one begins with a, as the second best of its continuations.
 TWO_OF_ONE = "<a 0.6 <b 0.3, ac 0.5 ad 0.45 be 0.5, d. 0.95 e. 0.3"
 # "." is likelier than "ac", but a long sentence is better than both.
 SHORT_OR_LONG = "<. 0.3 <a 0.65, ab 0.5 ac 0.45, cd 0.97, d. 0.97"
-# Whoever gives the place of "." to "ad" finds something better there.
+# A search that gives the place of "." to "ad" finds a better sentence.
 KEEPS_ITS_PLACE = (
     "<a 0.5 <. 0.3, ac 0.4 ad 0.35, de 0.98, ed 0.98, de 0.98, e. 0.98"
 )
-# "." has the best score for a while, and then it has not.
+# "." has the best score at first, but not at the end.
 LATER_BETTER = "<a 0.5 <. 0.3, ac 0.4, cd 0.97, dc 0.97, cd 0.97, d. 0.97"
-# What has not ended is better than what has.
+# An unfinished hypothesis is better than a finished one.
 NOT_ENDED = "<a 0.8 <. 0.15, ab 0.8, bc 0.8"
-# All have ended long before the last step.
+# All hypotheses finish long before the last step.
 ALL_ENDED = "<a 0.6 <b 0.3, a. 0.7 b. 0.9, , , "
 
 
 def story(rng, steps, beam_size, length_penalty):
-    """Make a question of such steps, with a few more tokens."""
+    """Make a question from such steps, with a few more tokens."""
     words = [step.split() for step in steps.split(",")]
-    names = sorted(
-        {c for step in words for pair in step[::2] for c in pair}
-    )
+    pairs = (pair for step in words for pair in step[::2])
+    names = sorted(set("".join(pairs)))
     vocab_size = len(names) + int(rng.integers(6, 9))
     ids = dict(zip(names, rng.permutation(vocab_size), strict=False))
     table = rng.uniform(0.9, 1.1, (len(words), vocab_size, vocab_size))
@@ -50,7 +49,7 @@ def story(rng, steps, beam_size, length_penalty):
 
 
 def chance(rng, time, vocab_size, beam_size, length_penalty):
-    """Draw a question, in which no near tie decides anything."""
+    """Draw a question without near ties."""
     while True:
         bos_id, eos_id = rng.permutation(vocab_size)[:2]
         table = np.exp(rng.normal(size=(time, vocab_size, vocab_size)))
@@ -84,9 +83,9 @@ def calls(rng):
     for steps, beam_size, length_penalty in (
         (ONE, 1, 0),
         (ONE, 1, 1),
-        (BETTER_BEGINNING, 1, 1),
-        (BETTER_BEGINNING, 2, 0),
-        (BETTER_BEGINNING, 2, 0.6),
+        (BETTER_START, 1, 1),
+        (BETTER_START, 2, 0),
+        (BETTER_START, 2, 0.6),
         (NOT_ENDED, 2, 1),
         (TWO_OF_ONE, 2, 0.6),
         (SHORT_OR_LONG, 2, 2),
@@ -104,7 +103,7 @@ def calls(rng):
 
 
 def answers(ask, rng, stories, beam_size, length_penalty=0):
-    """Ask some stories; give the arguments, and what came back."""
+    """Ask some stories; yield the arguments and the results."""
     for steps in stories:
         args = story(rng, steps, beam_size, length_penalty).args
         ids, score = ask(NAME, **args)
@@ -112,32 +111,30 @@ def answers(ask, rng, stories, beam_size, length_penalty=0):
 
 
 def score_is_that_of_the_ids(ask, rng):
-    stories = ONE, NOT_ENDED, BETTER_BEGINNING, LATER_BETTER
+    stories = ONE, NOT_ENDED, BETTER_START, LATER_BETTER
     for length_penalty in (0, 1):
-        for args, ids, score in answers(
-            ask, rng, stories, 2, length_penalty
-        ):
-            rows = zip(
+        found = answers(ask, rng, stories, 2, length_penalty)
+        for args, ids, score in found:
+            tables, before = (
                 args["log_probabilities"],
                 [args["bos_id"], *ids],
-                ids,
-                strict=False,
             )
+            rows = zip(tables, before, ids, strict=False)
             total = sum(table[before, i] for table, before, i in rows)
             right = total / ((5 + len(ids)) / 6) ** length_penalty
             if abs(score - right) > 1e-3:
                 yield (
-                    f"with length_penalty={length_penalty} the ids {ids} "
-                    f"have the score {right:.3f}, and you give {score:.3f}"
+                    f"with length_penalty={length_penalty}, the ids {ids} "
+                    f"have the score {right:.3f}, not {score:.3f}"
                 )
 
 
 def nothing_behind_the_end(ask, rng):
-    stories = ONE, BETTER_BEGINNING, ALL_ENDED, LATER_BETTER
+    stories = ONE, BETTER_START, ALL_ENDED, LATER_BETTER
     for args, ids, _ in answers(ask, rng, stories, 2):
         if args["eos_id"] in ids[:-1]:
             yield (
-                f"the end is {args['eos_id']}, and in {ids} more tokens "
+                f"eos_id is {args['eos_id']}, but in {ids} more tokens "
                 "follow it"
             )
 
@@ -153,5 +150,5 @@ def one_is_greedy(ask, rng):
         if ids != greedy[1:]:
             yield (
                 "with beam_size=1 the likeliest token is taken each time, "
-                f"which makes {greedy[1:]}; you give {ids}"
+                f"which gives {greedy[1:]}, but you return {ids}"
             )

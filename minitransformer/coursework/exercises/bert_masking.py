@@ -14,10 +14,10 @@ def draw(rng, batch, seq, vocab_size, special_ids, cells):
     """Draw a question.
 
     Args:
-        vocab_size: Number of ids; the last one hides tokens.
+        vocab_size: Number of ids; the last one is mask_id.
         special_ids: A list.
-        cells: What shall be in it: a list of (chosen by lot, fate, id),
-            where an id of None is an ordinary one. The rest is chance.
+        cells: A list of (low lot, fate, id) that must occur in it; an id
+            of None is an ordinary one. All else is random.
     """
     mask_id = vocab_size - 1
     ordinary = np.setdiff1d(np.arange(mask_id), special_ids)
@@ -26,18 +26,17 @@ def draw(rng, batch, seq, vocab_size, special_ids, cells):
     fate = rng.choice(FATES, size)
     ids = rng.choice(ordinary, size)
     places = rng.permutation(size)[: len(cells)]
-    for place, (is_low, cell_fate, token) in zip(
-        places, cells, strict=True
-    ):
+    for place, cell in zip(places, cells, strict=True):
+        is_low, cell_fate, token = cell
         low[place], fate[place] = is_low, cell_fate
         if token is not None:
             ids[place] = token
-    # Random ids that differ from their tokens, by another step each.
+    # Each random id differs from its token, by another step each.
     steps = 1 + (np.arange(size) + rng.integers(9)) % (len(ordinary) - 1)
     where = np.searchsorted(ordinary, ids) + steps
     random_ids = ordinary[where % len(ordinary)]
     lots = rng.uniform(np.where(low, 0, 0.16), np.where(low, 0.14, 0.99))
-    # Well inside of 0 to 0.8 (masked), to 0.9 (random), and to 1 (kept).
+    # Far from the limits 0, 0.8 (masked), 0.9 (random) and 1 (kept).
     fates = rng.uniform(
         np.choose(fate, [0, 0.81, 0.91]),
         np.choose(fate, [0.79, 0.89, 0.99]),
@@ -80,7 +79,7 @@ def slow(rng):
 
 
 def answers(ask, rng):
-    """Ask small questions; give the arguments and what came back."""
+    """Ask small questions; yield the arguments and the results."""
     for batch, seq in ((1, 1), (1, 2), (2, 3), (3, 17)):
         for cells in [], [(True, MASKED, 7)] * min(batch * seq, 3):
             args = draw(rng, batch, seq, 13, [3, 7], cells).args
@@ -92,7 +91,7 @@ def targets_are_the_tokens(ask, rng):
         tokens = args["token_ids"]
         for row, t in np.argwhere(targets != tokens):
             yield (
-                f"in row {row} the token {t} was {tokens[row, t]}, and its "
+                f"in row {row}, token {t} is {tokens[row, t]}, but its "
                 f"target is {targets[row, t]}"
             )
 
@@ -100,11 +99,10 @@ def targets_are_the_tokens(ask, rng):
 def special_ones_are_not_asked(ask, rng):
     for args, _, _, weights in answers(ask, rng):
         tokens, special = args["token_ids"], args["special_ids"]
-        for row, t in np.argwhere(
-            (weights != 0) & np.isin(tokens, special)
-        ):
+        asked = (weights != 0) & np.isin(tokens, special)
+        for row, t in np.argwhere(asked):
             yield (
-                f"special are {special.tolist()}, and in row {row} the "
+                f"the special ids are {special.tolist()}, but in row {row} "
                 f"token {t}, which is {tokens[row, t]}, has the weight "
                 f"{weights[row, t]:g}"
             )
@@ -115,6 +113,6 @@ def the_rest_is_left(ask, rng):
         tokens = args["token_ids"]
         for row, t in np.argwhere((weights == 0) & (inputs != tokens)):
             yield (
-                f"in row {row} the token {t} has the weight 0, but it was "
-                f"{tokens[row, t]} and has become {inputs[row, t]}"
+                f"in row {row}, token {t} has the weight 0, but changes "
+                f"from {tokens[row, t]} to {inputs[row, t]}"
             )

@@ -44,25 +44,23 @@ def carries(ask, rng):
     args = q.with_zeros(block(rng, 1, 2, 3, 4), "w_o", "w2", "b2").args
     if not np.allclose(ask("pre_norm_block", **args), args["x"], atol=1e-4):
         yield (
-            "with w_o, w2 and b2 all zero, both parts add nothing, so x "
-            "should come out as it went in; it was changed"
+            "with w_o, w2 and b2 all zero, nothing is added to x, but the "
+            "output is not x"
         )
 
 
 def from_the_norm(ask, rng):
     call = block(rng, 1, 2, 3, 4)
-    for part, silent in (
-        ("attention", ("w2", "b2")),
-        ("feed-forward", ("w_o",)),
-    ):
+    parts = {"attention": ("w2", "b2"), "feed-forward": ("w_o",)}
+    for part, silent in parts.items():
         args = q.with_zeros(call, *silent).args
         x = args["x"]
         added = ask(call.function, **args) - x
         other = ask(call.function, **args | {"x": 10 * x}) - 10 * x
         if not np.allclose(added, other, atol=1e-2):
             yield (
-                f"with {' and '.join(silent)} zero, only {part} adds to x; "
-                "10 · x has the same norm, but something else was added"
+                f"with {' and '.join(silent)} zero, only {part} adds to x. "
+                "10 · x has the same norm, but another result was added"
             )
 
 
@@ -81,8 +79,8 @@ alone = properties.independent(
     "x",
     np.s_[:, 1, 0],
     np.s_[:, 0],
-    "changing token 1 changed the output at position 0, though nothing of "
-    "what attention reads is used",
+    "changing token 1 changed the output at position 0, though attention "
+    "adds nothing",
 )
 
 
@@ -92,6 +90,6 @@ def nothing_negative(ask, rng):
     output = ask("feed_forward", **args)
     if not np.allclose(output, args["weights"]["b2"], atol=1e-4):
         yield (
-            "with w1 zero and each number of b1 −1, the ReLU gets only −1 "
-            "and makes 0 of it, so the output should be b2; it is not"
+            "with w1 = 0 and b1 = −1, ReLU turns every −1 into 0, so the "
+            "output should be b2, but it is not"
         )

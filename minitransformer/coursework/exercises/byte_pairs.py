@@ -8,7 +8,7 @@ TEXTS = ("a", "ab", "aaa", "é", "owl", "하늘", "🦉🦉", "to be or not to b
 
 
 def learned(*pieces):
-    """Make merges of texts: each is joined of earlier ones, or bytes."""
+    """Make merges from pairs of texts: bytes or earlier merges."""
     known = {bytes([byte]): byte for byte in range(256)}
     merges = []
     for left, right in pieces:
@@ -26,7 +26,7 @@ def calls(rng):
         (ab, 1),
         (b + a + b + c + a, 1),  # all once
         (c + ab, 2),
-        (a + a + ab + c + b + c, 1),  # aa twice, with an overlap
+        (a + a + ab + c + b + c, 1),  # aa twice, overlapping
         (a * 3 + b + a * 3 + c + a * 3, 3),
         ((ab + c) * n + d, n + 9),  # more than there are
         ((b + a) * 2 + cd * 3 + ab * n, 4),
@@ -41,9 +41,9 @@ def calls(rng):
             "train_byte_pairs", text=text, num_merges=num_merges
         )
 
-    # b and c were joined first: a stays alone, though ab is known, too.
+    # b and c are joined first, so a stays alone, though ab is known.
     overlap = learned((b, c), (a, b), (ab, c), (c, d))
-    # Known is abcd, but it is never reached: bc is joined first.
+    # abcd is known, but never reached, because bc is joined first.
     unreached = learned((a, b), (c, d), (ab, cd), (b, c), (c, cd))
     crossed = learned((c, d), (a, b), (ab, c), (b, cd), (a, b + cd))
     hangul = list("하".encode())
@@ -92,7 +92,7 @@ def round_trip(ask, rng):
         back = ask("decode", ids=ids, merges=merges)
         if back != text:
             yield (
-                f"{text!r} is encoded as {ids}, with the merges {merges}, "
+                f"with the merges {merges}, {text!r} is encoded as {ids} "
                 f"and decoded as {back!r}"
             )
 
@@ -104,8 +104,8 @@ def more_merges_go_on(ask, rng):
             merges = train(ask, text, count)
             if merges[: len(before)] != before or len(merges) > count:
                 yield (
-                    f"of {text!r}, {count - 1} merges are {before}, and "
-                    f"{count} are {merges}"
+                    f"for {text!r}, the first {count - 1} merges are "
+                    f"{before}, but the first {count} are {merges}"
                 )
             before = merges
 
@@ -118,5 +118,5 @@ def no_longer(ask, rng):
             if (left, right) in merges:
                 yield (
                     f"with the merges {merges}, {text!r} becomes {ids}, "
-                    f"where {left} and {right} could be joined"
+                    f"in which {left} and {right} can still be joined"
                 )

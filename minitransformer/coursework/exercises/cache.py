@@ -49,8 +49,8 @@ def old_entries_stay(ask, rng):
             kept = np.asarray(cache)[:, :, :past]
             if not np.allclose(kept, call.args[name], atol=1e-4):
                 yield (
-                    f"after one new token, the {name} of the first {past} "
-                    "positions are no longer those that were given"
+                    f"one new token changed the cached {name} of the first "
+                    f"{past} positions"
                 )
 
 
@@ -59,22 +59,19 @@ def pieces_equal_the_whole(ask, rng):
     whole, *caches = ask(NAME, **args)
     keys = values = args["keys"]  # empty
     for t in range(4):
-        piece = {
-            "x": args["x"][:, t : t + 1],
-            "keys": keys,
-            "values": values,
-        }
+        piece = {"keys": keys, "values": values}
+        piece["x"] = args["x"][:, t : t + 1]
         output, keys, values = ask(NAME, **args | piece)
         if not np.allclose(output[0][0], whole[0][t], atol=1e-4):
             yield (
-                f"the output at position {t} is another one when the "
-                "tokens come one by one"
+                f"the output at position {t} changes when the tokens come "
+                "one by one"
             )
     for name, a, b in zip(
         ("keys", "values"), (keys, values), caches, strict=True
     ):
         if not np.allclose(a, b, atol=1e-4):
             yield (
-                f"the {name} in the cache are others when the tokens come "
-                "one by one"
+                f"the {name} in the cache change when the tokens come one "
+                "by one"
             )

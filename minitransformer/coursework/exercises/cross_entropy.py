@@ -10,7 +10,7 @@ NAME = "masked_cross_entropy"
 def draw(rng, batch, seq, vocab_size, weights=None):
     """Draw a question; in each row some positions count, and some do not.
 
-    No two rows have the same number of them, as long as that can be.
+    Rows have different numbers of them, where possible.
     """
     if weights is None:
         lengths = 1 + rng.permutation(batch) % (seq - 1)
@@ -25,7 +25,7 @@ def draw(rng, batch, seq, vocab_size, weights=None):
 
 
 def high(call):
-    """Add 1000: exp(1000) is infinite, though no logit is far off."""
+    """Add 1000 to all logits, since exp(1000) is infinity."""
     return q.changed(call, logits=call.args["logits"] + 1000)
 
 
@@ -38,7 +38,7 @@ def calls(rng):
     yield draw(rng, seq, vocab_size, batch)
     yield draw(rng, 2, 3, 4, np.zeros((2, 3)))
     yield high(draw(rng, 2, seq, vocab_size, np.ones((2, seq))))
-    # Here the targets are far below the highest: 1e4, and 0.
+    # Here the targets are far below the largest logits, 1e4 and 0.
     wide = draw(rng, 2, seq, vocab_size, np.ones((2, seq)))
     logits = rng.uniform(-1e4, 0, size=wide.args["logits"].shape)
     other = (wide.args["targets"] + 1) % vocab_size
@@ -81,8 +81,8 @@ def far_below(ask, rng):
     for far in (5, 50, 500):
         got = float(ask(NAME, **position(0, far)))
         loss = np.log1p(np.exp(-far)) + far
-        if not abs(got - loss) <= 1e-2:  # NaN, too
+        if not abs(got - loss) <= 1e-2:  # also NaN
             yield (
-                f"for the logits 0 and {far}, the first of them the "
-                f"target's, the loss is {got:.4g}, expected {loss:.4g}"
+                f"for the target's logit 0 and another logit {far}, the "
+                f"loss is {got:.4g}, expected {loss:.4g}"
             )

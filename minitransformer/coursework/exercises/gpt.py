@@ -50,16 +50,16 @@ def calls(rng):
     yield draw(rng, 1, 1, 1, make_weights(rng, 1, 3, 4, 5, 2))
     yield small(rng)
     yield draw(rng, 5, seq, heads, make_weights(rng, *large))
-    # Small first weights, as GPT-2's: here ε counts.
+    # Small initial weights, like those of GPT-2, show the ε.
     fresh = make_weights(rng, *large, size=0.1, table_size=0.02)
     fresh["final_gain"] = 30 * fresh["final_gain"]
     yield draw(rng, 5, seq - 1, heads, fresh)
     # Where the forms of GELU differ most.
-    bent = make_weights(rng, *large)
-    for block in bent["blocks"]:
+    shifted = make_weights(rng, *large)
+    for block in shifted["blocks"]:
         block["w1"], block["w2"] = 0.3 * block["w1"], 30 * block["w2"]
         block["b1"] = block["b1"] - np.float32(2.6)
-    yield draw(rng, 1, seq, heads, bent)
+    yield draw(rng, 1, seq, heads, shifted)
     yield small(rng, seq=3, max_len=3)  # full
     yield small(rng, seq=5, max_len=3)  # too long
 
@@ -68,31 +68,23 @@ def slow(rng):
     return draw(rng, 3, 96, 4, make_weights(rng, 2, 32, 128, 50, 96))
 
 
+def given(rng, *rows, layers=2):
+    return q.changed(small(rng, layers=layers), token_ids=np.array(rows))
+
+
 no_later_token_counts = properties.causal(
-    lambda rng: [
-        q.changed(small(rng, layers=2), token_ids=np.array([[0, 3, 1, 4]]))
-    ],
-    "token_ids",
-    "logits",
+    lambda rng: [given(rng, [0, 3, 1, 4])], "token_ids", "logits"
 )
 alone_as_in_a_batch = properties.rows_are_independent(
-    lambda rng: [
-        q.changed(
-            small(rng, layers=2), token_ids=np.array([[0, 1], [2, 3]])
-        )
-    ],
-    "token_ids",
+    lambda rng: [given(rng, [0, 1], [2, 3])], "token_ids"
 )
 
 
 def places_count(ask, rng):
-    call = q.changed(small(rng), token_ids=np.array([[1, 1]]))
+    call = given(rng, [1, 1], layers=1)
     logits = np.asarray(ask(NAME, **call.args))
     if np.allclose(logits[0, 0], logits[0, 1], atol=1e-4):
-        yield (
-            "the same token twice has the same logits at positions 0 and "
-            "1, as if both stood in one place"
-        )
+        yield "the same token has the same logits at positions 0 and 1"
 
 
 def logits_belong_to_embeddings(ask, rng):
@@ -103,6 +95,6 @@ def logits_belong_to_embeddings(ask, rng):
     for t, (a, b) in enumerate(logits[0, :, :2]):
         if abs(a - b) > 1e-3:
             yield (
-                "tokens 0 and 1 have the same row in the table, and at "
+                "tokens 0 and 1 have the same row in the table, but at "
                 f"position {t} the logits {a:.3g} and {b:.3g}"
             )

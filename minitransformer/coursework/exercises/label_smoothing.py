@@ -47,8 +47,8 @@ def plain_at_zero(ask, rng):
     got = float(ask(NAME, **args, label_smoothing=0.0))
     if abs(got + np.log(0.75)) > 1e-3:
         yield (
-            "for ε = 0, a target of probability 0.75 costs −ln 0.75 = "
-            f"0.2877; {got:.4g} came back"
+            "with ε = 0 and a target of probability 0.75, the loss is "
+            f"{got:.4g}, expected −ln 0.75 = 0.2877"
         )
 
 
@@ -61,5 +61,5 @@ def straight_line(ask, rng):
     if abs((low + high) / 2 - half) > 1e-3:
         yield (
             f"for ε = 0, 0.25 and 0.5 the losses are {low:.4g}, {half:.4g} "
-            f"and {high:.4g}; the second should be midway"
+            f"and {high:.4g}, but the second should be midway"
         )

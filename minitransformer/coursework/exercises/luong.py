@@ -21,10 +21,10 @@ def draw(rng, batch, source, units, memory_units, attention_units):
 
 
 def with_large_scores(call, padding):
-    """Stretch the states until a score of each row is about 1,000.
+    """Scale the states until a score of each row is about 1,000.
 
-    All numbers are quarters, and the stretch is a power of 2: so floats
-    hold the scores exactly, whatever the order they are added up in.
+    All numbers are quarters, and the scale is a power of 2, so that floats
+    hold the scores exactly, in any order of addition.
     """
     args = dict(call.args)
     for name in ("state", "memory", "w_a"):
@@ -37,7 +37,7 @@ def with_large_scores(call, padding):
     power = np.exp2(np.ceil(np.log2(750 / np.maximum(abs(score), 1 / 64))))
     stretch = np.sign(score) * power
     args["state"] *= stretch[:, None].astype("float32")
-    # The last one is padding: its score is so many times the highest.
+    # The last row is padding; its score is `padding` times the highest.
     highest = args["memory"][np.arange(len(best)), best]
     args["memory"][:, -1] = padding * highest
     return q.question(NAME, **args)
@@ -50,7 +50,7 @@ def calls(rng):
     yield draw(rng, 1, 2, 3, 4, 1)
     yield draw(rng, 2, 3, 4, 5, 2)
     yield draw(rng, batch, source, units, memory_units, attention_units)
-    # Two widths alike: only here do some mistakes give numbers at all.
+    # Equal widths: some mistakes raise no error only here.
     yield draw(rng, batch, source, units, units, attention_units)
     for padding in (0, 2):
         alike = draw(rng, source, batch, units, units, memory_units)
@@ -85,14 +85,10 @@ def sequences_are_apart(ask, rng):
 
 
 def is_softmax(ask, rng):
-    _, weights = ask(
-        NAME,
-        state=np.ones((1, 1), "float32"),
-        memory=np.array([[[0], [np.log(3)]]], "float32"),
-        padding_mask=np.ones((1, 2), bool),
-        w_a=np.ones((1, 1), "float32"),
-        w_c=np.ones((2, 1), "float32"),
-    )
+    one, two = np.ones((1, 1), "float32"), np.ones((2, 1), "float32")
+    memory = np.array([[[0], [np.log(3)]]], "float32")
+    args = {"state": one, "memory": memory, "w_a": one, "w_c": two}
+    _, weights = ask(NAME, **args, padding_mask=np.ones((1, 2), bool))
     first, second = np.ravel(weights)
     if abs(first - 0.25) + abs(second - 0.75) > 1e-3:
         yield (
@@ -110,7 +106,7 @@ def reads_one_token(ask, rng):
     expected = np.tanh(joined @ call.args["w_c"])
     if not np.allclose(output, expected, atol=1e-3):
         yield (
-            "with a single real token the context is that token's row of "
-            f"the memory; h̃ is {np.ravel(output)[0]:.4g}, expected "
-            f"{expected[0, 0]:.4g}"
+            "with a single real token, the context is its row of the "
+            f"memory, so h̃ should be {expected[0, 0]:.4g}, but it is "
+            f"{np.ravel(output)[0]:.4g}"
         )

@@ -8,7 +8,7 @@ SIZES = ((1, 1), (1, 2), (2, 2), (2, 3), (3, 3), (2, 5), (4, 6))
 
 
 def tokens(rng, batch, seq, pad_id):
-    """Draw ids, 0 among them, with padding in front, inside and behind."""
+    """Draw ids, 0 among them, with padding at several places."""
     ids = rng.integers(1, 50, (batch, seq))
     ids[ids == pad_id] = 50
     ids[0, 1] = ids[1, 0] = 0
@@ -43,30 +43,27 @@ def slow(rng):
 
 
 def causal_cells(ask):
-    """List each cell of small causal masks: position, key, True, words."""
+    """List each cell of small causal masks: later?, visible?, words."""
     for query_len, key_len in SIZES:
         mask = ask("causal_mask", query_len=query_len, key_len=key_len)
         for (i, j), seen in np.ndenumerate(np.asarray(mask)):
             place = key_len - query_len + i
-            yield (
-                place,
-                j,
-                seen,
+            words = (
                 f"with {query_len} queries and {key_len} keys, query {i} "
-                f"stands at position {place}",
+                f"has position {place} and {'sees' if seen else 'misses'} "
+                f"key {j}"
             )
+            yield j > place, seen, words
 
 
 def no_future(ask, rng):
-    for position, j, seen, words in causal_cells(ask):
-        if seen and j > position:
-            yield f"{words} and sees key {j}"
+    cells = causal_cells(ask)
+    return (words for later, seen, words in cells if later and seen)
 
 
 def whole_past(ask, rng):
-    for position, j, seen, words in causal_cells(ask):
-        if not seen and j <= position:
-            yield f"{words} and does not see key {j}"
+    cells = causal_cells(ask)
+    return (words for later, seen, words in cells if not (later or seen))
 
 
 def one_column(ask, rng):
@@ -74,8 +71,8 @@ def one_column(ask, rng):
     before = np.asarray(ask("padding_mask", token_ids=ids, pad_id=9))
     for b, *_, j in np.argwhere(~before):
         yield (
-            f"key {j} of sequence {b} is hidden in {ids.tolist()}, where "
-            "padding would be 9"
+            f"key {j} of sequence {b} is hidden in {ids.tolist()}, though "
+            "pad_id is 9"
         )
     for function in "padding_mask", "decoder_mask":
         before = np.asarray(ask(function, token_ids=ids, pad_id=9))
@@ -101,8 +98,8 @@ def both_at_once(ask, rng):
         seen = np.asarray(ask("causal_mask", query_len=seq, key_len=seq))
         for *_, i, j in np.argwhere(mask != (seen & real)):
             yield (
-                f"for query {i} and key {j} in {row}, where 9 is padding, "
-                f"your causal_mask says {bool(seen[i, j])}, your "
-                f"padding_mask {bool(real[0, 0, 0, j])} and your "
-                f"decoder_mask {bool(mask[0, 0, i, j])}"
+                f"for query {i} and key {j} in {row}, with pad_id 9, your "
+                f"causal_mask is {bool(seen[i, j])}, your padding_mask "
+                f"{bool(real[0, 0, 0, j])} and your decoder_mask "
+                f"{bool(mask[0, 0, i, j])}"
             )

@@ -59,9 +59,9 @@ def a_split_can_be_undone(ask, rng):
         back = np.asarray(ask("merge_heads", x=heads))
         for _, i, j in np.argwhere(back != x):
             yield (
-                f"2 heads of {x[0].tolist()} are {heads[0].tolist()}; "
-                f"merged again, token {i} has {back[0, i, j]:g}, expected "
-                f"{x[0, i, j]:g}"
+                f"split_heads makes {heads[0].tolist()} of "
+                f"{x[0].tolist()}. After merge_heads, token {i} has "
+                f"{back[0, i, j]:g}, expected {x[0, i, j]:g}"
             )
 
 
@@ -73,8 +73,8 @@ def a_token_stays_in_its_place(ask, rng):
         for h, i in np.argwhere(heads[0].any(-1)):
             if i != 1:
                 yield (
-                    f"of {seq} tokens and 2 heads, head {h} has numbers of "
-                    f"token 1 at position {i}"
+                    f"with {seq} tokens and 2 heads, head {h} has numbers "
+                    f"of token 1 at position {i}"
                 )
 
 
@@ -98,7 +98,6 @@ masked_is_not_read = properties.independent(
 
 def memory_is_read(ask, rng):
     call = attend(rng, 1, 1, 2, 2, 4)
-    if not properties.moved(
-        ask, call, memory=call.args["memory"] + 1
-    ).any():
+    memory = call.args["memory"] + 1
+    if not properties.moved(ask, call, memory=memory).any():
         yield "changing the memory did not change the output"

@@ -32,7 +32,4 @@ def order_does_not_matter(ask, rng):
         name: call.args[name][::-1].copy() for name in ("keys", "values")
     }
     if properties.moved(ask, call, **turned).any():
-        yield (
-            "exchanging the two keys, each with its value, changed the "
-            "output"
-        )
+        yield "exchanging two keys, each with its value, changed the output"

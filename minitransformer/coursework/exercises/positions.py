@@ -21,13 +21,12 @@ def calls(rng):
 
 
 def begins_with_zero_and_one(ask, rng):
-    for j, value in enumerate(
-        np.asarray(ask(NAME, max_len=1, d_model=6))[0]
-    ):
+    table = np.asarray(ask(NAME, max_len=1, d_model=6))
+    for j, value in enumerate(table[0]):
         if abs(value - j % 2) > 1e-4:
             yield (
-                f"column {j} of position 0 is {value:.3g}; sin(0) is 0 and "
-                "cos(0) is 1"
+                f"column {j} of position 0 is {value:.3g}, but sin(0) is 0 "
+                "and cos(0) is 1"
             )
 
 
@@ -47,8 +46,8 @@ def the_first_pair_turns_by_one(ask, rng):
     for i in range(3):
         if not np.allclose(table[i, 0], np.sin(i), atol=1e-4):
             yield (
-                f"column 0 of position {i} is {table[i, 0]:.3g}; sin({i}) "
-                f"is {np.sin(i):.3g}"
+                f"column 0 of position {i} is {table[i, 0]:.3g}, but "
+                f"sin({i}) is {np.sin(i):.3g}"
             )
 
 
@@ -60,6 +59,6 @@ def only_the_distance_counts(ask, rng):
         for i in np.flatnonzero(abs(along - along[0]) > 1e-3):
             yield (
                 f"positions 0 and {distance} have the product "
-                f"{along[0]:.4g}, {i} and {i + distance} have "
-                f"{along[i]:.4g}; their distance is the same"
+                f"{along[0]:.4g}, but {i} and {i + distance}, at the same "
+                f"distance, have {along[i]:.4g}"
             )

@@ -8,7 +8,7 @@ NAME = "next_token_probabilities"
 
 
 def shares(rng, batch, vocab):
-    """Draw rows of probabilities, descending, no two in a row close."""
+    """Draw rows of descending probabilities, none of them close."""
     steps = rng.uniform(0.25, 0.6, (batch, vocab))
     return even(np.exp(-np.cumsum(steps, axis=-1)))
 
@@ -19,10 +19,10 @@ def even(rows):
 
 
 def alike(rng, row, batch):
-    """Repeat a row, each in another order, the first a little surer.
+    """Repeat a row in other orders; the first gets a sharper maximum.
 
-    So where the first row's bar would do for the others, it is clearly
-    below theirs, and no rounding decides.
+    So the first row's threshold is clearly below those of the other rows,
+    and rounding does not decide.
     """
     rows = np.tile(row, (batch, 1))
     rows[0] *= np.where(row == row.max(), 1.02, 1)
@@ -42,9 +42,9 @@ def cut(rows, temperature=1.0, top_k=None, top_p=None, shift=0.0):
 
 
 def needed(rows, top_p):
-    """Count the tokens that each row needs to reach p: counts, clear.
+    """Count the tokens that each row needs to reach p.
 
-    It is clear if no sum of likeliest tokens is near p.
+    Also return whether this is clear: no sum of probabilities is near p.
     """
     sums = np.cumsum(-np.sort(-rows, axis=-1), axis=-1)
     counts = (sums < top_p).sum(axis=-1) + 1
@@ -52,9 +52,9 @@ def needed(rows, top_p):
 
 
 def lowest_bar_first(rows, counts):
-    """Put the row first whose last token that stays is the least likely.
+    """Put the row with the lowest threshold first.
 
-    So its bar leaves something of every row, and more than it should.
+    So its threshold keeps some tokens of every row, and too many.
     """
     bars = np.take_along_axis(-np.sort(-rows), counts[:, None] - 1, axis=-1)
     order = np.argsort(bars[:, 0])
@@ -62,13 +62,13 @@ def lowest_bar_first(rows, counts):
 
 
 def surplus(rows, counts):
-    """Count how many tokens more each row keeps by the first row's bar."""
+    """Count how many more tokens the first row's threshold keeps."""
     bar = np.sort(rows[0])[-counts[0]]
     return (rows >= bar).sum(axis=-1) - counts
 
 
 def for_top_k(rng, vocab, top_k):
-    """Draw three rows on which one row's bar shows."""
+    """Draw three rows that need different thresholds."""
     while True:
         rows = shares(rng, 3, vocab)
         rows[1] = even(rows[1] ** rng.uniform(2, 5))
@@ -78,7 +78,7 @@ def for_top_k(rng, vocab, top_k):
 
 
 def for_top_p(rng, vocab):
-    """Draw three rows, and a p that needs some of each."""
+    """Draw three rows, and a p that keeps some tokens of each."""
     while True:
         top_p = float(rng.uniform(0.5, 0.85))
         rows = even(shares(rng, 3, vocab) ** [[0.5], [0.7], [2]])
@@ -94,11 +94,11 @@ def for_top_p(rng, vocab):
 
 
 def for_all(rng, vocab, temperature, top_k):
-    """Draw four rows of the same numbers, and a p that needs the order."""
+    """Draw four equal rows, and a p that shows the order of the cuts."""
     while True:
         [row] = shares(rng, 1, vocab)
         top_p = float(rng.uniform(0.4, 0.9))
-        # As it should be; top-p before top-k; temperature after the cut.
+        # The right order; top-p before top-k; temperature after the cut.
         tries = row[:top_k], row, row[:top_k] ** temperature
         found = [needed(even(each), top_p) for each in tries]
         (right, early, late), clear = zip(*found, strict=True)
@@ -107,14 +107,14 @@ def for_all(rng, vocab, temperature, top_k):
 
 
 def draw(rng, batch, vocab):
-    """Ask for tokens, with each random number well inside its token's."""
+    """Ask for tokens with random numbers far from the limits."""
     while True:
         rows = rng.permuted(shares(rng, batch, vocab), axis=-1)
         tokens = rng.integers(0, vocab, (batch, 1))
         ends = np.take_along_axis(np.cumsum(rows, axis=-1), tokens, -1)
         size = np.take_along_axis(rows, tokens, -1)
         uniform = ends - size * rng.uniform(0.3, 0.7, (batch, 1))
-        # One number for all must show, whatever it is compared with.
+        # One random number for all rows must give another result.
         shows = ((rows < uniform) != (rows < uniform[0])).any()
         several = len(set(tokens.ravel().tolist())) == batch
         if batch == 1 or (several and shows):
@@ -204,7 +204,7 @@ def shares_are_drawn(ask, rng):
             times = int(np.sum(np.equal(tokens, token)))
             if times != count:
                 yield (
-                    f"of 8 numbers spread evenly over 0 … 1, {times} draw "
-                    f"token {token} of the probabilities {row.tolist()}, "
+                    f"with the probabilities {row.tolist()}, {times} of 8 "
+                    f"evenly spread random numbers draw token {token}, "
                     f"expected {count}"
                 )
