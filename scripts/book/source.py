@@ -12,14 +12,13 @@ first and the last line; either can be left out.
 
 import ast
 import textwrap
-from pathlib import Path
 
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 from pymdownx.superfences import SuperFencesException
 
-ROOT = Path(__file__).resolve().parents[2]
+from scripts.book.address import ROOT, repository
 
 
 def is_text(node):
@@ -122,9 +121,11 @@ def formatter(source, options, md):
         gap = " gap" * (number > before + 1)
         rows.append(f'<span class="line{gap}" data-number="{number}">{line}</span>\n')
         before = number
+    file = path.relative_to(ROOT).as_posix()
+    lines = f"#L{shown[0][0]}-L{shown[-1][0]}"
     return (
         '<section class="source" data-search-exclude><p class="file">'
-        f"{path.relative_to(ROOT).as_posix()}</p><div class="
+        f'<a href="{repository()}/blob/main/{file}{lines}">{file}</a></p><div class='
         '"language-python highlight"><pre tabindex="0"><code>'
         f"{''.join(rows)}</code></pre></div></section>"
     )
