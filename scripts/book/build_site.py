@@ -58,21 +58,27 @@ def cut_fonts():
 
 def draw_card(path, width=1200, height=630, squares=9):
     """Draw the picture that links to the site show: weights of causal attention."""
-    size, blue = height // (squares + 2), (0x36, 0x4F, 0xC7)
+    size, gap, blue = height // (squares + 2), 5, (0x36, 0x4F, 0xC7)
     left = (width - squares * size) // 2
 
-    def pixel(x, y):
-        (j, dx), (i, dy) = divmod(x - left, size), divmod(y - size, size)
-        if not (0 <= j <= i < squares and min(dx, dy) >= 5):
-            return blue
-        weight = (1 + (7 * i + 5 * j) % 6) / 6  # a pattern, not a trained head
-        return tuple(round(c + (255 - c) * weight) for c in blue)
+    def row(i):  # the weights are a pattern, not a trained head's
+        line = bytes(blue) * left
+        for j in range(i + 1):
+            weight = (1 + (7 * i + 5 * j) % 6) / 6
+            light = bytes(round(c + (255 - c) * weight) for c in blue)
+            line += bytes(blue) * gap + light * (size - gap)
+        return fill(line)
 
-    rows = [bytes(c for x in range(width) for c in pixel(x, y)) for y in range(height)]
+    def fill(line):
+        return b"\0" + line + bytes(blue) * (width - len(line) // 3)
+
+    rows = [fill(b"")] * size
+    for i in range(squares):
+        rows += [fill(b"")] * gap + [row(i)] * (size - gap)
+    rows += [fill(b"")] * (height - len(rows))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = zlib.compress(b"".join(b"\0" + row for row in rows), 9)
     png = b"\x89PNG\r\n\x1a\n"
-    for kind, body in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b"")):
+    for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b"")):
         checksum = zlib.crc32(kind + body)
         png += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
     path.parent.mkdir(parents=True, exist_ok=True)
