@@ -11,6 +11,7 @@ first and the last line; either can be left out.
 """
 
 import ast
+import functools
 import textwrap
 
 from pygments import highlight
@@ -21,6 +22,12 @@ from pymdownx.superfences import SuperFencesException
 from scripts.book.address import ROOT, repository
 
 
+@functools.cache
+def parse(text):
+    """Parse a module's text, once in a build."""
+    return ast.parse(text)
+
+
 def is_text(node):
     """Tell whether a statement is a docstring."""
     value = getattr(node, "value", None)
@@ -29,8 +36,13 @@ def is_text(node):
 
 def code_lines(path):
     """Map line numbers to lines, without blank lines and docstrings."""
-    text, hidden = path.read_text(encoding="utf-8"), set()
-    for node in ast.walk(ast.parse(text)):
+    return dict(lines_without_docstrings(path.read_text(encoding="utf-8")))
+
+
+@functools.cache
+def lines_without_docstrings(text):
+    hidden = set()
+    for node in ast.walk(parse(text)):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and is_text(body[0]):
             hidden |= {*range(body[0].lineno, body[0].end_lineno + 1)}
@@ -66,7 +78,7 @@ def lines_of(path, symbols):
     symbol includes the comments directly above it.
     """
     text = path.read_text(encoding="utf-8")
-    node, lines, first = ast.parse(text), text.splitlines(), None
+    node, lines, first = parse(text), text.splitlines(), None
     for name in symbols:
         members = [n for n in node.body if not is_text(n)]
         node = next((n for n in members if name in names(n)), None)

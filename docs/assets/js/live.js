@@ -166,8 +166,10 @@ function live(model) {
     });
     ink.scrollTop = text.scrollTop;
     const most = [...row.subarray(0, ids.length - begin).keys()].sort((a, b) => row[b] - row[a]).slice(0, 4);
-    find("#live-reads").textContent = `“${shown(letter(asks).slice(-1))}” reads from ${
-      most.map((i) => `“${shown(letter(i).slice(-1))}” ${i - asks ? `${Math.abs(i - asks)} ${i < asks ? "before" : "after"} ` : ""}${percent(row[i])}`).join(", ")}`;
+    const name = (i) => `“${shown(letter(i).slice(-1))}”`;
+    const place = (i) => (i === asks ? "itself" : `${name(i)} (${Math.abs(i - asks)} ${i < asks ? "back" : "ahead"})`);
+    find("#live-reads").textContent =
+      `${name(asks)} reads from ${most.map((i) => `${place(i)} ${percent(row[i])}`).join(", ")}`;
     const mark = find(".map i"), size = 100 / (ids.length - begin);
     mark.style.cssText = `top: ${asks * size}%; height: ${size}%`;
   }
@@ -239,4 +241,5 @@ function live(model) {
   radios[3].checked = true; // it reads from the character before
   read();
   heads.onchange();
+  root.scrollIntoView();
 }
