@@ -103,8 +103,7 @@ def boost_chapters(folder):
     path = folder / "search" / "search_index.json"
     index = json.loads(path.read_text("utf-8"))
     for entry in index["docs"]:
-        boost = next(b for pattern, b in BOOSTS.items() if re.match(pattern, entry["location"]))
-        entry["boost"] = boost * (1 if "#" in entry["location"] else 2)
+        entry["boost"] = next(b for pattern, b in BOOSTS.items() if re.match(pattern, entry["location"]))
     path.write_text(json.dumps(index, separators=(",", ":"), ensure_ascii=False), "utf-8")
 
 

@@ -129,15 +129,17 @@ def formatter(source, options, md):
     lexer, plain = PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)
     colored = highlight(code, lexer, plain).splitlines()
     rows, before = [], shown[0][0] - 1
+    lines = path.read_text("utf-8").splitlines()
     for (number, _), line in zip(shown, colored, strict=True):
-        gap = " gap" * (number > before + 1)
+        skipped = lines[before : number - 1]
+        gap = " gap" * bool(skipped) + " cut" * any(map(str.strip, skipped))
         rows.append(f'<span class="line{gap}" data-number="{number}">{line}</span>\n')
         before = number
     file = path.relative_to(ROOT).as_posix()
-    lines = f"#L{shown[0][0]}-L{shown[-1][0]}"
+    anchor = f"#L{shown[0][0]}-L{shown[-1][0]}"
     return (
         '<section class="source" data-search-exclude><p class="file">'
-        f'<a href="{repository()}/blob/main/{file}{lines}">{file}</a></p><div class='
+        f'<a href="{repository()}/blob/main/{file}{anchor}">{file}</a></p><div class='
         '"language-python highlight"><pre tabindex="0"><code>'
         f"{''.join(rows)}</code></pre></div></section>"
     )
