@@ -92,7 +92,6 @@ BOOSTS = {
     r"modules/models/": 4,
     r"modules/(runs|coursework)/": 0.5,
     r"modules/": 2,
-    r"learn/": 2,
     r"faq/": 0.25,
     r"": 1,
 }
@@ -103,7 +102,8 @@ def boost_chapters(folder):
     path = folder / "search" / "search_index.json"
     index = json.loads(path.read_text("utf-8"))
     for entry in index["docs"]:
-        entry["boost"] = next(b for pattern, b in BOOSTS.items() if re.match(pattern, entry["location"]))
+        found = (boost for start, boost in BOOSTS.items() if re.match(start, entry["location"]))
+        entry.setdefault("boost", next(found))  # a page's own comes first
     path.write_text(json.dumps(index, separators=(",", ":"), ensure_ascii=False), "utf-8")
 
 
