@@ -127,9 +127,9 @@ function live(model) {
   }
 
   function draw() {
+    draw_maps(); // first: it asks for a colour, which must not wait for a layout
     draw_next();
     draw_letters();
-    draw_maps();
   }
 
   function draw_next() {
@@ -177,17 +177,19 @@ function live(model) {
   function draw_maps() {
     find(".looks h3").textContent = `Layer ${layer + 1}, head ${head + 1}`;
     large.setAttribute("aria-label", `Weights of layer ${layer + 1}, head ${head + 1}: rows read from columns`);
-    const color = getComputedStyle(large).color.match(/[\d.]+/g).slice(0, 3).map(Number);
+    const [red, green, blue] = getComputedStyle(large).color.match(/[\d.]+/g).map(Number);
+    const color = (blue << 16) | (green << 8) | red; // of a pixel, without its opacity
     maps.forEach((map, i) => draw_map(map, Math.floor(i / model.num_heads), i % model.num_heads, color));
     draw_map(large, layer, head, color);
   }
 
   function draw_map(canvas, layer, head, color) {
     const n = ids.length - model.begin, image = new ImageData(n, n);
+    const pixels = new Uint32Array(image.data.buffer);
     if (canvas.width !== n) canvas.width = canvas.height = n;
-    for (let i = 0, k = 0; i < n; i++) {
+    for (let i = 0; i < n; i++) {
       const row = model.row(layer, head, i);
-      for (let j = 0; j < n; j++, k += 4) image.data.set([...color, 255 * row[j]], k);
+      for (let j = 0; j < n; j++) pixels[i * n + j] = ((255 * row[j]) << 24) | color;
     }
     canvas.getContext("2d").putImageData(image, 0, 0);
   }
