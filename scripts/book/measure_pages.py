@@ -120,7 +120,7 @@ def main(argv=None):
                 args=["--no-sandbox"],
             )
             result = {
-                "command": "python -m scripts.book.measure_pages",
+                "command": "python -m scripts.book.measure_pages --json docs/evidence/pages.json",
                 "browser": f"Chromium {browser.version}, headless",
                 "cores": os.cpu_count(),
                 "load_before": round(os.getloadavg()[0], 1),
