@@ -1,7 +1,7 @@
-"""Attention: a query compares the keys and takes a weighted mean of values.
+"""Attention: compare a query with keys, and average the values.
 
-Two pure functions, no weights to learn. The rest of the package is built
-on them.
+Two functions without trainable weights: the matrices that make queries,
+keys and values belong to `MultiHeadAttention`.
 """
 
 from collections.abc import Callable
@@ -27,18 +27,17 @@ def attention_weights(
         a query that may attend to nothing has all weights 0 (no NaN).
 
     Differs from the paper: it sets masked scores to −∞, which makes a fully
-    masked row NaN; the lowest finite number gives the same weights without
-    the NaN.
+    masked row NaN. The lowest finite number does not.
     """
     dtype = tf.convert_to_tensor(scores).dtype
     scores = tf.cast(scores, tf.float32)  # half precision would sum badly
     if attention_mask is None:
         return tf.cast(tf.nn.softmax(scores), dtype)
     attention_mask = fit_mask(attention_mask, scores)
-    # Before the softmax: a masked key must not take part in the sum.
+    # Before the softmax: a masked key must not count in the denominator.
     scores = tf.where(attention_mask, scores, scores.dtype.min)
     weights = tf.nn.softmax(scores)
-    # A fully masked row is uniform by now; zero it: it reads nothing.
+    # A fully masked row is uniform at this point; its weights become 0.
     weights = tf.where(attention_mask, weights, tf.zeros_like(weights))
     return tf.cast(weights, dtype)
 
@@ -51,7 +50,7 @@ def scaled_dot_product_attention(
     *,
     dropout: Callable[..., tf.Tensor] | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Read from the values where the keys match the query.
+    """Average the values, weighted by how well each key fits the query.
 
         Attention(Q, K, V) = softmax(Q Kᵀ / √head_dim) V
 
@@ -79,14 +78,15 @@ def scaled_dot_product_attention(
 
 
 def bool_mask(mask: Any, name: str) -> tf.Tensor:
-    """Take bools, and integers 0 and 1; raise TypeError for the rest."""
+    """Turn a mask of bools, or of integers 0 and 1, into bools."""
     mask = tf.convert_to_tensor(mask)
     values = tf.get_static_value(mask)  # None while a graph is made
     binary = values is None or np.isin(values, (0, 1)).all()
     if mask.dtype != tf.bool and not (mask.dtype.is_integer and binary):
         raise TypeError(
-            f"{name} has dtype {mask.dtype.name}: give bool, True = may "
-            "attend; of a mask that is added to scores, make mask == 0."
+            f"{name} has dtype {mask.dtype.name}, expected bool (True = "
+            "may attend) or integers 0 and 1. If it is added to scores, "
+            "give mask == 0."
         )
     return tf.cast(mask, tf.bool)
 
@@ -94,24 +94,21 @@ def bool_mask(mask: Any, name: str) -> tf.Tensor:
 def fit_mask(attention_mask: Any, scores: tf.Tensor) -> tf.Tensor:
     """Give a mask the axes of scores `(batch, heads, query, key)`.
 
-    `(query, key)` serves all sentences; `(batch, key)` and `(batch, query,
-    key)` hold one mask for each, as in Keras. Every axis may be 1.
+    A mask `(query, key)` holds for all sequences; `(batch, key)` and
+    `(batch, query, key)` hold one mask per sequence, as in Keras. Every
+    axis may have length 1.
 
     Raises:
-        TypeError: if it is neither bool nor 0 and 1.
+        TypeError: if it holds anything but bools, or 0 and 1.
         ValueError: if it does not fit, or could mean two things.
     """
     mask = bool_mask(attention_mask, "attention_mask")
-    shape, given = scores.shape, tuple(mask.shape)
-    per_query, per_sentence = (
-        given[:1] == shape[-2:-1],
-        given[:1] == shape[:1],
-    )
-    if len(given) == 2 < len(shape) and per_sentence and given[0] != 1:
-        if per_query:
+    given, shape = tuple(mask.shape), scores.shape
+    if len(given) == 2 < len(shape) and 1 != given[0] == shape[0]:
+        if given[0] == shape[-2]:
             raise ValueError(
-                f"attention_mask {given} is (query, key) or (batch, key): "
-                f"both fit scores {tuple(shape)}. Write mask[None] for the "
+                f"attention_mask {given} could be (query, key) or (batch, "
+                f"key) of scores {tuple(shape)}. Give mask[None] for the "
                 "first, mask[:, None] for the second."
             )
         mask = mask[:, None]

@@ -1,11 +1,11 @@
 """Blocks: attention and feed-forward, each with residual and norm.
 
-Where the norm stands is one switch, and both forms are below line by line:
+A flag says where the norm stands; both forms are below, line by line:
 
     post-norm  (norm_first=False)   x ← LayerNorm(x + f(x))
     pre-norm   (norm_first=True)    x ← x + f(LayerNorm(x))
 
-The paper of 2017 and BERT are post-norm; GPT-2 and most models since are
+The paper of 2017 and BERT are post-norm. GPT-2 and most models since are
 pre-norm, which trains without warm-up (Xiong et al. 2020).
 """
 
@@ -21,119 +21,10 @@ from minitransformer.normalization import LayerNorm
 from minitransformer.runs.given import rate
 
 
-class EncoderBlock(layers.Layer):
-    """Attend from every token to all tokens, then feed each forward.
+class Block(layers.Layer):
+    """Hold the parts of a block; its two kinds differ in their call.
 
-    Args:
-        d_model: Width of the residual stream.
-        num_heads: Number of heads.
-        d_ff: Width inside the feed-forward layer.
-        norm_first: True = pre-norm, False = post-norm.
-        dropout_rate: Share dropped from each sublayer's output.
-        attention_dropout_rate: Share dropped from the attention weights:
-            none in the paper, as much in GPT-2 and BERT.
-        activation: Same as in `FeedForward`.
-        use_bias: Whether Dense layers and norms have biases.
-        epsilon: ε of the norms.
-
-    Call arguments:
-        x: `(batch, seq, d_model)`.
-        attention_mask: Same as in `MultiHeadAttention`.
-
-    Returns:
-        output: `(batch, seq, d_model)`.
-        weights: `(batch, heads, seq, seq)`.
-
-    References:
-        Vaswani et al. 2017, §3.1 and §5.4; Xiong et al. 2020 for pre-norm.
-    """
-
-    def __init__(
-        self,
-        *,
-        d_model: int,
-        num_heads: int,
-        d_ff: int,
-        norm_first: bool,
-        dropout_rate: float = 0.0,
-        attention_dropout_rate: float = 0.0,
-        activation: str | Callable[[tf.Tensor], tf.Tensor] = "relu",
-        use_bias: bool = True,
-        epsilon: float = 1e-5,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        common: Any = {"use_bias": use_bias, "dtype": self.dtype_policy}
-        width = common | {"d_model": d_model}
-        norm = common | {"epsilon": epsilon}
-        dropout_rate = rate("dropout_rate", dropout_rate, below=1)
-        self.norm_first = norm_first
-        self.self_attention = MultiHeadAttention(
-            num_heads=num_heads,
-            dropout_rate=attention_dropout_rate,
-            name="self_attention",
-            **width,
-        )
-        self.feed_forward = FeedForward(
-            d_ff=d_ff, activation=activation, name="feed_forward", **width
-        )
-        self.attention_norm = LayerNorm(name="attention_norm", **norm)
-        self.feed_forward_norm = LayerNorm(name="feed_forward_norm", **norm)
-        self.dropout = layers.Dropout(dropout_rate, dtype=self.dtype_policy)
-
-    def build(self, x_shape: tuple) -> None:
-        self.attention_norm.build(x_shape)
-        self.self_attention.build(x_shape, x_shape, x_shape)
-        self.feed_forward_norm.build(x_shape)
-        self.feed_forward.build(x_shape)
-
-    def call(
-        self, x: tf.Tensor, attention_mask: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        h = self.attention_norm(x) if self.norm_first else x
-        h, weights = self.self_attention(
-            query=h, key=h, value=h, attention_mask=attention_mask
-        )
-        x = x + self.dropout(h)
-        x = x if self.norm_first else self.attention_norm(x)
-
-        h = self.feed_forward_norm(x) if self.norm_first else x
-        x = x + self.dropout(self.feed_forward(h))
-        x = x if self.norm_first else self.feed_forward_norm(x)
-        return x, weights
-
-
-class DecoderBlock(layers.Layer):
-    """Attend to earlier tokens, then to a source, then feed each forward.
-
-    Args:
-        cross_attention: Whether there is a source to attend to. A GPT has
-            none.
-        d_model, num_heads, d_ff, norm_first: Same as in `EncoderBlock`.
-        dropout_rate, attention_dropout_rate: Same as in `EncoderBlock`.
-        activation, use_bias, epsilon: Same as in `EncoderBlock`.
-        rotary: Whether self-attention turns queries and keys by their
-            positions.
-
-    Call arguments:
-        x: `(batch, target, d_model)`.
-        attention_mask: Same as in `MultiHeadAttention`; the keys are the
-            target's, or the cache's slots.
-        memory: `(batch, source, d_model)`, the encoder's output. Not
-            needed when the cache holds its keys and values.
-        memory_attention_mask: The same for the source's keys, never the
-            target's. (Keras itself would fill in a `memory_mask`.)
-        cache: The cache that an earlier call returned, or None.
-        start: Position of `x[:, 0]`: the first slot to write.
-
-    Returns:
-        output: `(batch, target, d_model)`.
-        weights: Two tensors `(batch, heads, target, key)`, of
-            self-attention and of cross-attention (() without a source).
-        cache: Keys and values of both attentions, for the next call.
-
-    References:
-        Vaswani et al. 2017, §3.1; Radford et al. 2019, §2.3 for GPT-2.
+    Args: Same as in `EncoderBlock` and `DecoderBlock`.
     """
 
     def __init__(
@@ -190,6 +81,84 @@ class DecoderBlock(layers.Layer):
             self.cross_attention.build(x_shape, x_shape, x_shape)
         self.feed_forward_norm.build(x_shape)
         self.feed_forward.build(x_shape)
+
+
+class EncoderBlock(Block):
+    """Attend from every token to all tokens, then feed each forward.
+
+    Args:
+        d_model: Width of the residual stream.
+        num_heads: Number of heads.
+        d_ff: Width inside the feed-forward layer.
+        norm_first: True = pre-norm, False = post-norm.
+        dropout_rate: Share dropped from each sublayer's output.
+        attention_dropout_rate: Share dropped from the attention weights:
+            none in the paper, as much in GPT-2 and BERT.
+        activation: Same as in `FeedForward`.
+        use_bias: Whether Dense layers and norms have biases.
+        epsilon: ε of the norms.
+
+    Call arguments:
+        x: `(batch, seq, d_model)`.
+        attention_mask: Same as in `MultiHeadAttention`.
+
+    Returns:
+        output: `(batch, seq, d_model)`.
+        weights: `(batch, heads, seq, seq)`.
+
+    References:
+        Vaswani et al. 2017, §3.1 and §5.4; Xiong et al. 2020 for pre-norm.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(cross_attention=False, **options)
+
+    def call(
+        self, x: tf.Tensor, attention_mask: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        h = self.attention_norm(x) if self.norm_first else x
+        h, weights = self.self_attention(
+            query=h, key=h, value=h, attention_mask=attention_mask
+        )
+        x = x + self.dropout(h)
+        x = x if self.norm_first else self.attention_norm(x)
+
+        h = self.feed_forward_norm(x) if self.norm_first else x
+        x = x + self.dropout(self.feed_forward(h))
+        x = x if self.norm_first else self.feed_forward_norm(x)
+        return x, weights
+
+
+class DecoderBlock(Block):
+    """Attend to earlier tokens, then to a source, then feed each forward.
+
+    Args:
+        **options: Same as in `EncoderBlock`.
+        cross_attention: Whether there is a source to attend to. A GPT has
+            none.
+        rotary: Whether self-attention turns queries and keys by their
+            positions.
+
+    Call arguments:
+        x: `(batch, target, d_model)`.
+        attention_mask: Same as in `MultiHeadAttention`; the keys are the
+            target's, or the cache's slots.
+        memory: `(batch, source, d_model)`, the encoder's output. Not
+            needed when the cache holds its keys and values.
+        memory_attention_mask: The same for the source's keys, never the
+            target's. (Keras itself would fill in a `memory_mask`.)
+        cache: The cache that an earlier call returned, or None.
+        start: Position of `x[:, 0]`: the first slot to write.
+
+    Returns:
+        output: `(batch, target, d_model)`.
+        weights: Two tensors `(batch, heads, target, key)`, of
+            self-attention and of cross-attention (() without a source).
+        cache: Keys and values of both attentions, for the next call.
+
+    References:
+        Vaswani et al. 2017, §3.1; Radford et al. 2019, §2.3 for GPT-2.
+    """
 
     def call(
         self,

@@ -1,7 +1,7 @@
 """Embeddings: from token ids to vectors, and back to logits.
 
-The same table serves both ways: a token's logit is the dot product of the
-hidden vector with the token's own embedding.
+One table does both. A token's logit is the dot product of the hidden
+vector and the token's own embedding.
 """
 
 from typing import Any
@@ -13,12 +13,12 @@ from minitransformer.runs.given import at_least
 
 
 def take_ids(token_ids: Any, vocab_size: int) -> tf.Tensor:
-    """Take ids as integers; `keras.Input` makes floats unless told.
+    """Return ids as integers; `keras.Input` makes floats by default.
 
     Raises:
-        TypeError: if they are no numbers.
-        ValueError: in a plain call, if one is outside the vocabulary. Where
-            XLA compiles, it would read another row instead.
+        TypeError: if they are not numbers.
+        ValueError: in a plain call, if one is outside the vocabulary.
+            (Code compiled by XLA would read another row instead.)
     """
     given = tf.convert_to_tensor(token_ids)
     if not (given.dtype.is_integer or given.dtype.is_floating):
@@ -30,14 +30,14 @@ def take_ids(token_ids: Any, vocab_size: int) -> tf.Tensor:
         if tf.reduce_any(wrong):
             raise ValueError(
                 f"The token id {given[wrong][0]} is not in 0 to "
-                f"{vocab_size - 1}: another tokenizer made it, or the "
-                "model's vocab_size is too small."
+                f"{vocab_size - 1}: use the model's own tokenizer, or a "
+                "larger vocab_size."
             )
     return ids
 
 
 class TokenEmbedding(layers.Layer):
-    """Look up a vector for each token; `logits` is the way back.
+    """Look up a vector for each token; `logits` goes the other way.
 
     Args:
         vocab_size: Number of tokens, special ones included.
@@ -50,16 +50,15 @@ class TokenEmbedding(layers.Layer):
         `(batch, seq, d_model)`.
 
     References:
-        Press & Wolf 2017 for tying input and output; Vaswani et al. 2017,
-        §3.4.
-    Differs from the paper: it multiplies embeddings by √d_model; GPT and
-    BERT do not, so that is left to the model.
+        Press & Wolf 2017, for one table; Vaswani et al. 2017, §3.4.
+    Differs from the paper: it multiplies embeddings by √d_model. GPT and
+    BERT do not, so the model does it.
     """
 
     def __init__(
         self, *, vocab_size: int, d_model: int, **kwargs: Any
     ) -> None:
-        super().__init__(autocast=False, **kwargs)  # ids are no halves
+        super().__init__(autocast=False, **kwargs)  # keeps ids exact
         self.shape = at_least(1, vocab_size=vocab_size, d_model=d_model)
 
     def build(self, token_ids_shape: tuple) -> None:

@@ -1,4 +1,4 @@
-"""Feed-forward: between two attentions, each token is computed alone."""
+"""Feed-forward: after attention, work on each token by itself."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,8 +18,7 @@ class FeedForward(layers.Layer):
     Args:
         d_model: Width of the input and the output.
         d_ff: Width in between, usually 4 · d_model.
-        activation: f, a function of a tensor or its name in Keras: ReLU in
-            the paper, GELU in GPT and BERT. Keras can save only a name.
+        activation: f, or its name in Keras (which can save only a name).
         use_bias: Whether to add b₁ and b₂.
 
     Call arguments:

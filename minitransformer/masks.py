@@ -1,7 +1,7 @@
 """Masks: which keys may a query attend to?
 
-Every mask of this package is boolean and **True means "may attend"**, as in
-Keras, Flax and Equinox. This is the only file that decides it.
+Every mask is boolean, and **True means "may attend"**, as in Keras, Flax
+and Equinox.
 """
 
 import tensorflow as tf
@@ -12,18 +12,15 @@ from minitransformer.attention import bool_mask
 def causal_mask(
     query_len: int, key_len: int | None = None, *, start: int | None = None
 ) -> tf.Tensor:
-    """Let each position see itself and the positions before it.
-
-    The queries stand at positions start, start + 1, …; the keys at
-    0, 1, …, key_len - 1:
+    """Let each position attend to itself and to earlier positions.
 
         mask[i, j]  =  j ≤ start + i
 
     Args:
         query_len: Number of queries.
         key_len: Number of keys; as many as queries if None.
-        start: Position of the first query. By default the queries are the
-            last `query_len` of the `key_len` positions.
+        start: Position of query 0. By default the queries are the last
+            of the `key_len` positions.
 
     Returns:
         Bool `(query, key)`, True = may attend.
@@ -34,8 +31,7 @@ def causal_mask(
          [1 1 1 1]]
 
     References:
-        Vaswani et al. 2017, §3.2.3: "masking out … all values in the input
-        of the softmax which correspond to illegal connections".
+        Vaswani et al. 2017, §3.2.3.
     """
     key_len = query_len if key_len is None else key_len
     start = key_len - query_len if start is None else start
@@ -65,16 +61,15 @@ def padding_mask(token_ids: tf.Tensor, *, pad_id: int) -> tf.Tensor:
 def widen_padding_mask(
     padding_mask: tf.Tensor | None, *, heads: bool = True
 ) -> tf.Tensor | None:
-    """Shape a padding mask so that it hides keys from every query.
+    """Add axes to a padding mask, so that it hides keys in all rows.
 
     Args:
-        padding_mask: Bool `(batch, key)`, True = a real token. None hides
-            nothing and stays None.
+        padding_mask: Bool `(batch, key)`, True = a real token; or None,
+            which hides nothing and stays None.
         heads: Whether the scores have an axis for heads.
 
     Returns:
-        Bool `(batch, 1, 1, key)`, to broadcast over
-        `(batch, heads, query, key)`; without heads `(batch, 1, key)`.
+        Bool `(batch, 1, 1, key)`; without heads `(batch, 1, key)`.
 
     Raises:
         TypeError, ValueError: if it has another type or shape.
@@ -84,8 +79,8 @@ def widen_padding_mask(
     mask = bool_mask(padding_mask, "padding_mask")
     if len(mask.shape) != 2:
         raise ValueError(
-            f"padding_mask has shape {tuple(mask.shape)}: give (batch, "
-            "key), True = a real token."
+            f"padding_mask has shape {tuple(mask.shape)}, expected (batch, "
+            "key). Give one bool per token, True = a real token."
         )
     wide = mask[:, None, :]  # one row for all queries
     return wide[:, None] if heads else wide

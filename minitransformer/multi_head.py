@@ -1,9 +1,10 @@
 """Multi-head attention: several small attentions side by side.
 
-One attention has one set of weights for each query. Heads split the width,
-attend each with weights of its own, and are merged again.
+Three matrices project each vector to a query, a key and a value. These
+projections are cut into heads, and each head attends with its own weights.
 """
 
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -15,7 +16,7 @@ from minitransformer.runs.given import at_least, rate, whole
 
 
 def split_heads(x: tf.Tensor, num_heads: int) -> tf.Tensor:
-    """Cut each token's vector into heads.
+    """Cut projected queries, keys or values into heads.
 
     Args:
         x: `(batch, seq, num_heads · head_dim)`.
@@ -32,8 +33,8 @@ def split_heads(x: tf.Tensor, num_heads: int) -> tf.Tensor:
     num_heads = whole("num_heads", num_heads)
     if x.shape[-1] % num_heads:
         raise ValueError(
-            f"Vectors of width {x.shape[-1]} cannot be cut into "
-            f"num_heads={num_heads}: choose a number that divides it."
+            f"Vectors of width {x.shape[-1]} cannot be cut into num_heads="
+            f"{num_heads} equal parts: choose a divisor of the width."
         )
     batch, seq = tf.shape(x)[0], tf.shape(x)[1]
     x = tf.reshape(x, (batch, seq, num_heads, x.shape[-1] // num_heads))
@@ -41,18 +42,13 @@ def split_heads(x: tf.Tensor, num_heads: int) -> tf.Tensor:
 
 
 def merge_heads(x: tf.Tensor) -> tf.Tensor:
-    """Put the heads side by side again: the inverse of `split_heads`.
+    """Undo `split_heads`: put the heads' results side by side.
 
     Args:
         x: `(batch, heads, seq, head_dim)`.
 
     Returns:
         `(batch, seq, heads · head_dim)`.
-
-    Examples:
-        >>> x = tf.constant([[[[1, 2], [5, 6]], [[3, 4], [7, 8]]]])
-        >>> merge_heads(x).numpy().tolist()
-        [[[1, 2, 3, 4], [5, 6, 7, 8]]]
     """
     batch, seq = tf.shape(x)[0], tf.shape(x)[2]
     width = x.shape[1] * x.shape[3]
@@ -61,16 +57,16 @@ def merge_heads(x: tf.Tensor) -> tf.Tensor:
 
 
 def write_cache(cache: tf.Tensor, new: tf.Tensor, start: int) -> tf.Tensor:
-    """Put new keys or values into their slots of a cache.
+    """Copy a cache, and write new keys or values into the copy.
 
     Args:
         cache: `(batch, heads, max_len, head_dim)`.
         new: `(batch, heads, seq, head_dim)`, for slots start, start + 1, ….
-        start: The first slot, an integer or a scalar tensor; all of `new`
-            must fit behind it (see `not_beyond`).
+        start: The first slot, an integer or a scalar tensor. `not_beyond`
+            guards the end of the cache.
 
     Returns:
-        A cache of the same shape; the one given is unchanged.
+        A cache of the same shape.
 
     Examples:
         >>> cache, new = tf.zeros((1, 1, 4, 1)), tf.ones((1, 1, 2, 1))
@@ -80,7 +76,7 @@ def write_cache(cache: tf.Tensor, new: tf.Tensor, start: int) -> tf.Tensor:
     batch, heads, seq = tf.unstack(tf.shape(new)[:3])
     guard = not_beyond(start, new.shape[2] or seq, cache.shape[2])
     new += tf.cast(guard, new.dtype)
-    start = tf.minimum(start, cache.shape[2] - seq)  # NaN is seen there
+    start = tf.minimum(start, cache.shape[2] - seq)  # so NaN has a slot
     # cache[b, h, start + i] = new[b, h, i]
     places = tf.range(batch), tf.range(heads), start + tf.range(seq)
     slots = tf.meshgrid(*places, indexing="ij")
@@ -88,7 +84,7 @@ def write_cache(cache: tf.Tensor, new: tf.Tensor, start: int) -> tf.Tensor:
 
 
 class MultiHeadAttention(layers.Layer):
-    """Attend from several learned points of view at once.
+    """Attend with several heads, each with its own projections.
 
         headᵢ = Attention(query W_Qᵢ, key W_Kᵢ, value W_Vᵢ)
         MultiHead(query, key, value) = Concat(head₁, …, headₕ) W_O
@@ -96,31 +92,30 @@ class MultiHeadAttention(layers.Layer):
     Args:
         d_model: Width of the input and the output.
         num_heads: Number of heads.
-        head_dim: Width of one head; d_model // num_heads if None. Given, it
-            may have any size (Keras calls it `key_dim`).
+        head_dim: Any width of one head (Keras calls it `key_dim`); None
+            means d_model // num_heads.
         use_bias: Whether the four projections add a bias.
         dropout_rate: Share of the weights dropped in training.
-        rotary: Whether queries and keys are turned by their positions.
+        rotary: Whether to rotate queries and keys by their positions.
 
     Call arguments:
         query: `(batch, query, d_model)`.
         key, value: `(batch, key, d_model)`.
-        attention_mask: Bool, True = may attend: `(batch, query, key)` or
-            another shape that `fit_mask` takes.
+        attention_mask: Bool, True = may attend; see `fit_mask`.
 
     Returns:
         output: `(batch, query, d_model)`.
         weights: `(batch, heads, query, key)`.
 
     Raises:
-        ValueError: if `head_dim` is None and `num_heads` does not divide
-            `d_model`.
+        ValueError: if `num_heads` does not divide `d_model` and there is
+            no `head_dim`, or if rotary needs an even `head_dim`.
 
     References:
-        Vaswani et al. 2017, §3.2.2. Our name is their name. One Dense layer
-        holds all heads' matrices side by side: W_Q = [W_Q₁ … W_Qₕ].
-    Differs from the paper: the projections have biases by default, as in
-    GPT-2 and BERT; GPT-2 also drops weights, which the paper does not.
+        Vaswani et al. 2017, §3.2.2. One Dense layer holds the matrices of
+        all heads side by side: W_Q = [W_Q₁ … W_Qₕ].
+    Differs from the paper: the projections have biases by default, and
+    weights can be dropped, as in GPT-2 and BERT.
     """
 
     def __init__(
@@ -152,23 +147,17 @@ class MultiHeadAttention(layers.Layer):
         self.head_dim = head_dim or d_model // num_heads
         if rotary and self.head_dim % 2:
             raise ValueError(
-                f"head_dim={self.head_dim} is odd: rotary turns pairs, so "
+                f"head_dim={self.head_dim} is odd, and rotary needs pairs: "
                 "choose another d_model or num_heads."
             )
         width = num_heads * self.head_dim
-
-        def dense(units, name):
-            return layers.Dense(
-                int(units),
-                use_bias=use_bias,
-                name=name,
-                dtype=self.dtype_policy,
-            )
-
-        self.query_dense = dense(width, "query_dense")
-        self.key_dense = dense(width, "key_dense")
-        self.value_dense = dense(width, "value_dense")
-        self.output_dense = dense(d_model, "output_dense")
+        dense = partial(
+            layers.Dense, use_bias=use_bias, dtype=self.dtype_policy
+        )
+        self.query_dense = dense(width, name="query_dense")
+        self.key_dense = dense(width, name="key_dense")
+        self.value_dense = dense(width, name="value_dense")
+        self.output_dense = dense(d_model, name="output_dense")
         self.dropout = layers.Dropout(dropout_rate, dtype=self.dtype_policy)
 
     def build(
@@ -183,10 +172,10 @@ class MultiHeadAttention(layers.Layer):
     def keys_and_values(
         self, key: tf.Tensor, value: tf.Tensor, start: int = 0
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Project keys and values; a cache holds this pair.
+        """Project keys and values, as a cache stores them.
 
         Args:
-            key, value: `(batch, key, d_model)`.
+            key, value: Same as in a call.
             start: Position of the first key.
 
         Returns:
@@ -204,17 +193,12 @@ class MultiHeadAttention(layers.Layer):
         attention_mask: tf.Tensor | None = None,
         start: int = 0,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Attend from `query` to keys and values projected earlier.
+        """Attend to projected keys and values, and return as a call does.
 
         Args:
-            query: `(batch, query, d_model)`.
+            query, attention_mask: Same as in a call.
             keys, values: From `keys_and_values`.
-            attention_mask: As in a call.
             start: Position of the first query.
-
-        Returns:
-            output `(batch, query, d_model)` and weights
-            `(batch, heads, query, key)`.
         """
         queries = split_heads(self.query_dense(query), self.num_heads)
         queries = rotate(queries, start) if self.rotary else queries
@@ -236,11 +220,7 @@ class MultiHeadAttention(layers.Layer):
     def empty_cache(
         self, batch_size: int, max_len: int
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Make room for the keys and values of `max_len` positions.
-
-        Returns:
-            Two tensors of zeros `(batch, heads, max_len, head_dim)`.
-        """
+        """Make two tensors of zeros `(batch, heads, max_len, head_dim)`."""
         shape = (batch_size, self.num_heads, max_len, self.head_dim)
         zeros = tf.zeros(shape, self.compute_dtype)
         return zeros, zeros

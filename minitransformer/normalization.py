@@ -13,8 +13,7 @@ class LayerNorm(layers.Layer):
 
         y = gain · (x − mean) / √(variance + ε) + bias
 
-    Mean and variance are taken over the last axis, for each token alone:
-    neither other tokens nor other sequences matter.
+    Mean and variance are those of one vector; no other token matters.
 
     Args:
         epsilon: ε, added to the variance. GPT-2 uses 1e-5, BERT 1e-12,

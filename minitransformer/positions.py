@@ -1,8 +1,7 @@
-"""Positions: attention sees a set, so the order must be added.
+"""Positions: attention ignores the order of tokens, so we add it.
 
-Both layers add one vector per position to the embeddings: the first from a
-formula, the second from a table that is learned. `rotate` turns queries and
-keys instead, so that their dot product depends on how far apart they are.
+Two layers add a vector per position: one from a formula, one from a learned
+table. `rotate` rotates queries and keys instead.
 """
 
 from operator import index
@@ -16,7 +15,7 @@ from minitransformer.runs.given import at_least
 
 
 def sinusoidal_positions(max_len: int, d_model: int) -> np.ndarray:
-    """Give each position a vector of waves, from fast to slow.
+    """Compute a vector of waves for each position, from fast to slow.
 
         PE[pos, 2i]     = sin(pos / 10000^(2i / d_model))
         PE[pos, 2i + 1] = cos(pos / 10000^(2i / d_model))
@@ -38,8 +37,8 @@ def sinusoidal_positions(max_len: int, d_model: int) -> np.ndarray:
          [ 0.91 -0.42]]
 
     References:
-        Vaswani et al. 2017, §3.5. tensor2tensor puts all sines before all
-        cosines instead; the paper's order is the one here.
+        Vaswani et al. 2017, §3.5. (The authors' code, tensor2tensor, puts
+        all sines before all cosines.)
     """
     max_len, d_model = at_least(1, max_len=max_len, d_model=d_model)
     if d_model % 2:
@@ -56,7 +55,7 @@ def sinusoidal_positions(max_len: int, d_model: int) -> np.ndarray:
 
 
 def take_start(start: Any, cache: Any) -> Any:
-    """Take the position of a first token: an int, or an int32 tensor.
+    """Return the first token's position as an int or an int32 tensor.
 
     Raises:
         ValueError: if it is not 0 and there is no cache.
@@ -65,36 +64,30 @@ def take_start(start: Any, cache: Any) -> Any:
     start = tf.cast(start, "int32") if known is None else index(known)
     if cache is None and not (known is not None and start == 0):
         raise ValueError(
-            f"start={start} without a cache: the tokens before are "
-            "unknown. Give an earlier call's cache, or leave start out."
+            f"start={start} without a cache, so the earlier tokens are "
+            "unknown: give an earlier call's cache, or leave start out."
         )
     return start
 
 
 def not_beyond(start: Any, seq: Any, max_len: int) -> Any:
-    """Guard the places start … start + seq - 1 of a table or a cache.
+    """Check that positions start … start + seq - 1 are below max_len.
 
     Returns:
-        0 to add to what is read or written there; in compiled code, which
-        cannot raise, NaN if a place lies beyond.
+        0, to add to what is read or written there. Compiled code cannot
+        raise an error; there it is NaN for a position out of range.
 
     Raises:
-        ValueError: if a place lies beyond, where that is known.
+        ValueError: if a position is known to be out of range.
     """
-    first, last = (
-        tf.get_static_value(start),
-        tf.get_static_value(start + seq),
-    )
-    if last is None or first is None:
-        return tf.where(
-            (start >= 0) & (start + seq <= max_len), 0.0, np.nan
-        )
+    end = start + seq
+    first, last = map(tf.get_static_value, (start, end))
+    if last is None or first is None:  # while a graph is made
+        return tf.where((start >= 0) & (end <= max_len), 0.0, np.nan)
     if first < 0 or last > max_len:
-        what = (
-            f"Positions {first} to {last - 1}"
-            if first
-            else f"{last} tokens"
-        )
+        what = f"{last} tokens"
+        if first:
+            what = f"Positions {first} to {last - 1}"
         raise ValueError(
             f"{what}, but max_len={max_len}: cut the sequence, or make a "
             "model with a larger max_len."
@@ -105,11 +98,11 @@ def not_beyond(start: Any, seq: Any, max_len: int) -> Any:
 def check_length(
     token_ids: tf.Tensor, max_len: int, start: Any = 0
 ) -> None:
-    """Raise ValueError unless ids are `(batch, seq)` and not too long."""
+    """Raise ValueError if ids are not `(batch, seq)`, or too long."""
     if len(token_ids.shape) != 2:
         raise ValueError(
-            f"token ids of shape {tuple(token_ids.shape)}: give (batch, "
-            "seq); for one sequence, [ids]."
+            f"token ids have shape {tuple(token_ids.shape)}, expected "
+            "(batch, seq). For one sequence, give [ids]."
         )
     if token_ids.shape[1] is not None:
         not_beyond(start, token_ids.shape[1], max_len)
@@ -124,7 +117,7 @@ def add_positions(x: tf.Tensor, table: tf.Tensor, start: int) -> tf.Tensor:
 
 
 class SinusoidalPositions(layers.Layer):
-    """Add the paper's waves; nothing is learned.
+    """Add the paper's waves, which have no weights.
 
     Args:
         max_len: Number of positions.
@@ -132,8 +125,7 @@ class SinusoidalPositions(layers.Layer):
 
     Call arguments:
         x: `(batch, seq, d_model)`.
-        start: Position of the first vector; more than 0 only when
-            generating with a cache.
+        start: Position of the first vector; above 0 only with a cache.
 
     Returns:
         `(batch, seq, d_model)`.
@@ -153,10 +145,10 @@ class LearnedPositions(layers.Layer):
     """Add a learned vector for each position, as GPT and BERT do.
 
     Args:
-        max_len: Number of positions; beyond it there is no vector.
+        max_len: Number of positions; there are no vectors beyond it.
         d_model: Width.
 
-    Call arguments and returns are those of `SinusoidalPositions`.
+    Call arguments and returns are the same as in `SinusoidalPositions`.
 
     References:
         Gehring et al. 2017, §3.1; Radford et al. 2018, §4.1.
@@ -178,40 +170,40 @@ class LearnedPositions(layers.Layer):
 
 
 def rotate(x: tf.Tensor, start: int = 0) -> tf.Tensor:
-    """Turn queries or keys by an angle that grows with the position.
+    """Rotate queries or keys by an angle that grows with the position.
 
         (a, b) → (a cos θ − b sin θ, a sin θ + b cos θ)
         θ = position / 10000^(2i / head_dim)   for the pair number i
 
-    Turn a query by p and a key by q: their dot product is the same as if
-    only the query were turned, by p − q. So only their distance counts.
+    The dot product of a query at position p and a key at position q then
+    depends on p − q only.
 
     Args:
         x: `(batch, heads, seq, head_dim)`; head_dim is even.
         start: Position of the first vector.
 
     Returns:
-        The same shape; no vector's length changes.
+        The same shape; each vector keeps its length.
 
     Raises:
         ValueError: if head_dim is odd.
 
     References:
         Su et al. 2021, §3.4.2, equation 34.
-    Differs from the paper: a pair is feature i and i + head_dim / 2, as in
-        GPT-NeoX and Llama, where the paper takes neighbours.
+    Differs from the paper: features i and i + head_dim / 2 are a pair, as
+        in GPT-NeoX and Llama; the paper pairs neighbours.
     """
     head_dim = x.shape[-1]
     if head_dim % 2:
         raise ValueError(
-            f"head_dim={head_dim} is odd: rotation needs pairs, so choose "
+            f"head_dim={head_dim} is odd, and rotation needs pairs: choose "
             "another d_model or num_heads."
         )
     position = start + tf.range(tf.shape(x)[-2])
     position = tf.cast(position, tf.float32)[:, None]  # (seq, 1)
     even = np.arange(0, head_dim, 2, dtype="float32")  # 2i
     angle = position / 10000 ** (even / head_dim)  # (seq, head_dim / 2)
-    # Half precision has too few digits for an angle, enough for its waves.
+    # Half precision has too few digits for angles, but enough for waves.
     cos = tf.cast(tf.cos(angle), x.dtype)
     sin = tf.cast(tf.sin(angle), x.dtype)
     a, b = tf.split(x, 2, axis=-1)

@@ -1,8 +1,8 @@
-"""Recurrent decoders: an LSTM that writes, and three ways to the source.
+"""Recurrent decoders: LSTMs that write, with three ways to the source.
 
-All have the same form: `start` makes the first state, `read` prepares the
-source once, and a call writes some steps and returns the state after them.
-So one call does a whole sentence in training, and a token when translating.
+`start` makes the first state, `read` prepares the source once, and `call`
+does some steps and returns the state after them: a whole sentence in
+training, one token when translating.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ def make_lstm(units: int, name: str, dtype: Any = None) -> layers.Layer:
 
 
 class PlainDecoder(layers.Layer):
-    """Write from the encoder's last state alone.
+    """Write with the encoder's last state only.
 
     Args:
         units: Width of the LSTM.
@@ -38,7 +38,7 @@ class PlainDecoder(layers.Layer):
 
     Returns:
         outputs: `(batch, target, units)`.
-        weights: None, for there is no attention.
+        weights: None, because there is no attention.
         state: For the next call.
 
     References:
@@ -62,13 +62,13 @@ class PlainDecoder(layers.Layer):
         return outputs, None, tuple(state)
 
 
-class TextbookDecoder(layers.Layer):
+class TextbookDecoder(PlainDecoder):
     """Attend first, then write: the queries are the decoder's inputs.
 
         contextₜ = attention from inputₜ
         outputₜ = LSTM([inputₜ; contextₜ])
 
-    No query depends on an earlier step, so all attend at once.
+    No query depends on an earlier step, so all are computed at once.
 
     Args:
         units: Width of the LSTM.
@@ -88,12 +88,8 @@ class TextbookDecoder(layers.Layer):
     def __init__(
         self, *, units: int, score: layers.Layer, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(units=units, **kwargs)
         self.score = score
-        self.lstm = make_lstm(units, "lstm", self.dtype_policy)
-
-    def start(self, encoder_state: tuple) -> tuple:
-        return encoder_state
 
     def read(self, memory: tf.Tensor, padding_mask: tf.Tensor) -> tuple:
         """Prepare the source: keys, values and padding mask."""
@@ -109,14 +105,14 @@ class TextbookDecoder(layers.Layer):
 
 
 class InputFeedingDecoder(layers.Layer):
-    """Write, attend from the output, and feed the result back.
+    """Write, attend with the output, and feed the result back.
 
         hₜ = LSTM([inputₜ; h̃ₜ₋₁])
         contextₜ = attention from hₜ
         h̃ₜ = tanh(W_c [contextₜ; hₜ])
 
-    The attentional vector h̃ is the output and joins the next input, so the
-    decoder knows what it has attended to.
+    The attentional vector h̃ is the output. It joins the next input, so the
+    LSTM knows what was attended to.
 
     Args:
         units: Width of the LSTM and of h̃.
@@ -152,9 +148,7 @@ class InputFeedingDecoder(layers.Layer):
         h, c = encoder_state
         return h, c, tf.zeros_like(h)  # no attention yet
 
-    def read(self, memory: tf.Tensor, padding_mask: tf.Tensor) -> tuple:
-        """Prepare the source: keys, values and padding mask."""
-        return self.score.keys(memory), memory, padding_mask
+    read = TextbookDecoder.read
 
     def call(
         self, inputs: tf.Tensor, state: tuple, source: tuple
@@ -168,9 +162,9 @@ class InputFeedingDecoder(layers.Layer):
             attentional = self.attention_dense(both)  # (batch, units)
             return (h, c, attentional), weights[:, 0]
 
-        nowhere = tf.zeros(tf.shape(source[1])[:2], inputs.dtype)
+        no_weights = tf.zeros(tf.shape(source[1])[:2], inputs.dtype)
         by_step = tf.transpose(inputs, (1, 0, 2))  # (target, batch, …)
-        states, weights = tf.scan(step, by_step, (tuple(state), nowhere))
+        states, weights = tf.scan(step, by_step, (tuple(state), no_weights))
         outputs = tf.transpose(states[2], (1, 0, 2))
         weights = tf.transpose(weights, (1, 0, 2))
         return outputs, weights, tuple(part[-1] for part in states)

@@ -1,7 +1,7 @@
 """Scoring: how well does a key match a query?
 
-Three scores from before the Transformer, and its own. Each has the same two
-halves: `keys` prepares the encoder's output, once; a call compares.
+Three scores are older than the Transformer; the scaled one is its own. In
+each, `keys` prepares the encoder's output once, and `call` compares.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from minitransformer.masks import widen_padding_mask
 
 
 class DotScore(layers.Layer):
-    """Compare by the dot product; nothing is learned.
+    """Compare by the dot product, without weights.
 
         score(q, k) = q · k
 
@@ -53,10 +53,10 @@ class ScaledDotScore(DotScore):
 
     def call(self, query: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
         width = query.shape[-1]
-        return tf.matmul(query, keys, transpose_b=True) / width**0.5
+        return super().call(query, keys) / width**0.5
 
 
-class GeneralScore(layers.Layer):
+class GeneralScore(DotScore):
     """Compare through a learned matrix, so that the widths may differ.
 
         score(q, k) = q · W k
@@ -84,9 +84,6 @@ class GeneralScore(layers.Layer):
     def keys(self, memory: tf.Tensor) -> tf.Tensor:
         """Project the encoder's output: `(batch, key, units)`."""
         return self.key_dense(memory)
-
-    def call(self, query: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
-        return tf.matmul(query, keys, transpose_b=True)
 
 
 class AdditiveScore(layers.Layer):
@@ -146,7 +143,7 @@ def attend(
     values: tf.Tensor,
     padding_mask: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Read from the values where the score is high.
+    """Compute the mean of the values, weighted by the scores.
 
         context = softmax(score(query, keys)) values
 

@@ -1,4 +1,4 @@
-"""Stacks: the same block several times, each on the last one's output."""
+"""Stacks: blocks of one kind, each on the output of the one before."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ from minitransformer.runs.given import whole
 class Stack(layers.Layer):
     """Hold blocks of one kind, and the norm that ends a pre-norm stack.
 
-    In a pre-norm stack nothing has normalized the sum of all residuals.
+    Nothing else normalizes the residual stream of pre-norm blocks.
 
     Args:
         num_layers: Number of blocks.
-        name, trainable, dtype: Keras' own; the name is "encoder" or
-            "decoder" by default.
+        name, trainable, dtype: Same as in Keras; the default name is
+            "encoder" or "decoder".
         **options: The arguments of a block.
     """
 
@@ -107,7 +107,7 @@ class Decoder(Stack):
         weights: A list with a pair for each block: self-attention's
             `(batch, heads, target, key)` and cross-attention's
             `(batch, heads, target, source)` or ().
-        cache: A list with each block's keys and values.
+        cache: A list with the keys and values of each block.
 
     Raises:
         ValueError: if there is a `start` without a cache, or the cache is
@@ -150,12 +150,11 @@ class Decoder(Stack):
     def start_cache(
         self, batch_size: int, max_len: int, memory: tf.Tensor | None = None
     ) -> list:
-        """Make a cache for `max_len` positions, with the source's entries.
+        """Make a cache: empty slots, and the source's keys and values.
 
         Args:
-            batch_size, max_len: Its size.
-            memory: `(batch, source, d_model)`, or None without
-                cross-attention.
+            batch_size, max_len: Number of sequences and of slots.
+            memory: The encoder's output, or None without cross-attention.
 
         Returns:
             A list with a dictionary for each block: "self" holds a pair of

@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import contextlib
+import functools
 import importlib.util
 import json
 import os
@@ -73,6 +74,14 @@ def eagerly():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_reading_of_the_library():
+    """Parse Python's library, which takes seconds, once per process."""
+    from minitransformer.data import corpora
+
+    corpora.docstrings = functools.cache(corpora.docstrings)
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ def test_large_scores_do_not_overflow():
     np.testing.assert_allclose(weights, [[np.e / (1 + np.e), 1 / (1 + np.e), 0]], rtol=1e-6)
 
 
-def test_dropout_acts_on_what_mixes_and_not_on_what_is_returned(qkv):
+def test_dropout_changes_the_output_and_not_the_returned_weights(qkv):
     plain, weights = scaled_dot_product_attention(*qkv)
     doubled, same = scaled_dot_product_attention(*qkv, dropout=lambda w: 2 * w)
     np.testing.assert_allclose(doubled, 2 * plain, rtol=1e-6)
@@ -142,8 +142,8 @@ def test_integers_0_and_1_are_a_mask(rng, dtype):
 @pytest.mark.parametrize(
     ("mask", "error", "message"),
     [
-        (np.ones((2, 1, 3, 5)), TypeError, "dtype float64: give bool"),
-        (np.array([[0, -10000, 0, 0, 0]]), TypeError, "make mask == 0"),
+        (np.ones((2, 1, 3, 5)), TypeError, "dtype float64, expected bool"),
+        (np.array([[0, -10000, 0, 0, 0]]), TypeError, "give mask == 0"),
         (np.array(["x"]), TypeError, "dtype string"),
         (np.ones((4, 3, 5), bool), ValueError, r"\(4, 3, 5\) does not fit scores \(2, 4, 3, 5\)"),
         (np.ones((5, 3), bool), ValueError, "does not fit"),

@@ -92,6 +92,17 @@ def test_dropout_rate_reaches_sublayers_and_weights(normal, kind):
     assert block.self_attention.dropout.rate == 0.5
 
 
+@pytest.mark.parametrize("kind", [EncoderBlock, DecoderBlock])
+def test_a_block_drops_nothing_of_the_stream_it_received(normal, kind):
+    options = {"cross_attention": False} if kind is DecoderBlock else {}
+    block = kind(norm_first=True, dropout_rate=0.9, **options, **SIZES)
+    x = normal(2, 3, 12)
+    block(x)
+    for dense in (block.self_attention.output_dense, block.feed_forward.contract_dense):
+        dense.kernel.assign(0 * dense.kernel)
+    np.testing.assert_array_equal(block(x, training=True)[0], x)
+
+
 def test_epsilon_and_biases_reach_the_parts(normal):
     block = EncoderBlock(norm_first=False, epsilon=1e-12, use_bias=False, **SIZES)
     block(normal(2, 3, 12))

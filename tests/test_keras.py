@@ -80,7 +80,9 @@ def test_a_config_a_copy_and_a_keras_file_make_the_same_model(name, tmp_path):
 def test_fit_takes_the_usual_callbacks(name, ids, tmp_path):
     make, arity = MODELS[name]
     model, x = make(), (ids if arity == 1 else (ids, ids))
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    # XLA, which is Keras' default, takes seconds: once is enough.
+    model.compile("adam", loss, jit_compile="auto" if name == "GPT" else False)
     call = keras.callbacks
     model.fit(
         x,

@@ -8,7 +8,7 @@ from minitransformer.multi_head import write_cache
 
 
 def copy_weights(ours, theirs):
-    """Give Keras' layer our weights: its kernels are (width, heads, dim)."""
+    """Copy our weights into Keras' layer, whose kernels are (width, heads, dim)."""
     heads, dim = ours.num_heads, ours.head_dim
     pairs = [
         (ours.query_dense, theirs._query_dense),
@@ -76,6 +76,15 @@ def test_each_head_attends_on_its_own(normal, rng):
     np.testing.assert_array_equal(changed, [False, True, False, False])
 
 
+def test_every_head_reads_the_whole_vector(normal):
+    layer = MultiHeadAttention(d_model=12, num_heads=4)
+    x = normal(2, 5, 12)
+    _, before = layer(query=x, key=x, value=x)
+    x[:, 0, 11] += 3  # the last feature alone, of one token
+    _, after = layer(query=x, key=x, value=x)
+    assert (np.abs(before - after).max(axis=(0, 2, 3)) > 1e-6).all()
+
+
 def test_heads_that_do_not_divide_are_refused():
     with pytest.raises(ValueError, match="multiple of 3"):
         MultiHeadAttention(d_model=10, num_heads=3)
@@ -129,9 +138,9 @@ def test_rotary_attention_knows_distances_not_places(rng):
     ]
     np.testing.assert_allclose(places[0], at_0, atol=1e-6)
     np.testing.assert_allclose(places[1], at_0, atol=1e-4)
-    # Turned apart, it is another attention.
-    apart, _ = layer.attend(x, *layer.keys_and_values(x, x, 3), start=0)
-    assert np.abs(apart - at_0).max() > 1e-3
+    # At other distances the output differs.
+    shifted, _ = layer.attend(x, *layer.keys_and_values(x, x, 3), start=0)
+    assert np.abs(shifted - at_0).max() > 1e-3
     assert weights.shape == (2, 3, 5, 5)
 
 

@@ -24,6 +24,18 @@ def test_same_as_keras(normal, epsilon):
     np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
 
 
+def test_a_norm_keeps_the_direction_of_the_centred_vector(normal):
+    x = 2 + normal(2, 3, 7)
+    centred, y = x - x.mean(axis=-1, keepdims=True), LayerNorm()(x).numpy()
+
+    def cosine(a):
+        lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(y, axis=-1)
+        return (a * y).sum(axis=-1) / lengths
+
+    np.testing.assert_allclose(cosine(centred), 1, atol=1e-5)
+    assert (cosine(x) < 0.9).all()
+
+
 def test_no_token_changes_another(normal):
     layer = LayerNorm()
     x = normal(2, 3, 7)

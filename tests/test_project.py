@@ -96,7 +96,8 @@ def test_the_readmes_tree_names_every_file():
 def test_the_modules_have_one_order_everywhere():
     navigation = (ROOT / "mkdocs.yml").read_text("utf-8").split("\nnav:")[1]
     path = (ROOT / "docs" / "learn.md").read_text("utf-8")
-    rows = "\n".join(re.findall(r"^\| \[.*\| \d+ \|$", path, re.M))
+    # A chapter, or a page that is none; the short routes are in their own order.
+    rows = "\n".join(re.findall(r"^\| (?:\d+ · )?\[.*\| \d+ \|$", path, re.M))
     orders = [
         [file.removesuffix(".py") for file in readme_tree()],
         re.findall(r"modules/([\w/]+)\.md", navigation),
@@ -117,6 +118,26 @@ def test_the_modules_have_one_order_everywhere():
         file = PACKAGE / f"{name.replace('.', '/')}.py"
         used = {".".join(target) for target in imports(file)} & {*ORDER}
         assert used <= {*ORDER[:number]}, f"{name} imports what comes later"
+
+
+def test_chapters_have_one_number_everywhere():
+    chapters = [(str(n), name.replace(".", "/")) for n, name in enumerate(ORDER, 1)]
+    navigation = (ROOT / "mkdocs.yml").read_text("utf-8").split("\nnav:")[1]
+    assert re.findall(r'"(\d+) · [^"]+": modules/([\w/]+)\.md', navigation) == chapters
+    path = (ROOT / "docs" / "learn.md").read_text("utf-8")
+    assert re.findall(r"^\| (\d+) · \[[^]]+\]\(modules/([\w/]+)\.md", path, re.M) == chapters
+
+
+def test_five_tabs_lead_from_the_start_through_the_book_to_the_reference():
+    navigation = (ROOT / "mkdocs.yml").read_text("utf-8").split("\nnav:")[1]
+    tabs = re.findall(r"^  - (\w+):", navigation, re.M)
+    assert tabs == ["Start", "Book", "Guides", "Exercises", "Reference"]
+    first, last, following = (
+        navigation.index(page)
+        for page in (f"modules/{ORDER[0]}.md", "modules/models/bert_heads.md", "guides/")
+    )
+    assert navigation.index("learn.md") < first < last < following
+    assert "\n          - guides/" not in navigation  # all below Guides
 
 
 def test_the_files_from_token_ids_to_a_talking_gpt_are_few():

@@ -1,7 +1,7 @@
-"""Buckets: pairs of about the same length, in batches of ids.
+"""Buckets: batches of pairs that have about the same length.
 
-Sentences of one batch are padded to the longest. Pairs of about the same
-length are put together, so that there is little padding.
+The sentences of a batch are padded to the longest one. Batches of similar
+lengths need little padding.
 """
 
 import itertools
@@ -23,7 +23,7 @@ def encode_pairs(
     *,
     max_len: int,
 ) -> tuple[Encoded, int]:
-    """Turn pairs into ids; those that are too long are left out.
+    """Turn pairs into ids; leave out pairs that are too long.
 
         source: tokens, eos_id       target: bos_id, tokens, eos_id
 
@@ -48,10 +48,9 @@ def encode_pairs(
 
 
 def encode_sentence(tokenizer: Any, sentence: str) -> list[int]:
-    """Turn a sentence into ids, with `eos_id` behind it.
+    """Turn a sentence into ids, with `eos_id` at the end.
 
-    A space stands before it, so that its first word gets the same pieces as
-    anywhere else.
+    A space in front gives the first word the same pieces as anywhere else.
     """
     return [*tokenizer.encode(" " + sentence.strip()), tokenizer.eos_id]
 
@@ -62,18 +61,15 @@ def fill(
     pad_id: int,
     length: int | None = None,
 ) -> np.ndarray:
-    """Put rows of ids into one array, and padding into what is left.
+    """Put rows of ids into one array, and pad the remaining places.
 
         fill([[5, 6], [7]], 3, 0)  →  [[5, 6], [7, 0], [0, 0]]
 
     Args:
         rows: Lists of ids.
-        batch_size: Number of rows of the array; padding below.
+        batch_size: Number of rows of the array; the last may be padding.
         pad_id: The tokenizer's id for padding.
-        length: The array's length; that of the longest row if None.
-
-    Returns:
-        NumPy int32 `(batch_size, length)`.
+        length: Length of the array's rows; if None, that of the longest.
     """
     length = max(map(len, rows)) if length is None else length
     array = np.full((batch_size, length), pad_id, "int32")
@@ -85,26 +81,23 @@ def fill(
 def by_length(
     encoded: Encoded, *, pad_id: int, count: int
 ) -> list[tuple[np.ndarray, ...]]:
-    """Sort pairs by length into buckets, each in arrays of its own size.
+    """Sort pairs by length into buckets, each padded to its own longest.
 
     Args:
         encoded: A list of (source ids, target ids).
         pad_id: The tokenizers' id for padding.
-        count: How many buckets; as many pairs in each, but for the last.
+        count: Number of buckets. The last may have fewer pairs.
 
     Returns:
-        A list of (source_ids `(pairs, source)`, target_ids
-        `(pairs, target + 1)`).
+        A list of arrays `(pairs, source)` and `(pairs, target + 1)`.
     """
     ordered = sorted(encoded, key=lambda pair: (len(pair[1]), len(pair[0])))
     size = -(-len(ordered) // count)
-    buckets = []
-    for begin in range(0, len(ordered), size):
-        sides = zip(*ordered[begin : begin + size], strict=True)
-        buckets.append(
-            tuple(fill(rows, len(rows), pad_id) for rows in sides)
-        )
-    return buckets
+    parts = [ordered[i : i + size] for i in range(0, len(ordered), size)]
+    return [
+        tuple(fill(s, len(s), pad_id) for s in zip(*part, strict=True))
+        for part in parts
+    ]
 
 
 def random_pairs(
@@ -117,25 +110,25 @@ def random_pairs(
     first: int = 0,
     objective: Callable[..., Batch] = translation,
 ) -> tf.data.Dataset:
-    """Draw training batches without end, each from one bucket.
+    """Draw endless training batches, each from one bucket.
 
     Args:
         buckets: From `by_length`.
         batch_size: Number of pairs in a batch.
         seed: Integer; the same seed gives the same batches.
         pad_id: The tokenizers' id for padding.
-        run: How many batches in a row come from the same bucket and have
-            the same shape: as many as a compiled call of the loop takes.
-        first: Number of the first batch: batch n is the same batch whether
-            the dataset starts at 0 or at n.
-        objective: What is asked: `translation`, or `classification` of
-            pairs whose second side is a label.
+        run: Consecutive batches from the same bucket, which all have the
+            same shape: as many as one compiled call of the loop takes.
+        first: Number of the first batch. Batch n is the same, wherever the
+            dataset starts.
+        objective: `translation`, or `classification` of pairs whose second
+            side is a label.
 
     Returns:
         A `tf.data.Dataset` of the objective's `Batch`es.
 
     Raises:
-        TypeError, ValueError: if a number is no count.
+        TypeError, ValueError: if a number is out of range.
     """
     batch_size, run = at_least(1, batch_size=batch_size, run=run)
     seed, first = at_least(0, seed=seed, first=first)
@@ -153,12 +146,9 @@ def random_pairs(
             yield tuple(side[rows] for side in buckets[bucket])
 
     ids = tf.TensorSpec((batch_size, None), tf.int32)
-    batches = tf.data.Dataset.from_generator(
+    return tf.data.Dataset.from_generator(
         draw, output_signature=(ids, ids)
-    )
-    return batches.map(
-        lambda source, target: objective(source, target, pad_id=pad_id)
-    )
+    ).map(lambda source, target: objective(source, target, pad_id=pad_id))
 
 
 def all_pairs(
@@ -168,12 +158,12 @@ def all_pairs(
     pad_id: int,
     objective: Callable[..., Batch] = translation,
 ) -> list[Batch]:
-    """Go through all pairs once, to validate.
+    """Go through all pairs once, for validation.
 
     Args:
         buckets, pad_id, objective: Same as in `random_pairs`.
-        batch_size: Number of pairs in a batch. Padding completes a bucket's
-            last batch, and no loss counts it.
+        batch_size: Number of pairs in a batch. Padding of weight 0
+            completes the last batch of a bucket.
 
     Returns:
         A list of `Batch`es.

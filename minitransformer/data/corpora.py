@@ -1,7 +1,6 @@
 """Texts to learn from: Python's documentation, Shakespeare, your own."""
 
 import ast
-import hashlib
 import random
 import re
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 from minitransformer.runs.given import read_text as read_file
 from minitransformer.runs.saving import write_atomically
 
-CLEANING = 1  # raise when the cleaning changes: it names the cached file
+CLEANING = 1  # part of the cached file's name; raise it with each change
 SHAKESPEARE = (
     "https://storage.googleapis.com/download.tensorflow.org/data/"
     "shakespeare.txt"
@@ -20,7 +19,7 @@ SHAKESPEARE = (
 SHAKESPEARE_SHA256 = (
     "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 )
-LEFT_OUT = (  # folders beside the library, and its tests
+LEFT_OUT = (  # folders: installed packages, tests, and others
     "site-packages dist-packages test tests idle_test lib2to3 pydoc_data "
     "turtledemo"
 )
@@ -30,7 +29,7 @@ DOCUMENTED = (
 
 
 def cache_folder() -> Path:
-    """Name the user's cache folder for this package; it may not exist."""
+    """Name this package's folder in the user's cache; it may not exist."""
     import platformdirs
 
     return platformdirs.user_cache_path("minitransformer", appauthor=False)
@@ -44,11 +43,11 @@ def read_text(path: str | Path) -> str:
             UTF-16 with one.
 
     Returns:
-        The file's text, with line ends as "\\n".
+        The text, with line ends as "\\n".
 
     Raises:
-        ValueError: if it is missing, no ordinary file, empty, or not text
-            in such an encoding.
+        ValueError: if it is missing, not an ordinary file, empty, or not
+            text in such an encoding.
     """
     text = read_file(path)
     if not text.strip():
@@ -57,55 +56,46 @@ def read_text(path: str | Path) -> str:
 
 
 def shakespeare() -> str:
-    """Fetch tiny Shakespeare (1.1 MB) once, and verify it.
-
-    It is kept in the user's cache folder.
+    """Fetch tiny Shakespeare (1.1 MB) once, into the user's cache folder.
 
     Returns:
-        The text, 1,115,394 characters.
+        The text, 1,115,394 characters. Its checksum is verified each time.
 
     Raises:
-        ValueError: if it cannot be fetched, or is not the file expected.
+        ValueError: if it cannot be fetched, or has another checksum.
     """
-    path = cache_folder() / "shakespeare.txt"
-    if not (path.is_file() and sha256(path) == SHAKESPEARE_SHA256):
-        import keras
+    import keras
 
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            keras.utils.get_file(
-                path.name,
-                SHAKESPEARE,
-                file_hash=SHAKESPEARE_SHA256,
-                hash_algorithm="sha256",
-                cache_dir=path.parent,
-                cache_subdir="",
-            )
-        except Exception as error:  # it raises the bare class when offline
-            raise ValueError(
-                f"Shakespeare could not be fetched ({error}). Try again "
-                "online, give a file of your own with --text FILE, or "
-                "leave --text out for the built-in text."
-            ) from error
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        path = keras.utils.get_file(  # fetches nothing if it is there
+            "shakespeare.txt",
+            SHAKESPEARE,
+            file_hash=SHAKESPEARE_SHA256,
+            hash_algorithm="sha256",
+            cache_dir=cache_folder(),
+            cache_subdir="",
+        )
+    except Exception as error:  # Keras raises the bare class when offline
+        raise ValueError(
+            f"Shakespeare could not be fetched ({error}). Try again "
+            "online, give a file of your own with --text FILE, or leave "
+            "--text out for the built-in text."
+        ) from error
     return read_text(path)
-
-
-def sha256(path: str | Path) -> str:
-    """Compute a file's checksum, as hexadecimal digits."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def python_docs() -> str:
     """Read Python's own documentation: no download, about 1.4 M characters.
 
-    The language reference that `help()` shows, and the docstrings of the
-    standard library: only paragraphs of prose, each once, in ASCII. The
-    documents are shuffled, so that all parts are alike. The text
-    differs between Python versions. The result is kept in the user's cache
-    folder.
+    This is the language reference that `help()` shows, and the docstrings
+    of the standard library: only paragraphs of prose, each once, in ASCII.
+    The documents are shuffled, so that the end of the text resembles its
+    beginning. The text differs between Python versions; it is kept in the
+    user's cache folder.
 
     Returns:
-        The text: a line for each paragraph, an empty one between documents.
+        The text: one line per paragraph, an empty one between documents.
 
     Raises:
         ValueError: if this Python was installed without its topics.
@@ -124,20 +114,16 @@ def python_docs() -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)
     except OSError:
-        pass  # no cache: the documentation is read again the next time
+        pass  # without a cache, the next call reads everything again
     return text
 
 
 def python_documents() -> dict[str, list[str]]:
-    """Read Python's documentation as documents with names.
+    """Read the documents of `python_docs`, with their names.
 
     Returns:
-        A dictionary from names to lists of paragraphs, those of
-        `python_docs`. A name is a module's, such as "json.decoder", or a
-        topic's, such as "topic with".
-
-    Raises:
-        ValueError: if this Python was installed without its topics.
+        A dictionary from names to lists of paragraphs. A name is that of a
+        module, such as "json.decoder", or a topic, such as "topic with".
     """
     named = {f"topic {name}": text for name, text in topics().items()}
     seen, documents = set(), {}
@@ -153,17 +139,13 @@ def python_documents() -> dict[str, list[str]]:
 
 
 def topics() -> dict[str, str]:
-    """Find the language reference's topics, as `help()` shows them.
-
-    Returns:
-        A dictionary from names to texts.
-    """
+    """Find the topics of `help()`: a dictionary from names to texts."""
     try:
         from pydoc_data.topics import topics
     except ImportError:
         raise ValueError(
             "This Python came without its documentation topics (Debian's "
-            "-minimal packages leave them out): install the full package, "
+            "-minimal packages leave them out). Install the full package, "
             "for example libpython3-stdlib, or give --text FILE."
         ) from None
     return dict(sorted(topics.items()))
@@ -179,7 +161,7 @@ def docstrings() -> dict[str, str]:
     library, documents = Path(sysconfig.get_path("stdlib")), {}
     for path in sorted(library.rglob("*.py")):
         inside = path.relative_to(library)
-        if set(LEFT_OUT.split()) & set(inside.parts):
+        if {*LEFT_OUT.split()} & {*inside.parts}:
             continue
         try:
             tree = ast.parse(path.read_bytes())
@@ -191,16 +173,16 @@ def docstrings() -> dict[str, str]:
             if isinstance(node, DOCUMENTED)
         ]
         name = ".".join(inside.with_suffix("").parts)
-        name = name.removesuffix(".__init__")
-        documents[name] = "\n\n".join(texts)
+        documents[name.removesuffix(".__init__")] = "\n\n".join(texts)
     return documents
 
 
 def clean(paragraph: str) -> str:
-    """Make one line of a paragraph of prose, and "" of anything else.
+    """Turn a paragraph of prose into one line of ASCII, others into "".
 
-    "Return the number\\n  of “sub” in it."
-    →  'Return the number of "sub" in it.'
+    Examples:
+        >>> clean("Return the number\\n  of “sub” in this list.")
+        'Return the number of "sub" in this list.'
     """
     if ">>>" in paragraph or "::=" in paragraph:
         return ""  # a session or a grammar

@@ -1,7 +1,7 @@
 """Datasets: from one long row of token ids to batches.
 
-A batch depends on the seed and its number alone, so that training can go on
-anywhere as if it had never stopped.
+A batch depends only on the seed and on its number, so a training that was
+stopped can resume with exactly the batches it would have seen.
 """
 
 import numpy as np
@@ -19,22 +19,22 @@ def random_windows(
     seed: int,
     first: int = 0,
 ) -> tf.data.Dataset:
-    """Draw training batches without end: windows at random places.
+    """Draw endless training batches: windows at random places.
 
     Args:
         token_ids: Integers `(tokens,)`.
         seq_len: Number of inputs in a window.
         batch_size: Number of windows in a batch.
         seed: Integer; the same seed gives the same batches.
-        first: Number of the first batch: batch n is the same batch whether
-            the dataset starts at 0 or at n.
+        first: Number of the first batch. Batch n is the same, wherever the
+            dataset starts.
 
     Returns:
         A `tf.data.Dataset` of `Batch`es of `(batch, seq_len)`.
 
     Raises:
-        TypeError, ValueError: if a number is no count, or there are fewer
-            than seq_len + 1 tokens.
+        TypeError, ValueError: if a number is out of range, or the text is
+            shorter than one window.
     """
     seq_len, batch_size = at_least(
         1, seq_len=seq_len, batch_size=batch_size
@@ -68,20 +68,15 @@ def consecutive_windows(
 ) -> tf.data.Dataset:
     """Cut the whole text into windows that do not overlap.
 
-    Every token but the first is a target exactly once; padding of weight 0
-    completes the last window and the last batch.
+    Every token except the first is a target exactly once. Padding of weight
+    0 completes the last window and the last batch.
 
     Args:
         token_ids: Integers `(tokens,)`, at least 2.
-        seq_len: Number of inputs in a window.
-        batch_size: Number of windows in a batch.
+        seq_len, batch_size: Same as in `random_windows`.
 
     Returns:
         A `tf.data.Dataset` of `Batch`es of `(batch, seq_len)`.
-
-    Raises:
-        TypeError, ValueError: if a number is no count, or there are fewer
-            than 2 tokens.
     """
     seq_len, batch_size = at_least(
         1, seq_len=seq_len, batch_size=batch_size
@@ -89,8 +84,8 @@ def consecutive_windows(
     targets = len(token_ids) - 1
     if targets < 1:
         raise ValueError(
-            f"The text has {len(token_ids)} tokens for validation, and "
-            "needs 2: use a longer text."
+            f"The text has {len(token_ids)} tokens for validation, and at "
+            "least 2 are needed. Use a longer text."
         )
     windows = -(-targets // seq_len)
     batches = -(-windows // batch_size)

@@ -1,7 +1,7 @@
-"""Dates: a small translation task with one right answer each.
+"""Dates: a small translation task, where each answer is right or wrong.
 
-Dates as people write them, in four languages, into the one form that
-sorts: 2026-11-22. Nothing is downloaded, and a mistake is a mistake.
+The sources are dates as people write them, in four languages. The target is
+always the ISO form, such as 2026-11-22. Nothing is downloaded.
 """
 
 import datetime
@@ -28,8 +28,8 @@ MONTHS = {
     "Oktober November Dezember",
 }
 
-# Where the order of numbers differs between countries, the signs tell:
-# month first between slashes, day first between dots.
+# Countries order day and month differently. Here, slashes mean that the
+# month comes first, and dots that the day does.
 FORMS = [
     "{d} {month} {y}",
     "{d} {mon} {y}",
@@ -67,21 +67,12 @@ def nth(number: int) -> str:
 def write_date(date: datetime.date, form: str) -> str:
     """Write a date in one of the `FORMS`.
 
-    Args:
-        date: A `datetime.date`.
-        form: A string of `FORMS`.
-
-    Returns:
-        A string such as "Sunday, November 22nd 2026".
+    Examples:
+        >>> write_date(datetime.date(2026, 11, 22), "{day}, {month} {nth}")
+        'Sunday, November 22nd'
     """
-    names = {
-        name: words.split()[i]
-        for group, i in (
-            (WEEKDAYS, date.weekday()),
-            (MONTHS, date.month - 1),
-        )
-        for name, words in group.items()
-    }
+    names = {n: w.split()[date.weekday()] for n, w in WEEKDAYS.items()}
+    names |= {n: w.split()[date.month - 1] for n, w in MONTHS.items()}
     return form.format(
         y=date.year,
         m=date.month,
@@ -100,8 +91,7 @@ def date_pairs(
     """Make pairs of a written date and its ISO form.
 
     Args:
-        train, valid, test: Numbers of pairs. No date is in two of the
-            parts, and none of the training's comes twice.
+        train, valid, test: Numbers of pairs; all have different dates.
         seed: Integer; the same seed gives the same pairs.
 
     Returns:
@@ -109,16 +99,15 @@ def date_pairs(
         ("2026년 11월 22일", "2026-11-22").
 
     Raises:
-        TypeError, ValueError: if a number is no count, or there are not
-            enough dates.
+        TypeError, ValueError: if a number is out of range, or too large.
     """
     train = whole("train", train)
     valid, test, seed = at_least(0, valid=valid, test=test, seed=seed)
     days = (LAST - FIRST).days + 1
     if train + valid + test > days:
         raise ValueError(
-            f"{train + valid + test} dates are asked for, but from "
-            f"{FIRST.year} to {LAST.year} there are {days}."
+            f"{train + valid + test} dates are requested, but there are "
+            f"only {days} from {FIRST.year} to {LAST.year}."
         )
     rng = np.random.default_rng(seed)
     order = rng.permutation(days)

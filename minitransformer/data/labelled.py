@@ -1,4 +1,4 @@
-"""Labelled: sentences and the classes that they belong to."""
+"""Labelled: sentences, and the class of each."""
 
 import collections
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from minitransformer.data.corpora import python_documents
 from minitransformer.data.pairs import Pairs, read_columns
 
-LIBRARY = {  # parts of Python's library: the first names of their modules
+LIBRARY = {  # parts of Python's library, and the modules of each part
     "asynchronous": "asyncio concurrent multiprocessing threading",
     "files": "_pyio os pathlib posixpath shutil tarfile tempfile zipfile "
     "glob fileinput",
@@ -25,36 +25,18 @@ LIBRARY = {  # parts of Python's library: the first names of their modules
 
 
 def read_labelled(path: str | Path) -> Pairs:
-    """Read a file with two columns, sentence and label.
-
-    Args:
-        path: A UTF-8 file, as `read_columns` reads it.
-
-    Returns:
-        A list of (sentence, label), both strings.
-
-    Raises:
-        ValueError: if the file cannot be read, or a line does not have two
-            columns; the message has the line's number.
-    """
+    """Read a list of (sentence, label), as `read_columns` does."""
     return read_columns(path, "label")
 
 
 def library_sentences() -> Pairs:
-    """Ask which part of Python's library a docstring is about.
+    """Pair each paragraph of a docstring with its part of the library.
 
     Returns:
         A list of (paragraph, part), a few thousand. It differs between
         Python versions.
-
-    Raises:
-        ValueError: if this Python was installed without its documentation.
     """
-    part_of = {
-        module: part
-        for part, group in LIBRARY.items()
-        for module in group.split()
-    }
+    part_of = {m: p for p, group in LIBRARY.items() for m in group.split()}
     return [
         (paragraph, part_of[name.split(".")[0]])
         for name, paragraphs in python_documents().items()
@@ -71,31 +53,29 @@ def number_labels(rows: Pairs, *others: Pairs) -> list[str]:
         *others: More such lists, to measure on.
 
     Returns:
-        The list of labels; their places are the numbers.
+        The list of labels; the place of a label is its number.
 
     Raises:
         ValueError: if there is only one label, a label of `rows` occurs
-            once, or one of the others is not in `rows`.
+            only once, or a label of the other lists is not in `rows`.
     """
     counts = collections.Counter(label for _, label in rows)
     if len(counts) < 2:
         raise ValueError(
             f"All sentences have the label {next(iter(counts))!r:.60}: "
-            "give some with another one."
+            "add sentences with another label."
         )
     once = sorted(label for label, count in counts.items() if count == 1)
     if once:
         raise ValueError(
-            f"The label {once[0]!r:.60} occurs once: nothing can be "
-            "learned from a single sentence, so add more or leave it out."
+            f"The label {once[0]!r:.60} occurs once: add sentences with "
+            "this label, or leave it out."
         )
-    unknown = sorted(
-        {label for part in others for _, label in part} - set(counts)
-    )
-    if unknown:
+    measured = {label for part in others for _, label in part}
+    for label in sorted(measured - {*counts})[:1]:
         raise ValueError(
-            f"The label {unknown[0]!r:.60} is to be measured, but no "
-            "sentence to learn from has it."
+            f"The label {label!r:.60} is to be measured, but no sentence "
+            "to learn from has it."
         )
     return sorted(counts)
 
@@ -103,11 +83,12 @@ def number_labels(rows: Pairs, *others: Pairs) -> list[str]:
 def hold_out_labelled(
     rows: Pairs, *, share: float, seed: int
 ) -> tuple[Pairs, Pairs]:
-    """Keep some of each label's sentences, to measure on.
+    """Hold out some sentences of each label, to measure on.
 
     Args:
         rows: A list of (sentence, label); repeated ones count once.
-        share: Share of each label's sentences; one at least, half at most.
+        share: Share of the sentences of each label; at least one sentence,
+            at most half of them.
         seed: Integer; the same seed gives the same parts.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Next sentence: two spans of text, and whether one follows the other.
+"""Next sentence: two spans of text; does the second follow the first?
 
-A BERT reads both at once, [CLS] first [SEP] second [SEP], and learns from
-them what a hidden word was and whether they belong together.
+A BERT reads both at once, [CLS] first [SEP] second [SEP]. It learns two
+tasks: to find hidden words, and to answer the question.
 """
 
 import itertools
@@ -21,8 +21,8 @@ from minitransformer.data.objectives import (
 from minitransformer.data.sentences import frame
 
 Document = list[list[int]]  # sentences of ids
-# Behind a mark, a space before a letter that is not small (Georgian has no
-# capitals); behind a mark of Chinese, Hindi, …, with or without a space.
+# After a mark such as ".", a space before a letter that is not small
+# (Georgian text has no capitals); after marks of Chinese or Hindi, any one.
 SENTENCE_END = regex.compile(
     r"(?<=[.!?:…]) (?=[[\p{L}¿¡«„“]--[\p{Ll}--\p{Georgian}]])"
     r"|(?<=[[\p{STerm}།]--[.!?]][」』”]?) ?(?=[\p{L}「『“《])",
@@ -39,10 +39,10 @@ def encode_documents(text: str, tokenizer: Any) -> list[Document]:
         tokenizer: A `WordPieceTokenizer`.
 
     Returns:
-        A list of documents: each is a list of at least two sentences, each
-        a list of ids. Shorter documents are left out. A sentence ends with
-        a line; behind a mark such as "." and before a space and a letter,
-        unless it is a small one; and behind a mark such as "。" or "।".
+        A list of documents: lists of at least two sentences, which are
+        lists of ids. Shorter documents are left out. A sentence ends at the
+        end of a line, after a mark such as "." if a space and a letter
+        other than a small one follow, and after a mark such as "。".
 
     Raises:
         ValueError: if there are documents, but all have one sentence.
@@ -50,18 +50,18 @@ def encode_documents(text: str, tokenizer: Any) -> list[Document]:
     documents, found = [], 0
     for document in regex.split(r"\n\s*\n", text):
         sentences = [
-            tokenizer.encode(sentence)
+            ids
             for line in document.split("\n")
             for sentence in SENTENCE_END.split(line)
+            if (ids := tokenizer.encode(sentence))
         ]
-        sentences = [ids for ids in sentences if ids]
         found += len(sentences) > 0
         if len(sentences) > 1:
             documents.append(sentences)
     if found > 1 and not documents:
         raise ValueError(
             f"All {found:,} documents have a single sentence each, and two "
-            "or more are needed: put each sentence on a line of its own."
+            "or more are needed: put each sentence on its own line."
         )
     return documents
 
@@ -72,51 +72,50 @@ def draw_pair(
     """Draw two spans of text; the second follows the first, or does not.
 
     Args:
-        documents: From `encode_documents`, two at least.
+        documents: From `encode_documents`, at least two.
         rng: A NumPy generator.
         max_tokens: The most tokens of both together.
 
     Returns:
         first, second: Lists of ids.
-        follows: 1 if the second stands behind the first in its document, 0
-            if it is from another; each half of the time.
+        follows: 1 if the second comes right after the first in the same
+            document, 0 if it is from another one. Each has probability ½.
 
     References:
         Devlin et al. 2019, §3.1, "Task #2", and appendix A.2.
-    Differs from the paper's code: spans begin anywhere, and the first one's
-        length is drawn evenly, where the code walks through each document;
-        what is too long is cut at the outer ends, so that the seam stays;
-        all rows have one length, where the paper trains on 128 tokens and
-        then on 512.
+    Differs from the paper: its code walks through each document; here a
+        span begins anywhere, and the length of the first is drawn evenly.
+        Long spans are cut at their outer ends, where they do not meet. All
+        rows have one length; the paper trains on 128 tokens, then on 512.
     """
     sizes = np.array([len(document) - 1 for document in documents])
     chosen = rng.choice(len(documents), p=sizes / sizes.sum())
     document = documents[chosen]
-    begin = int(rng.integers(len(document) - 1))  # one is left to follow
-    wanted = int(rng.integers(max_tokens)) + 1
-    first, end = span(document[:-1], begin, wanted)
+    begin = int(rng.integers(len(document) - 1))  # the last must follow
+    length = int(rng.integers(max_tokens)) + 1
+    first, end = span(document[:-1], begin, length)
     follows = int(rng.integers(2))
     if not follows:
         other = rng.integers(len(documents) - 1)
         document = documents[other + (other >= chosen)]
         end = int(rng.integers(len(document)))
     second, _ = span(document, end, max_tokens)
-    half = max_tokens // 2  # each is entitled to
+    half = max_tokens // 2  # for each span, at least
     first = first[-max(half, max_tokens - len(second)) :]
     second = second[: max_tokens - len(first)]
     return first, second, follows
 
 
 def span(
-    document: Document, begin: int, wanted: int
+    document: Document, begin: int, length: int
 ) -> tuple[list[int], int]:
-    """Join sentences from number `begin` on, to `wanted` tokens or more.
+    """Join sentences from number `begin` on, until they have `length` ids.
 
     Returns:
-        A list of ids, with whole sentences, and where the next begins.
+        A list of ids, and the number of the next sentence.
     """
     ids: list[int] = []
-    while begin < len(document) and len(ids) < wanted:
+    while begin < len(document) and len(ids) < length:
         ids, begin = ids + document[begin], begin + 1
     return ids, begin
 
@@ -130,34 +129,34 @@ def pretraining_batches(
     seed: int,
     first: int = 0,
 ) -> tf.data.Dataset:
-    """Draw batches to pre-train a BERT on, without end.
+    """Draw endless batches to pre-train a BERT on.
 
     Args:
         documents: From `encode_documents`.
         tokenizer: A `WordPieceTokenizer`.
         max_len: Length of a row, special tokens included.
         batch_size: Number of pairs in a batch.
-        seed: Integer; the same seed gives the same batches, and each has
+        seed: Integer; the same seed gives the same batches. Each batch has
             new masks.
-        first: Number of the first batch: batch n is the same batch whether
-            the dataset starts at 0 or at n.
+        first: Number of the first batch. Batch n is the same, wherever the
+            dataset starts.
 
     Returns:
         A `tf.data.Dataset` of `Batch`es for `BertPretraining`: inputs are
         token ids and segment ids `(batch, max_len)` and positions
-        `(batch, predictions)`; targets and weights are pairs, for words
-        `(batch, predictions)` and for following `(batch, 1)`. The weights
-        make both losses means that count alike.
+        `(batch, predictions)`. Targets and weights are pairs: one for
+        hidden words `(batch, predictions)`, one for the question
+        `(batch, 1)`. The weights make both losses means of equal weight.
 
     Raises:
         ValueError: if there are not two documents, or `max_len` is below 5.
     """
     if len(documents) < 2:
         raise ValueError(
-            f"Pre-training needs two documents to learn from and two to "
+            "Pre-training needs two documents to learn from and two to "
             f"validate, of two sentences each, and found {len(documents)}: "
-            "put an empty line between documents, and each sentence on a "
-            "line of its own."
+            "put an empty line between documents, and each sentence on its "
+            "own line."
         )
     if max_len < 5:
         raise ValueError(
@@ -192,7 +191,7 @@ def pretraining_batches(
         positions, words, word_weights = chosen_only(
             words, word_weights, count=predictions
         )
-        # Over the batch, as much weight as all the words have.
+        # All questions together weigh as much as all hidden words.
         share = tf.reduce_sum(word_weights) / batch_size
         return Batch(
             (inputs, segments, positions),

@@ -1,4 +1,4 @@
-"""Objectives: what is asked of a model, as (inputs, targets, weights)."""
+"""Objectives: the questions for a model, as inputs, targets, weights."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,18 +10,18 @@ from minitransformer.masks import padding_mask
 
 
 class Batch(NamedTuple):
-    """What a model reads, what it should answer, and which answers count.
+    """Inputs of a model, right answers, and which of these count.
 
     Each is a tensor, or a tuple of several.
     """
 
     inputs: Any
     targets: Any
-    weights: Any  # 1 for a real target, 0 for padding
+    weights: Any  # 1 for a target that counts, 0 for any other
 
 
 def next_token(token_ids: tf.Tensor) -> Batch:
-    """Ask for each token, given those before it.
+    """Ask for each token, given the tokens before it.
 
         inputs[t] = token[t],   targets[t] = token[t + 1]
 
@@ -31,8 +31,7 @@ def next_token(token_ids: tf.Tensor) -> Batch:
         token_ids: Integers `(…, seq + 1)`.
 
     Returns:
-        inputs: `(…, seq)`.
-        targets: `(…, seq)`, one position ahead.
+        inputs, targets: `(…, seq)`.
         weights: Ones `(…, seq)`, float32.
 
     References:
@@ -45,7 +44,7 @@ def next_token(token_ids: tf.Tensor) -> Batch:
 def translation(
     source_ids: tf.Tensor, target_ids: tf.Tensor, *, pad_id: int
 ) -> Batch:
-    """Ask for each token of the target, given the source and those before.
+    """Ask for each target token, given the source and the tokens before.
 
         inputs = (source, target[t]),   targets[t] = target[t + 1]
 
@@ -62,12 +61,11 @@ def translation(
 
     Returns:
         inputs: A pair, `(batch, source)` and `(batch, target)`.
-        targets: `(batch, target)`, one position ahead.
-        weights: `(batch, target)`, float32: 0 for padding.
+        targets, weights: `(batch, target)`.
 
     References:
-        Sutskever et al. 2014, §2, equation 1; the inputs are the right
-        tokens ("teacher forcing", Williams & Zipser 1989).
+        Sutskever et al. 2014, §2, equation 1. The inputs are always the
+        right tokens ("teacher forcing", Williams & Zipser 1989).
     """
     inputs, targets = target_ids[:, :-1], target_ids[:, 1:]
     real = padding_mask(targets, pad_id=pad_id)
@@ -82,10 +80,10 @@ def masked_lm(
     vocab_size: int,
     seed: Any,
 ) -> Batch:
-    """Hide some tokens, and ask which they were.
+    """Hide some tokens, and ask for them.
 
         15 % of a row's tokens are chosen, at least one; of these
-        80 % become mask_id, 10 % a random token, 10 % stay as they are
+        80 % become mask_id, 10 % a random token, 10 % stay unchanged
 
     With mask_id 4, where 8 is chosen and hidden:
 
@@ -95,22 +93,20 @@ def masked_lm(
 
     Args:
         token_ids: Integers `(batch, seq)`.
-        special_ids: Ids that are never chosen, padding among them, and
-            that no token becomes (but for `mask_id`).
-        mask_id: What hides a token.
+        special_ids: Ids that are never chosen, such as padding. No token
+            becomes one of them, except `mask_id`.
+        mask_id: The id that hides a token.
         vocab_size: Number of ids.
         seed: Two integers; the same two give the same choice.
 
     Returns:
-        inputs: `(batch, seq)`, with some tokens hidden.
-        targets: `(batch, seq)`, the tokens as they were.
-        weights: `(batch, seq)`, float32: 1 for the chosen tokens.
+        inputs, targets, weights: `(batch, seq)`.
 
     References:
         Devlin et al. 2019, §3.1, "Task #1", and appendix A.1.
-    Differs from the paper: 15 % of the ordinary tokens, where the paper
-        also counts [CLS] and [SEP]; a random token is never a special one.
-        The caller decides whether [UNK] is special.
+    Differs from the paper: 15 % of the ordinary tokens; the paper also
+        counts [CLS] and [SEP]. A random token is never a special one. The
+        caller decides whether [UNK] is special.
     """
     seeds = tf.random.split(seed, 4)
     special = tf.constant(special_ids, token_ids.dtype)
@@ -135,7 +131,7 @@ def masked_lm(
 
 
 def how_many(candidates: Any) -> tf.Tensor:
-    """Round 15 % of a number in whole numbers, at least 1: 20 gives 3."""
+    """Round 15 % of a number to an integer, at least 1: 20 gives 3."""
     return tf.maximum((15 * candidates + 50) // 100, 1)
 
 
@@ -145,13 +141,12 @@ def chosen_only(
     """Keep the targets that count, and give their positions.
 
     Args:
-        targets, weights: `(batch, seq)`, as from `masked_lm`.
-        count: How many to keep in a row; a row with fewer keeps some of
-            weight 0.
+        targets, weights: `(batch, seq)`, from `masked_lm`.
+        count: Targets to keep per row; a row with fewer keeps some of
+            weight 0 as well.
 
     Returns:
-        positions: Integers `(batch, count)`, from left to right.
-        targets, weights: `(batch, count)`, those at the positions.
+        positions, targets, weights: `(batch, count)`, from left to right.
     """
     positions = tf.sort(tf.math.top_k(weights, count).indices, axis=-1)
     return (
@@ -167,14 +162,10 @@ def classification(
     """Ask for a text's class.
 
     Args:
-        token_ids: Integers `(batch, seq)`.
-        labels: Integers `(batch, 1)`.
-        pad_id: The tokenizer's id for padding.
-
-    Returns:
-        inputs: `(batch, seq)`, the token ids.
-        targets: `(batch, 1)`, the labels.
-        weights: `(batch, 1)`, float32: 0 for a row that is padding only.
+        token_ids: Integers `(batch, seq)`, the inputs.
+        labels: Integers `(batch, 1)`, the targets.
+        pad_id: The tokenizer's id for padding. The weights `(batch, 1)`
+            are 0 for a row that is padding only.
     """
     real = padding_mask(token_ids[:, :1], pad_id=pad_id)
     return Batch(token_ids, labels, tf.cast(real, tf.float32))

@@ -19,18 +19,18 @@ def read_columns(path: str | Path, what: str) -> Pairs:
     """Read the first two columns of a file, with a tab between them.
 
     Args:
-        path: A text file. Further columns are not read; they often say who
-            wrote the line. Empty lines are left out, and a warning says how
-            many there were. A table that a spreadsheet saved is taken, with
-            a warning: its quotes, and ";" or "," in place of the tab.
-        what: What the second column holds, such as "translation".
+        path: A text file. Further columns, which often name an author, are
+            not read. Empty lines are left out, with one warning that counts
+            them. A spreadsheet's quotes, and ";" or "," in place of the
+            tab, are accepted with a warning.
+        what: Name of the second column, such as "translation".
 
     Returns:
         The rows, without spaces around the columns.
 
     Raises:
-        ValueError: if the file cannot be read, or a line has no second
-            column or an empty one; the message has the line's number.
+        ValueError: if the file cannot be read, or a line has an empty first
+            or second column; the message has the line's number.
     """
     rows, empty, lines = [], 0, read_text(path).rstrip("\n").split("\n")
     table = csv.reader(lines, **dialect(path, lines))
@@ -48,24 +48,21 @@ def read_columns(path: str | Path, what: str) -> Pairs:
             else:
                 empty += 1
     except csv.Error as error:  # a column of more than 131,072 characters
-        raise ValueError(
-            f"{path}, line {table.line_num}: {error}."
-        ) from None
+        place = f"{path}, line {table.line_num}"
+        raise ValueError(f"{place}: {error}.") from None
     if empty:
-        warnings.warn(
-            f"{path}: empty lines are left out, {empty:,} of "
-            f"{len(lines):,}.",
-            stacklevel=3,
-        )
+        counts = f"{empty:,} of {len(lines):,}"
+        message = f"{path}: empty lines are left out, {counts}."
+        warnings.warn(message, stacklevel=3)
     return rows
 
 
 def dialect(path: str | Path, lines: list[str]) -> dict[str, Any]:
     """Find out how a table was written, as options of `csv.reader`.
 
-    Quotes are letters, unless they are a spreadsheet's: around a column
-    whose own quotes are doubled, around all columns, or around exactly
-    those with a comma.
+    Quotes are letters of the text, unless a spreadsheet added them: around
+    a column whose own quotes are doubled, around all columns, or around
+    exactly those with a comma.
     """
     cells = [cell for line in lines for cell in line.split("\t") if cell]
     wrapped = [
@@ -92,7 +89,7 @@ def dialect(path: str | Path, lines: list[str]) -> dict[str, Any]:
     if quoted:
         warnings.warn(
             f"{path} is read as a spreadsheet's table, with {delimiter!r} "
-            "between columns; quotes around a column are taken away.",
+            "between columns; quotes around a column are removed.",
             stacklevel=4,
         )
     quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
@@ -100,16 +97,10 @@ def dialect(path: str | Path, lines: list[str]) -> dict[str, Any]:
 
 
 def read_pairs(path: str | Path) -> Pairs:
-    """Read a file with two columns, sentence and translation.
-
-    Args:
-        path: A UTF-8 file, as `read_columns` reads it.
+    """Read sentences and their translations, as `read_columns` does.
 
     Returns:
         A list of (source, target), with one space between words.
-
-    Raises:
-        ValueError: Same as in `read_columns`.
     """
     return [
         (" ".join(source.split()), " ".join(target.split()))
@@ -118,13 +109,13 @@ def read_pairs(path: str | Path) -> Pairs:
 
 
 def hold_out(pairs: Pairs, *, share: float, seed: int) -> tuple[Pairs, ...]:
-    """Keep some pairs for validation and as many for a test.
+    """Hold out some pairs for validation, and as many for a test.
 
-    No source sentence is in two of the parts, however often it comes.
+    All pairs with the same source sentence go into the same part.
 
     Args:
         pairs: A list of (source, target).
-        share: Share of the different sources in each of the two parts.
+        share: Share of the different sources, for each of the two.
         seed: Integer; the same seed gives the same parts.
 
     Returns:
@@ -137,7 +128,7 @@ def hold_out(pairs: Pairs, *, share: float, seed: int) -> tuple[Pairs, ...]:
     if len(sources) < 3:
         raise ValueError(
             f"There are {len(sources)} different sentences: training, "
-            "validation and test need one each, at least."
+            "validation and test need at least one each."
         )
     order = np.random.default_rng(seed).permutation(len(sources))
     count = min(max(1, round(share * len(sources))), len(sources) // 3)
@@ -150,15 +141,10 @@ def hold_out(pairs: Pairs, *, share: float, seed: int) -> tuple[Pairs, ...]:
 
 
 def looks_swapped(pairs: Pairs, reference: Pairs) -> bool:
-    """Tell whether the columns of some pairs are the other way round.
+    """Tell whether the two columns of `pairs` are exchanged.
 
-    Args:
-        pairs: A list of (source, target).
-        reference: Pairs whose columns are right, such as the training's.
-
-    Returns:
-        True if the words of `pairs` are found in the other column of
-        `reference` more often than in their own.
+    True if their words occur in the other column of `reference`, pairs
+    whose columns are right, more often than in the same column.
     """
     known = [
         {word for pair in reference for word in pair[side].split()}
@@ -173,14 +159,14 @@ def looks_swapped(pairs: Pairs, reference: Pairs) -> bool:
 
 
 def interface_pairs(language: str) -> Pairs:
-    """Read the texts of JupyterLab's menus, and their translations.
+    """Read JupyterLab's menus and messages, with their translations.
 
     Args:
-        language: Such as "ko-KR" or "fr-FR"; its package
-            `jupyterlab-language-pack-ko-KR`, … must be installed.
+        language: A language such as "ko-KR"; its package, here
+            `jupyterlab-language-pack-ko-KR`, must be installed.
 
     Returns:
-        A list of (English, translation), some thousands.
+        A list of (English, translation), usually some thousands.
 
     Raises:
         ValueError: if the package is not installed.
@@ -196,11 +182,11 @@ def interface_pairs(language: str) -> Pairs:
     folder = Path(found.origin).parent / "locale"
     for path in sorted(folder.rglob("*.json")):
         catalog = json.loads(path.read_text(encoding="utf-8"))
-        catalog.pop("", None)  # about the file
+        catalog.pop("", None)  # facts about the file
         for english, translated in catalog.items():
-            translated = translated[0] if translated else ""
-            english = english.rpartition("\4")[2]  # behind its context
-            pair = " ".join(english.split()), " ".join(translated.split())
-            if all(pair):
+            english = english.rpartition("\4")[2]  # without its context
+            texts = english, *translated[:1]
+            pair = tuple(" ".join(text.split()) for text in texts)
+            if len(pair) == 2 and all(pair):
                 pairs.add(pair)
     return sorted(pairs)

@@ -1,8 +1,8 @@
-"""Sentences: as rows of ids that a BERT reads, and as vectors to compare.
+"""Sentences: rows of ids that a BERT reads, and vectors to compare.
 
-A BERT gives a vector for each token, and their mean stands for the
-sentence. If the model was trained for it, two sentences of similar meaning
-have vectors that point the same way.
+A BERT gives one vector per token; their mean stands for the sentence. A
+model can be trained so that sentences of similar meaning have vectors that
+point in similar directions.
 """
 
 import warnings
@@ -21,14 +21,10 @@ from minitransformer.runs.given import check_strings, whole
 def frame(
     first: list[int], second: list[int], tokenizer: Any
 ) -> tuple[list[int], list[int]]:
-    """Put two texts, or one, between the special tokens.
-
-    Args:
-        first, second: Lists of ids; `second` may be empty.
-        tokenizer: A `WordPieceTokenizer`.
+    """Put one or two texts, lists of ids, between the special tokens.
 
     Returns:
-        token_ids: [CLS] first [SEP], and second [SEP] if there is one.
+        token_ids: [CLS] first [SEP], then second [SEP] unless it is empty.
         segment_ids: 0 for the first text, 1 for the second.
     """
     first = [tokenizer.cls_id, *first, tokenizer.sep_id]
@@ -39,21 +35,21 @@ def frame(
 def encode_sentences(
     sentences: Sequence[str], tokenizer: Any, *, max_len: int
 ) -> list[list[int]]:
-    """Turn sentences into rows of ids; what is too long is cut.
+    """Turn sentences into rows of ids, and cut long ones.
 
         [CLS] tokens [SEP]
 
     Args:
         sentences: A list of strings.
         tokenizer: A `WordPieceTokenizer`.
-        max_len: The most tokens of a row.
+        max_len: The most tokens per row, at least 3.
 
     Returns:
-        A list of lists of ids. A warning says, once, how many were cut.
+        A list of lists of ids. One warning tells how many were cut.
 
     Raises:
-        TypeError: if the sentences are no list of strings.
-        ValueError: if `max_len` is below 3.
+        TypeError: if the sentences are not a list of strings.
+        ValueError: if `max_len` has no room for a token.
     """
     if max_len < 3:
         raise ValueError(
@@ -76,17 +72,17 @@ def encode_sentences(
 def sentence_vectors(
     hidden: tf.Tensor, padding_mask: tf.Tensor, pooling: str = "mean"
 ) -> tf.Tensor:
-    """Reduce the tokens' vectors to one for the sentence.
+    """Reduce the vectors of all tokens to one per sentence.
 
-        v = mean of the real tokens' vectors,   v / |v|
+        v = mean of the vectors of the real tokens,   v / |v|
 
     Args:
         hidden: `(batch, seq, d_model)`.
         padding_mask: Bool `(batch, seq)`, True = a real token.
-        pooling: "mean"; or "cls", and v is the vector of [CLS].
+        pooling: "mean"; or "cls", where v is the vector of [CLS].
 
     Returns:
-        `(batch, d_model)`, each of length 1: a dot product of two is the
+        `(batch, d_model)`, vectors of length 1: a dot product of two is the
         cosine of the angle between them.
 
     References:
@@ -95,31 +91,28 @@ def sentence_vectors(
     if pooling == "cls":
         return tf.math.l2_normalize(hidden[:, 0], -1)
     real = tf.cast(padding_mask, hidden.dtype)[..., None]
-    # The sum points the same way as the mean; its length becomes 1 anyway.
+    # The sum has the direction of the mean, and its length becomes 1.
     return tf.math.l2_normalize(tf.reduce_sum(hidden * real, axis=1), -1)
 
 
 def make_embedder(
     model: keras.Model,
 ) -> Callable[[list[list[int]]], np.ndarray]:
-    """Make a function from rows of ids to the sentences' vectors.
-
-    Args:
-        model: A `Bert`.
-
-    Raises:
-        ValueError: if the model wants a pooling that is unknown here.
+    """Make a function from rows of ids to sentence vectors.
 
     Returns:
-        A function of lists of ids, as from `encode_sentences`; it returns
-        NumPy float32 `(sentences, d_model)`, each of length 1. It is
-        compiled once, for batches of any shape.
+        A function of the rows from `encode_sentences`. It returns NumPy
+        float32 `(sentences, d_model)`, vectors of length 1. It is compiled
+        once, for batches of any shape.
+
+    Raises:
+        ValueError: if the pooling of the model is unknown here.
     """
     pad_id = model.config.pad_id
     if model.pooling not in ("mean", "cls"):
         raise ValueError(
-            f"This model's pooling is {model.pooling[:99]!r}, and only "
-            "'mean' and 'cls' are known here."
+            f"This model's pooling is {model.pooling[:99]!r}; only 'mean' "
+            "and 'cls' are known here."
         )
 
     @tf.function(
@@ -144,23 +137,22 @@ def embed_sentences(
     batch_size: int = 32,
     report: Callable[[int], Any] = lambda done: None,
 ) -> np.ndarray:
-    """Turn many sentences into vectors, those of a length together.
+    """Turn many sentences into vectors, in batches of similar length.
 
     Args:
-        model: A `Bert`; its pooling and its longest sentence are those of
-            the folder that it was read from.
+        model: A `Bert`. The folder that it was read from determines the
+            pooling and the longest sentence.
         tokenizer: Its `WordPieceTokenizer`.
         sentences: A list of strings.
-        batch_size: Number of sentences at a time.
+        batch_size: Number of sentences in a batch.
         report: Function of the number of sentences done so far.
 
     Returns:
-        NumPy float32 `(sentences, d_model)`, each of length 1.
+        NumPy float32 `(sentences, d_model)`, vectors of length 1.
 
     Raises:
-        TypeError: if the sentences are no list of strings.
-        ValueError: if `batch_size` is not positive, or the model's pooling
-            is unknown here.
+        TypeError, ValueError: Same as in `encode_sentences` and
+            `make_embedder`, or if `batch_size` is out of range.
     """
     batch_size = whole("batch_size", batch_size)
     embed = make_embedder(model)

@@ -36,7 +36,7 @@ def initialize(layer: layers.Layer) -> None:
     """Draw a layer's matrices from N(0, 0.02²), cut off at ±0.04."""
     for weight in layer.trainable_variables:
         if len(weight.shape) > 1:  # gains stay 1, biases 0
-            # A new initializer each time: the same draws the same again.
+            # A new initializer each time: one gives the same numbers again.
             normal = keras.initializers.TruncatedNormal(stddev=0.02)
             weight.assign(normal(weight.shape))
 
@@ -59,8 +59,7 @@ class BertConfig:
         pad_id: The tokenizer's id for padding.
 
     Raises:
-        ValueError: if a size is not positive, the heads do not divide the
-            width, `pad_id` is no id, or the dropout rate is not in [0, 1).
+        ValueError: if sizes are impossible, or `pad_id` is not an id.
     """
 
     vocab_size: int
@@ -179,7 +178,7 @@ class Bert(SavedModel, keras.Model):
         segment_ids: tf.Tensor | None = None,
         real: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor, list]:
-        """Compute what a call returns, and the attention weights.
+        """Compute the results of a call, and the attention weights.
 
         Args:
             token_ids, segment_ids: Same as in a call.
@@ -203,31 +202,21 @@ class Bert(SavedModel, keras.Model):
     def attention_maps(
         self, token_ids: tf.Tensor, segment_ids: tf.Tensor | None = None
     ) -> list:
-        """Return the attention weights, for figures.
-
-        Args:
-            token_ids, segment_ids: Same as in a call.
-
-        Returns:
-            A list with the weights `(batch, heads, query, key)` of each
-            layer.
-        """
+        """List the weights `(batch, heads, query, key)` of each layer."""
         return self.forward(token_ids, segment_ids)[2]
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
         """Read a BERT that was published in Hugging Face's form.
 
-        The heads of pre-training are left out. A folder whose model has a
-        classifier of its own is refused.
-
         Args:
             folder: Holds `config.json`, `model.safetensors`, `vocab.txt`.
+                The heads of pre-training are ignored.
 
         Raises:
             ValueError: if a file is missing or damaged, the model is of
-                another kind, or tensors are missing, unknown or of another
-                shape; each is listed by its name.
+                another kind or has a classifier, or tensors do not fit;
+                each is listed by its name.
         """
         config = BertConfig(**bert_sizes(folder))
         arrays = bert_arrays(folder, asdict(config))

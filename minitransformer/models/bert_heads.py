@@ -37,8 +37,7 @@ class BertPretraining(SavedModel, keras.Model):
 
     Returns:
         word_logits: `(batch, predictions, vocab_size)`.
-        next_logits: `(batch, 1, 2)`: the second text is another's, or
-            follows the first.
+        next_logits: `(batch, 1, 2)`: another text, or the next one.
 
     References:
         Devlin et al. 2019, §3.1 and appendix A.2; the dense layer and norm

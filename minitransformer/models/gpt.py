@@ -1,4 +1,4 @@
-"""GPT: a decoder that predicts the next token of a text."""
+"""GPT: a decoder that predicts each next token of a text."""
 
 import functools
 from dataclasses import dataclass
@@ -43,9 +43,7 @@ class GPTConfig:
         activation: "gelu", or "squared_relu": max(x, 0)².
 
     Raises:
-        ValueError: if a size is not positive, the heads do not divide the
-            width, the dropout rate is not in [0, 1), or there is no such
-            activation.
+        ValueError: if sizes or activation are impossible.
     """
 
     vocab_size: int
@@ -65,13 +63,14 @@ class GPTConfig:
             object.__setattr__(self, "d_ff", 4 * self.d_model)
         if self.max_len < 2:
             raise ValueError(
-                "max_len=1: a token needs another to follow it, so give at "
-                "least 2."
+                "max_len=1: a GPT predicts what follows a token, so give "
+                "at least 2."
             )
         if self.rotary and self.d_model // self.num_heads % 2:
             raise ValueError(
-                f"d_model={self.d_model} gives {self.num_heads} heads an "
-                "odd width, and rotary turns pairs: make it even."
+                f"d_model={self.d_model} gives each of {self.num_heads} "
+                "heads an odd width, but rotary turns pairs of numbers: "
+                "choose d_model so that the width is even."
             )
         if self.activation not in ACTIVATIONS:
             raise ValueError(
@@ -81,7 +80,7 @@ class GPTConfig:
 
     @classmethod
     def nano(cls, vocab_size: int) -> Self:
-        """The 0.8 M parameters of nanoGPT's recipe for a CPU."""
+        """The size of nanoGPT's recipe for a CPU: 0.8 M parameters."""
         return cls(
             vocab_size=vocab_size,
             max_len=64,
@@ -161,11 +160,12 @@ class GPT(SavedModel, keras.Model):
         self.initialize()
 
     def initialize(self) -> None:
-        """Draw the first weights: small, so that all tokens are as likely.
+        """Draw small first weights: the first loss is near ln(vocab_size).
 
         W ~ N(0, 0.02²)
-        W ~ N(0, 0.02² / (2 · num_layers))   where a residual branch ends:
-                                             2 · num_layers are added up
+        W ~ N(0, 0.02² / (2 · num_layers))   at the end of a residual branch
+
+        Only the token just read stands out: its logit is tied to it.
         """
         for weight in self.trainable_variables:
             if len(weight.shape) < 2:
@@ -197,7 +197,7 @@ class GPT(SavedModel, keras.Model):
         Returns:
             logits: `(batch, seq, vocab_size)`.
             weights: A list with `(batch, heads, seq, key)` for each block.
-            cache: Keys and values for the tokens to come.
+            cache: Keys and values, for the next call.
         """
         token_ids = tf.convert_to_tensor(token_ids)
         start = take_start(start, cache)
@@ -211,17 +211,9 @@ class GPT(SavedModel, keras.Model):
         return self.embedding.logits(x), self_weights, cache
 
     def start_cache(self, batch_size: int) -> list:
-        """Make an empty cache for `config.max_len` positions."""
+        """Make an empty cache of `config.max_len` positions."""
         return self.decoder.start_cache(batch_size, self.config.max_len)
 
     def attention_maps(self, token_ids: tf.Tensor) -> list:
-        """Return the attention weights, for figures.
-
-        Args:
-            token_ids: Integers `(batch, seq)`.
-
-        Returns:
-            A list with the weights `(batch, heads, query, key)` of each
-            layer.
-        """
+        """List the weights `(batch, heads, query, key)` of each layer."""
         return self.forward(token_ids)[1]

@@ -32,15 +32,14 @@ class LSTMSeq2SeqConfig:
         attention: How a key is scored: "general", "dot", "scaled_dot",
             "additive", or "none".
         input_feeding: True = Luong's form, step by step; False = the
-            textbook's. Without attention it does not matter.
+            textbook's. Ignored without attention.
         dropout_rate: Share dropped in training, from the embeddings and
             the outputs.
         pad_id, bos_id, eos_id: The tokenizers' ids for padding, beginning
             and end.
 
     Raises:
-        ValueError: if a size is not positive, there is no such attention,
-            or the widths do not fit a dot product.
+        ValueError: if sizes or attention are impossible.
     """
 
     source_vocab_size: int
@@ -66,7 +65,7 @@ class LSTMSeq2SeqConfig:
             raise ValueError(
                 f"A dot product needs equal widths, but d_model="
                 f"{self.d_model} and units={self.units}: make them equal, "
-                "or take general attention."
+                'or use attention="general".'
             )
 
     @classmethod
@@ -103,7 +102,7 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
     """Translate with two LSTMs, with or without attention between them.
 
         source → embeddings → LSTM → memory and last state
-        target → embeddings → decoder, which reads the memory → logits
+        target → embeddings → decoder(memory, state) → logits
 
     Args:
         config: An `LSTMSeq2SeqConfig`.
@@ -119,9 +118,8 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
     References:
         Luong et al. 2015, §2 and §3.
     Differs from the paper: one layer each instead of four, the source is
-        not reversed, all positions are attended to ("global"), and the
-        embeddings are multiplied by √d_model, as in the Transformer: they
-        begin so small that an LSTM learns slowly from them.
+        not reversed, attention is global, and the embeddings are multiplied
+        by √d_model, because they begin too small to move an LSTM's gates.
     """
 
     config_class = LSTMSeq2SeqConfig
@@ -149,9 +147,9 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
     def embed(
         self, embedding: TokenEmbedding, token_ids: tf.Tensor
     ) -> tf.Tensor:
-        """Look up the tokens, large enough to move an LSTM's gates."""
+        """Compute √d_model · embedding, `(batch, seq, d_model)`."""
         x = embedding(token_ids) * self.config.d_model**0.5
-        return self.dropout(x)  # (batch, seq, d_model)
+        return self.dropout(x)
 
     def encode(
         self, source_ids: tf.Tensor
@@ -180,7 +178,7 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
         Args:
             target_ids: Integers `(batch, target)`.
             state: The decoder's, from `start` or an earlier call.
-            source: The decoder's view of the source, from `start`.
+            source: The prepared source, from `start`.
 
         Returns:
             logits: `(batch, target, target_vocab_size)`.
@@ -199,12 +197,12 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
     def start(
         self, source_ids: tf.Tensor, max_len: int | None = None
     ) -> tuple[tuple, tuple]:
-        """Read the source, and make the state before the first token.
+        """Read the source, and return the state before the first token.
 
-        `max_len` is not needed: a recurrent state does not grow.
+        `max_len` is ignored, since a recurrent state does not grow.
 
         Returns:
-            The decoder's state, and its view of the source.
+            The decoder's state, and the prepared source.
         """
         memory, state, mask = self.encode(source_ids)
         return self.decoder.start(state), self.decoder.read(memory, mask)
@@ -217,11 +215,10 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
         Args:
             token_ids: Integers `(batch,)`.
             state: From `start` or an earlier step.
-            position: Not needed, for an LSTM has no positions.
+            position: Ignored, since an LSTM has no positions.
 
         Returns:
-            Logits `(batch, target_vocab_size)` for the next token, and the
-            state after this one.
+            Logits `(batch, target_vocab_size)`, and the new state.
         """
         before, source = state
         logits, _, after = self.decode(token_ids[:, None], before, source)
@@ -240,7 +237,7 @@ class LSTMSeq2Seq(SavedModel, keras.Model):
             ValueError: without attention.
         """
         if self.config.attention == "none":
-            raise ValueError("This model has no attention to show.")
+            raise ValueError('attention="none" has no attention weights.')
         target_ids = tf.convert_to_tensor(target_ids)
         state, source = self.start(tf.convert_to_tensor(source_ids))
         return self.decode(target_ids, state, source)[1]

@@ -1,4 +1,4 @@
-"""The Transformer: an encoder reads, a decoder writes, attention joins."""
+"""The Transformer: an encoder that reads, and a decoder that writes."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -37,8 +37,7 @@ class TransformerConfig:
         norm_first: True = pre-norm, False = post-norm, the paper's.
 
     Raises:
-        ValueError: if a size is not positive, the heads do not divide the
-            width, the width is odd, or the dropout rate is not in [0, 1).
+        ValueError: if sizes are impossible, such as an odd width.
     """
 
     vocab_size: int
@@ -64,35 +63,25 @@ class TransformerConfig:
     @classmethod
     def small(cls, tokenizer: Any, max_len: int, **options: Any) -> Self:
         """The size that `train_translation.py` trains."""
-        sizes = {
-            "d_model": 128,
-            "num_heads": 4,
-            "num_layers": 2,
-            "d_ff": 512,
-        }
+        sizes = {"d_model": 128, "num_heads": 4, "d_ff": 512}
         return cls(
             vocab_size=tokenizer.vocab_size,
             max_len=max_len,
             pad_id=tokenizer.pad_id,
             bos_id=tokenizer.bos_id,
             eos_id=tokenizer.eos_id,
-            **sizes | options,
+            **{"num_layers": 2} | sizes | options,
         )
 
     @classmethod
     def base(cls, tokenizer: Any, max_len: int = 512) -> Self:
         """The paper's base model (table 3): about 65 M parameters."""
-        sizes = {
-            "d_model": 512,
-            "num_heads": 8,
-            "num_layers": 6,
-            "d_ff": 2048,
-        }
-        return cls.small(tokenizer, max_len, **sizes)
+        sizes = {"d_model": 512, "num_heads": 8, "d_ff": 2048}
+        return cls.small(tokenizer, max_len, num_layers=6, **sizes)
 
 
 class Transformer(SavedModel, keras.Model):
-    """Translate: each target token sees the source and those before it.
+    """Translate: each target token sees the source and earlier tokens.
 
         source → embeddings + positions → encoder → memory
         target → embeddings + positions → decoder(memory) → logits
@@ -139,19 +128,16 @@ class Transformer(SavedModel, keras.Model):
         self.encoder = Encoder(**stack)
         self.decoder = Decoder(cross_attention=True, **stack)
         self(tf.zeros((1, 1), tf.int32), tf.zeros((1, 1), tf.int32))
-        # So that √d_model times a row, and a row's logit, have variance 1.
+        # Then √d_model · a row has variance 1, and so has its logit.
         normal = keras.initializers.RandomNormal(stddev=d_model**-0.5)
         self.embedding.table.assign(normal((config.vocab_size, d_model)))
 
     def embed(self, token_ids: tf.Tensor, start: int = 0) -> tf.Tensor:
-        """Turn ids into vectors: √d_model · embedding + position.
+        """Compute √d_model · embedding + position, `(batch, seq, d_model)`.
 
         Args:
             token_ids: Integers `(batch, seq)`.
-            start: Position of the first one.
-
-        Returns:
-            `(batch, seq, d_model)`.
+            start: Position of `token_ids[:, 0]`.
         """
         token_ids = tf.convert_to_tensor(token_ids)
         check_length(token_ids, self.config.max_len, start)
@@ -200,7 +186,7 @@ class Transformer(SavedModel, keras.Model):
             weights: A list with a pair for each block: self-attention's
                 `(batch, heads, target, key)` and cross-attention's
                 `(batch, heads, target, source)`.
-            cache: Keys and values for the tokens to come.
+            cache: Keys and values, for the next call.
         """
         start = take_start(start, cache)
         x, weights, cache = self.decoder(
@@ -219,11 +205,11 @@ class Transformer(SavedModel, keras.Model):
         return self.decode(target_ids, memory, source_mask)[0]
 
     def start(self, source_ids: tf.Tensor, max_len: int) -> tuple:
-        """Read the source, and make the state before the first token.
+        """Read the source, and return the state before the first token.
 
         Args:
             source_ids: Integers `(batch, source)`.
-            max_len: The most tokens to write.
+            max_len: The largest number of tokens to write.
 
         Returns:
             The state: a cache, and the source's padding mask.
@@ -243,8 +229,7 @@ class Transformer(SavedModel, keras.Model):
             position: Number of tokens read before this one.
 
         Returns:
-            Logits `(batch, vocab_size)` for the next token, and the state
-            after this one.
+            Logits `(batch, vocab_size)`, and the new state.
         """
         cache, source_mask = state
         logits, _, cache = self.decode(
@@ -259,8 +244,8 @@ class Transformer(SavedModel, keras.Model):
 
         Returns:
             Three lists with weights `(batch, heads, query, key)` for each
-            layer: the encoder's, the decoder's self-attention's, and its
-            cross-attention's.
+            layer: of the encoder, of the decoder's self-attention, and of
+            its cross-attention.
         """
         source_ids = tf.convert_to_tensor(source_ids)
         memory, source_mask, encoder_weights = self.encode(source_ids)

@@ -5,29 +5,26 @@ from typing import Any
 
 
 def load_tokenizer(folder: str | Path) -> Any:
-    """Load the tokenizer that a run's folder holds, of any kind.
-
-    Args:
-        folder: A run's folder.
-
-    Returns:
-        A `CharTokenizer`, `SentencePieceTokenizer`,
-        `BytePairTokenizer` or `WordPieceTokenizer`.
+    """Load the tokenizer in a run's folder, whichever of the four it is.
 
     Raises:
         ValueError: if there is none.
     """
-    from minitransformer.tokenizers.bpe import BytePairTokenizer
-    from minitransformer.tokenizers.characters import CharTokenizer
-    from minitransformer.tokenizers.sentencepieces import (
-        SentencePieceTokenizer,
+    from minitransformer.tokenizers import (
+        bpe,
+        characters,
+        sentencepieces,
+        wordpiece,
     )
-    from minitransformer.tokenizers.wordpiece import WordPieceTokenizer
 
-    kinds: list[Any] = [CharTokenizer, SentencePieceTokenizer]
-    kinds += [BytePairTokenizer, WordPieceTokenizer]
+    kinds: list[Any] = [
+        characters.CharTokenizer,
+        sentencepieces.SentencePieceTokenizer,
+        bpe.BytePairTokenizer,
+        wordpiece.WordPieceTokenizer,
+    ]
     for kind in kinds:
         path = Path(folder) / kind.file_name
         if path.is_file():
             return kind.load(path)
-    raise ValueError(f"{folder} holds no tokenizer: is it a run's folder?")
+    raise ValueError(f"{folder} has no tokenizer: give a run's folder.")

@@ -1,14 +1,14 @@
-"""Byte-level byte-pair encoding, as GPT-2 spells.
+"""Byte-level byte-pair encoding, as in GPT-2.
 
-Pieces are joined bytes, so any text can be spelled, and survives a round
-trip exactly. Pieces are learned from a text or read from GPT-2's files.
+Pieces are joined bytes, so any text can be spelled, and decoding gives back
+exactly the same text. Pieces are learned from a text or read from GPT-2's
+files.
 """
 
-import contextlib
 import json
 import re
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +28,7 @@ from minitransformer.tokenizers.merges import (
 )
 
 END = "<|endoftext|>"
-ENDS = END, "</s>"  # what stands behind a text, in GPT-2 and in others
+ENDS = END, "</s>"  # end of a text, in GPT-2 and in other models
 SPECIAL = re.compile(r"<.+>|\[.+\]")  # how special tokens are spelled
 UNKNOWN = "\N{REPLACEMENT CHARACTER}".encode()
 REMEMBERED = 100_000  # words whose ids are kept
@@ -68,6 +68,7 @@ def check(
     special: Mapping[str, int],
 ) -> None:
     """Raise ValueError unless pieces, merges and ids fit together."""
+    numbers = [*ids.values(), *special.values()]
     made = {bytes([byte]) for byte in range(256)}
     for pair in merges:
         if len(pair) != 2 or not made.issuperset(pair):
@@ -81,9 +82,9 @@ def check(
             f"The piece {reprlib.repr(to_characters(piece))} is in the "
             "merges or in the vocabulary, not in both."
         )
-    numbers = [*ids.values(), *special.values()]
-    whole = all(type(i) is int and i >= 0 for i in numbers)
-    if not whole or len(set(numbers)) < len(numbers):
+    if len(set(map(str, numbers))) < len(numbers) or not all(
+        type(i) is int and i >= 0 for i in numbers
+    ):
         raise ValueError("Each piece needs an id of its own, from 0 on.")
 
 
@@ -91,14 +92,14 @@ class BytePairTokenizer:
     """Spell text in pieces that were joined from bytes.
 
     Args:
-        ids: A dictionary from pieces, which are bytes objects, to ids: all
-            single bytes, and what the merges make.
+        ids: From each piece, a bytes object, to its id: all single bytes,
+            and the pieces that the merges make.
         merges: Pairs of pieces, in the order of learning.
-        special: A dictionary from special tokens, which are strings, to
-            ids; text never makes them.
+        special: From each special token, a string, to its id; text never
+            makes these ids.
 
     Raises:
-        ValueError: if these do not fit together.
+        ValueError: if the three do not fit together.
 
     Examples:
         >>> tokenizer = BytePairTokenizer.train("low low", vocab_size=259)
@@ -134,24 +135,18 @@ class BytePairTokenizer:
 
         Args:
             text: A string.
-            vocab_size: Number of ids wanted: 256 bytes, the special tokens,
-                and pieces. A short text may yield fewer.
+            vocab_size: Number of ids: 256 bytes, the special tokens, and
+                pieces. A short text may give fewer.
             special: Special tokens, which get the last ids.
 
         Raises:
             ValueError: if `vocab_size` is too small for the bytes, or the
                 text is empty.
         """
-        text = one_string("text", text)
-        vocab_size = whole("vocab_size", vocab_size)
-        count = vocab_size - 256 - len(special)
-        if count < 0:
-            raise ValueError(
-                f"vocab_size={vocab_size} is too small: give at least "
-                f"{256 + len(special)}."
-            )
-        if not text:
+        if not one_string("text", text):
             raise ValueError("The text is empty: give a longer one.")
+        fixed = 256 + len(special)
+        count = whole("vocab_size", vocab_size, fixed) - fixed
         merges = learn_merges(text, count)
         pieces = [bytes([byte]) for byte in range(256)]
         pieces += [left + right for left, right in merges]
@@ -165,15 +160,9 @@ class BytePairTokenizer:
         return max(self.pieces) + 1
 
     def encode(self, text: str) -> list[int]:
-        """Turn text into ids.
-
-        Returns:
-            A list of integers. Special ids are never among them: text that
-            spells "<|endoftext|>" is text.
-        """
-        text = one_string("text", text)
+        """Turn text into ids, never special ones: "</s>" is text."""
         ids: list[int] = []
-        for word in split(text):
+        for word in split(one_string("text", text)):
             if word not in self.known:
                 if len(self.known) == REMEMBERED:
                     self.known.clear()
@@ -183,14 +172,10 @@ class BytePairTokenizer:
         return ids
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Turn ids into text; never raises.
+        """Turn ids, a list or an array `(seq,)`, into text; never raises.
 
-        Args:
-            token_ids: Integers, in a list or an array `(seq,)`.
-
-        Returns:
-            A string, special tokens included; bytes that make no character
-            and ids that do not exist become "\N{REPLACEMENT CHARACTER}".
+        Special tokens are written as they are called. Bytes that make no
+        character and unknown ids become "\N{REPLACEMENT CHARACTER}".
         """
         data = [self.pieces.get(i, UNKNOWN) for i in map(int, token_ids)]
         return b"".join(data).decode("utf-8", "replace")
@@ -212,14 +197,14 @@ class BytePairTokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote.
+        """Read the file that `save` wrote.
 
         Raises:
             ValueError: if the file is missing or damaged.
         """
         data = read_json(path)
-        with one_sentence_errors(path):
-            return cls(*parse(**data))
+        names = "pieces", "merges", "special"
+        return cls.parse(path, *map(data.get, names))
 
     @classmethod
     def from_gpt2(
@@ -230,14 +215,13 @@ class BytePairTokenizer:
     ) -> Self:
         """Read the tokenizer of GPT-2, or another in the same two files.
 
+        A piece that no merge makes and that is spelled `<…>` or `[…]` is a
+        special token.
+
         Args:
-            folder: Holds both files.
+            folder: The folder with both files.
             pieces: Name of the first; Hugging Face's is "vocab.json".
             merges: Name of the second; Hugging Face's is "merges.txt".
-
-        Returns:
-            A tokenizer with the published ids. What no merge makes and is
-            spelled as `<…>` or `[…]` is a special token.
 
         Raises:
             ValueError: if a file is missing or damaged, or the two do not
@@ -245,34 +229,26 @@ class BytePairTokenizer:
         """
         ids = read_json(Path(folder) / pieces)
         lines = read_text(Path(folder) / merges).split("\n")
-        with one_sentence_errors(folder):
-            if lines[0].startswith("#version"):
-                del lines[0]
-            lines = [line for line in lines if line]
-            made = {line.replace(" ", "") for line in lines}
-            special = {
-                name: ids.pop(name)
-                for name in ids.keys() - made
-                if SPECIAL.fullmatch(name)
-            }
-            return cls(*parse(ids, lines, special))
+        del lines[: lines[0].startswith("#version")]  # a line or none
+        lines = [line for line in lines if line]
+        made = {line.replace(" ", "") for line in lines}
+        special = {
+            name: ids.pop(name)
+            for name in ids.keys() - made
+            if SPECIAL.fullmatch(name)
+        }
+        return cls.parse(folder, ids, lines, special)
 
-
-@contextlib.contextmanager
-def one_sentence_errors(path: str | Path) -> Iterator[None]:
-    """Turn every error of a damaged file into a ValueError."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"{path} holds no such vocabulary.") from error
-
-
-def parse(
-    pieces: Mapping[str, int], merges: Iterable[str], special: Any
-) -> tuple[dict, list, Any]:
-    """Turn the files' contents into a tokenizer's arguments."""
-    ids = {to_bytes(characters): i for characters, i in pieces.items()}
-    pairs = [tuple(map(to_bytes, line.split(" "))) for line in merges]
-    return ids, pairs, special
+    @classmethod
+    def parse(
+        cls, path: str | Path, pieces: Any, merges: Any, special: Any
+    ) -> Self:
+        """Make a tokenizer from what files hold; name them in errors."""
+        try:
+            ids = {to_bytes(piece): i for piece, i in pieces.items()}
+            pairs = [tuple(map(to_bytes, s.split(" "))) for s in merges]
+            return cls(ids, pairs, special)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read: {error}") from error
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"{path} holds no such vocabulary.") from error

@@ -14,10 +14,10 @@ UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 class CharTokenizer:
     """Number the characters of a text.
 
-    Id 0 stands for any character that is not among them.
+    Id 0 stands for every character that has no number.
 
     Args:
-        characters: The known characters, in the order of their ids.
+        characters: The known characters; the first one gets id 1.
 
     Examples:
         >>> tokenizer = CharTokenizer.train("cab")
@@ -31,47 +31,26 @@ class CharTokenizer:
     def __init__(self, characters: Iterable[str]) -> None:
         self.characters = [UNKNOWN, *characters]
         self.ids = {c: i for i, c in enumerate(self.characters) if i}
+        self.vocab_size = len(self.characters)  # the unknown id included
 
     @classmethod
     def train(cls, text: str) -> Self:
-        """Make a tokenizer that knows each character of a text.
-
-        Args:
-            text: A string.
-        """
+        """Make a tokenizer that knows each character of a text."""
         text = one_string("text", text)
         return cls(sorted(set(text) - {UNKNOWN}))
 
-    @property
-    def vocab_size(self) -> int:
-        """Number of ids, the unknown one included."""
-        return len(self.characters)
-
     def encode(self, text: str) -> list[int]:
-        """Turn text into ids.
-
-        Returns:
-            A list of integers, as long as the text; `unk_id` for unknown
-            characters.
-        """
+        """Turn text into ids, one per character; 0 if it is unknown."""
         text = one_string("text", text)
         return [self.ids.get(c, self.unk_id) for c in text]
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Turn ids into text; never raises.
+        """Turn ids, a list or an array `(seq,)`, into text; never raises.
 
-        Args:
-            token_ids: Integers, in a list or an array `(seq,)`.
-
-        Returns:
-            A string: "\N{REPLACEMENT CHARACTER}" for the unknown id and for
-            ids that do not exist.
+        Ids that do not exist become "\N{REPLACEMENT CHARACTER}".
         """
-        known = range(len(self.characters))
-        return "".join(
-            self.characters[i] if i in known else UNKNOWN
-            for i in map(int, token_ids)
-        )
+        known = dict(enumerate(self.characters))
+        return "".join(known.get(int(i), UNKNOWN) for i in token_ids)
 
     def unknown(self, text: str) -> list[str]:
         """List the characters of a text that have no id of their own."""
@@ -83,14 +62,17 @@ class CharTokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote.
+        """Read the file that `save` wrote.
 
         Raises:
-            ValueError: if the file is damaged.
+            ValueError: if the file is missing or damaged.
         """
         known = read_json(path, list)
         if not all(
             isinstance(c, str) and len(c) == 1 for c in known
         ) or len({UNKNOWN, *known}) <= len(known):
-            raise ValueError(f"{path} is damaged: no list of characters.")
+            raise ValueError(
+                f"{path} is damaged: expected a list of characters, each "
+                "once."
+            )
         return cls(known)

@@ -1,7 +1,7 @@
-"""Byte-pair encoding, the idea: join the most frequent pair, and again.
+"""Byte-pair encoding, the idea: join the most frequent pair, and repeat.
 
-A text is cut into words, and these into bytes. The pairs that are learned
-from one text, in the order in which they were joined, spell any other text.
+A text is cut into words, and words into bytes. The pairs that are learned
+from one text spell any other text, in the order in which they were learned.
 """
 
 import collections
@@ -12,22 +12,18 @@ from itertools import pairwise
 import regex
 
 WORD = regex.compile(
-    r"'(?:[sdmt]|ll|ve|re)"  # of don't: what follows "don"
-    r"| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+"  # letters, digits, the rest
-    r"|\s+(?!\S)|\s+"  # white space, without the last before a word
+    r"'(?:[sdmt]|ll|ve|re)"  # of don't: the part that follows "don"
+    r"| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+"  # letters, digits, other signs
+    r"|\s+(?!\S)|\s+"  # white space, but not the last before a word
 )
-LONGEST = 100  # characters of a word to learn from: longer ones are cut
+LONGEST = 100  # characters; longer words are learned from in parts
 Pair = tuple[bytes, bytes]
 
 
 def split(text: str) -> list[str]:
     """Cut a text into words, as GPT-2 does; a space begins a word.
 
-    Args:
-        text: A string.
-
-    Returns:
-        A list of strings. Joined, they are the text again.
+    The words, joined, are the text again.
 
     Examples:
         >>> split("I don't know.")
@@ -40,14 +36,9 @@ def split(text: str) -> list[str]:
 
 
 def single_bytes(word: str) -> list[bytes]:
-    """List the bytes of a word.
+    """List the UTF-8 bytes of a word.
 
-    Args:
-        word: A string.
-
-    Returns:
-        A list of bytes objects, of UTF-8. Half a surrogate pair is not a
-        character, and becomes "?".
+    Half a surrogate pair is not a character and becomes "?".
 
     Examples:
         >>> single_bytes("low")
@@ -58,13 +49,6 @@ def single_bytes(word: str) -> list[bytes]:
 
 def merge(parts: Sequence[bytes], pair: Pair) -> list[bytes]:
     """Join a pair wherever it occurs, from left to right.
-
-    Args:
-        parts: A list of bytes objects.
-        pair: A tuple of two of them.
-
-    Returns:
-        A new list.
 
     Examples:
         >>> merge([b"l", b"o", b"l", b"o", b"l"], (b"l", b"o"))
@@ -86,12 +70,12 @@ def learn_merges(text: str, count: int) -> list[Pair]:
 
     Args:
         text: A string.
-        count: How many are wanted; each makes a new piece.
+        count: Number of pairs to learn; each makes one new piece.
 
     Returns:
-        A list of pairs of bytes objects, in the order of learning. Of pairs
-        that are equally frequent, the first in the order of their bytes is
-        taken. The list ends early where no pair occurs twice.
+        A list of pairs of bytes objects, in the order of learning. If
+        several pairs are equally frequent, the first in the order of their
+        bytes is taken. The list is shorter if no pair occurs twice.
 
     Examples:
         >>> learn_merges("low lower lowest", 2)
@@ -136,14 +120,9 @@ def learn_merges(text: str, count: int) -> list[Pair]:
 def apply_merges(
     parts: Sequence[bytes], ranks: Mapping[Pair, int]
 ) -> Sequence[bytes]:
-    """Join pairs in the order in which they were learned.
+    """Join the bytes of a word in the order in which pairs were learned.
 
-    Args:
-        parts: The bytes of a word, a list of bytes objects.
-        ranks: A dictionary from pairs to their places in that order.
-
-    Returns:
-        A list of pieces, bytes objects.
+    `ranks` has the place of each pair in this order.
 
     Examples:
         >>> ranks = {(b"l", b"o"): 0, (b"lo", b"w"): 1}
@@ -161,18 +140,12 @@ def apply_merges(
 def apply_merges_fast(
     parts: Sequence[bytes], ranks: Mapping[Pair, int]
 ) -> Sequence[bytes]:
-    """Do what `apply_merges` does, for words of any length.
+    """Same as `apply_merges`, but fast for long words as well.
 
-    All pairs wait in a heap, so none is searched for: a word twice as long
-    takes twice the time, and hardly more.
-
-    Args:
-        parts, ranks: Same as in `apply_merges`.
-
-    Returns:
-        The same list.
+    A heap holds all pairs, so the smallest rank is found without a search:
+    the time grows almost in proportion to the length of the word.
     """
-    pieces = [*parts, b""]  # the last one is the end
+    pieces = [*parts, b""]  # the last one marks the end
     right = [*range(1, len(pieces)), 0]  # of each piece: its neighbours
     left = [0, *range(len(parts))]
     waiting: list[tuple[int, int]] = []  # (rank, place of the left piece)

@@ -1,8 +1,7 @@
 """Pieces of words, learned by SentencePiece from a text of your own.
 
 Frequent strings become one token; rare words are spelled in smaller pieces,
-and new characters in bytes. So any text, in any language, survives a round
-trip exactly.
+and new characters in bytes. So decoding gives back any text exactly.
 """
 
 import io
@@ -14,12 +13,12 @@ from typing import Any, Self
 from minitransformer.runs.given import one_string, read_bytes, whole
 from minitransformer.runs.saving import write_atomically
 
-# SentencePiece writes a space as this character. If a text contains it, it
-# is spelled in bytes; otherwise it would come back as a space.
+# SentencePiece writes a space as this character. A real one in a text is
+# spelled in bytes; otherwise it would come back as a space.
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 SPACE_BYTES = [f"<0x{byte:02X}>" for byte in SPACE.encode()]
 RESERVED = "\N{LOWER FIVE EIGHTHS BLOCK}"  # lines with it are not learned
-# What models of others often change: spaces, line ends, rare characters.
+# Published models often change these: spaces, line ends, rare characters.
 PROBE = f" two  spaces,\nﬁve ก{SPACE}"
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 SMALLEST = 320  # 256 bytes, 4 special ids and some pieces
@@ -29,8 +28,7 @@ class SentencePieceTokenizer:
     """Split text into learned pieces.
 
     Args:
-        model: The bytes of a SentencePiece model; `train` and `load` make
-            them.
+        model: A SentencePiece model, as bytes, from `train` or `load`.
 
     References:
         Kudo & Richardson 2018; Kudo 2018 for the unigram model.
@@ -42,8 +40,9 @@ class SentencePieceTokenizer:
         import sentencepiece
 
         self.model = model
-        self.processor = sentencepiece.SentencePieceProcessor()
-        self.processor.LoadFromSerializedProto(model)
+        self.processor = sentencepiece.SentencePieceProcessor(
+            model_proto=model
+        )
         self.pad_id = self.processor.pad_id()
         self.unk_id = self.processor.unk_id()
         self.bos_id = self.processor.bos_id()
@@ -56,8 +55,8 @@ class SentencePieceTokenizer:
 
         Args:
             text: A string.
-            vocab_size: Number of ids wanted, at least 320: the bytes and
-                the special ids need 260. A short text may yield fewer.
+            vocab_size: Number of ids, at least 320: the bytes and the
+                special ids need 260. A short text may give fewer.
 
         Raises:
             ValueError: if `vocab_size` is too small for the text's
@@ -98,12 +97,7 @@ class SentencePieceTokenizer:
         return self.processor.GetPieceSize()
 
     def encode(self, text: str) -> list[int]:
-        """Turn text into ids.
-
-        Returns:
-            A list of integers. Special ids are never among them: text that
-            spells `"</s>"` is text.
-        """
+        """Turn text into ids, never special ones: "</s>" is text."""
         text = one_string("text", text)
         # UTF-8 cannot write half a surrogate pair: it becomes "?".
         text = text.encode("utf-8", "replace").decode("utf-8")
@@ -114,30 +108,24 @@ class SentencePieceTokenizer:
         return ids
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Turn ids into text; never raises.
+        """Turn ids, a list or an array `(seq,)`, into text; never raises.
 
-        Args:
-            token_ids: Integers, in a list or an array `(seq,)`.
-
-        Returns:
-            A string. Special ids are left out; bytes that make no character
-            and ids that do not exist become "\N{REPLACEMENT CHARACTER}".
+        Special ids are left out. Bytes that make no character and unknown
+        ids become "\N{REPLACEMENT CHARACTER}".
         """
         data = b""
         for i in map(int, token_ids):
-            if not 0 <= i < self.vocab_size:
+            if i == self.unk_id or not 0 <= i < self.vocab_size:
                 data += UNKNOWN.encode()
             elif self.processor.IsByte(i):
                 data += bytes([int(self.processor.IdToPiece(i)[3:-1], 16)])
-            elif self.processor.IsUnknown(i):
-                data += UNKNOWN.encode()
             elif not self.processor.IsControl(i):
                 piece = self.processor.IdToPiece(i).replace(SPACE, " ")
                 data += piece.encode()
         return data.decode("utf-8", "replace")
 
     def unknown(self, text: str) -> list[str]:
-        """List the characters without an id: none if a model has bytes."""
+        """List the characters without an id: none if it has bytes."""
         return sorted(c for c in set(text) if self.unk_id in self.encode(c))
 
     def save(self, path: str | Path) -> None:
@@ -146,9 +134,9 @@ class SentencePieceTokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote, or the SentencePiece model of others.
+        """Read the file that `save` wrote, or a published model.
 
-        A warning says so if such a model does not give every text back.
+        If a published model changes texts, a warning shows an example.
 
         Raises:
             ValueError: if the file is damaged.
@@ -169,15 +157,9 @@ class SentencePieceTokenizer:
 
 
 def learn(lines: Iterable[str], vocab_size: int, **options: Any) -> bytes:
-    """Let SentencePiece learn pieces.
+    """Let SentencePiece learn pieces from lines; return a model's bytes.
 
-    Args:
-        lines: Strings, each a line of the text.
-        vocab_size: Number of pieces wanted.
-        **options: The trainer's own.
-
-    Returns:
-        A model, as bytes.
+    `options` are those of SentencePiece's trainer.
 
     Raises:
         ValueError: if it cannot learn from these lines.

@@ -1,7 +1,7 @@
 """Pieces of words, as BERT reads them: the longest known piece first.
 
-Text is cleaned and, unless a model is cased, lower-cased and stripped of
-its accents; then each word is cut into the longest pieces of a fixed
+Text is cleaned; it is also lower-cased and its accents are removed, unless
+the model is cased. Then each word is cut into the longest pieces of a fixed
 vocabulary. A piece that continues a word begins with "##".
 """
 
@@ -24,25 +24,18 @@ from minitransformer.runs.given import (
 from minitransformer.runs.saving import write_atomically
 from minitransformer.tokenizers.sentencepieces import learn
 
-PAD, UNKNOWN, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
-GOES_ON = "##"
+SPECIAL = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+UNKNOWN = "[UNK]"
+CONTINUES = "##"
 LONGEST_WORD = 100  # characters; longer words become [UNK]
-CHINESE = (  # blocks whose characters are words of their own
-    (0x4E00, 0x9FFF),
-    (0x3400, 0x4DBF),
-    (0x20000, 0x2A6DF),
-    (0x2A700, 0x2B73F),
-    (0x2B740, 0x2B81F),
-    (0x2B820, 0x2CEAF),
-    (0xF900, 0xFAFF),
-    (0x2F800, 0x2FA1F),
+CHINESE = re.compile(  # each of these characters is a word of its own
+    "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df"
+    "\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f]"
 )
-
-
-# What a published tokenizer_config.json says of text, and its defaults.
+# Settings in a published tokenizer_config.json, and their defaults.
 SETTINGS = {
     "do_lower_case": True,
-    "strip_accents": None,  # as do_lower_case
+    "strip_accents": None,  # same as do_lower_case
     "tokenize_chinese_chars": True,
 }
 SETTINGS_FILE = "tokenizer_config.json"
@@ -51,7 +44,7 @@ MUST_BE = {
     "word_tokenizer_type": "basic",
     "subword_tokenizer_type": "wordpiece",
 }
-CAPITALS = re.compile("[a-z]*[A-Z][A-Za-z]*")  # of words in cased models
+CAPITALS = re.compile("[a-z]*[A-Z][A-Za-z]*")  # words of a cased model
 
 
 def words(
@@ -66,13 +59,13 @@ def words(
     Args:
         text: A string.
         do_lower_case: Whether capitals become small letters.
-        strip_accents: Whether accents are taken away; if None, that is
+        strip_accents: Whether to remove accents; None means the value of
             `do_lower_case`.
         tokenize_chinese_chars: Whether each Chinese character is a word.
 
     Returns:
-        A list of strings. Each mark is a word of its own; control
-        characters are removed.
+        A list of strings. Each punctuation mark is a word of its own;
+        control characters are removed.
 
     Examples:
         >>> words("Ça va? 你好!")
@@ -80,14 +73,12 @@ def words(
     """
     spaced = []
     for character in text:
-        code, kind = ord(character), unicodedata.category(character)
+        kind = unicodedata.category(character)
         if character in "\t\n\r" or kind == "Zs":
             spaced.append(" ")
-        elif code == 0xFFFD or kind.startswith("C"):
+        elif character == "\ufffd" or kind.startswith("C"):
             continue  # not a character, or an invisible one
-        elif tokenize_chinese_chars and any(
-            first <= code <= last for first, last in CHINESE
-        ):
+        elif tokenize_chinese_chars and CHINESE.match(character):
             spaced.append(f" {character} ")
         else:
             spaced.append(character.lower() if do_lower_case else character)
@@ -119,9 +110,9 @@ class WordPieceTokenizer:
     """Cut words into the longest pieces of a vocabulary.
 
     Args:
-        pieces: The vocabulary, in the order of the ids: strings, BERT's
-            five special ones among them.
-        settings: How `words` cuts, its keyword arguments.
+        pieces: The vocabulary, in the order of the ids: strings, with
+            BERT's five special pieces among them.
+        settings: The keyword arguments of `words`.
 
     Raises:
         ValueError: if a special piece is missing, a piece occurs twice, or
@@ -145,26 +136,26 @@ class WordPieceTokenizer:
     ) -> None:
         self.pieces = list(pieces)
         self.settings: dict[str, Any] = {**SETTINGS, **settings}
-        words("", **self.settings)  # refuses a name that is none of them
+        words("", **self.settings)  # refuses a setting that does not exist
         for name, value in self.settings.items():
-            if value not in (True, False, SETTINGS.get(name, True)):
+            if value not in (True, False, SETTINGS[name]):
                 raise ValueError(
                     f"{name} is {value!r:.60}: give true or false."
                 )
         self.ids = {piece: i for i, piece in enumerate(self.pieces)}
-        special = PAD, UNKNOWN, CLS, SEP, MASK
-        missing = [piece for piece in special if piece not in self.ids]
+        missing = [piece for piece in SPECIAL if piece not in self.ids]
         if missing:
             raise ValueError(
-                f"The vocabulary has no {', '.join(missing)}: is it a "
-                "BERT's vocab.txt?"
+                f"The vocabulary has no {', '.join(missing)}: give the "
+                "vocab.txt of a BERT."
             )
         if len(self.ids) < len(self.pieces):
             twice = collections.Counter(self.pieces).most_common(1)[0][0]
             raise ValueError(f"The vocabulary has {twice!r:.60} twice.")
-        self.special_ids = [self.ids[piece] for piece in special]
+        self.special_ids = [self.ids[piece] for piece in SPECIAL]
         self.pad_id, self.unk_id, *others = self.special_ids
         self.cls_id, self.sep_id, self.mask_id = others
+        self.vocab_size = len(self.pieces)
 
     @classmethod
     def train(cls, text: str, *, vocab_size: int) -> Self:
@@ -172,9 +163,9 @@ class WordPieceTokenizer:
 
         Args:
             text: A string.
-            vocab_size: Number of ids wanted: the five special ones, each
+            vocab_size: Number of ids: the five special ones, each
                 character twice (at a word's beginning and inside), and
-                pieces. A short text may yield fewer.
+                pieces. A short text may give fewer.
 
         Raises:
             ValueError: if `vocab_size` is too small for the text's
@@ -182,73 +173,52 @@ class WordPieceTokenizer:
         """
         import sentencepiece
 
-        text = one_string("text", text)
+        lines = one_string("text", text).split("\n")
         vocab_size = whole("vocab_size", vocab_size)
-        found = [
-            word
-            for line in text.split("\n")
-            for word in words(line)
-            if len(word) <= LONGEST_WORD
-        ]
-        lines = [
-            " ".join(found[i : i + 1000])
-            for i in range(0, len(found), 1000)
-        ]
+        found = [w for line in lines for w in words(line)]
+        found = [word for word in found if len(word) <= LONGEST_WORD]
         alphabet = sorted(set("".join(found)))
-        known = [PAD, UNKNOWN, CLS, SEP, MASK, *alphabet]
-        known += [GOES_ON + character for character in alphabet]
         if not alphabet:
             raise ValueError("This text has no words to learn pieces from.")
+        known = [*SPECIAL, *alphabet, *(CONTINUES + c for c in alphabet)]
         if vocab_size < len(known):
             raise ValueError(
                 f"vocab_size={vocab_size} is too small: this text needs "
                 f"{len(known)} for its characters alone."
             )
+        starts = range(0, len(found), 1000)
         model = learn(
-            lines,
+            [" ".join(found[i : i + 1000]) for i in starts],
             vocab_size=vocab_size,
             model_type="bpe",
             character_coverage=1.0,
-            max_sentence_length=1_000_000,  # bytes of a line
+            max_sentence_length=1_000_000,  # bytes per line
             bos_id=-1,
             eos_id=-1,
         )
-        learned = sentencepiece.SentencePieceProcessor()
-        learned.LoadFromSerializedProto(model)
+        learned = sentencepiece.SentencePieceProcessor(model_proto=model)
         for i in range(learned.GetPieceSize()):  # the most frequent first
             piece = learned.IdToPiece(i)
             begins = piece.startswith("\N{LOWER ONE EIGHTH BLOCK}")
-            piece = piece[1:] if begins else GOES_ON + piece
+            piece = piece[1:] if begins else CONTINUES + piece
             if piece and not learned.IsUnknown(i):
                 known.append(piece)
         return cls(list(dict.fromkeys(known))[:vocab_size])
 
-    @property
-    def vocab_size(self) -> int:
-        """Number of ids, special ones included."""
-        return len(self.pieces)
-
     def encode(self, text: str) -> list[int]:
-        """Turn text into ids.
+        """Turn text into ids, without [CLS] and [SEP].
 
-        Returns:
-            A list of integers, without [CLS] and [SEP]. The only special
-            id among them is [UNK]'s: text that spells "[MASK]" is text.
+        No special id but that of [UNK] is among them: "[MASK]" is text.
         """
-        text = one_string("text", text)
-        cut = words(text, **self.settings)
+        cut = words(one_string("text", text), **self.settings)
         return [i for word in cut for i in self.encode_word(word)]
 
     def encode_word(self, word: str) -> list[int]:
-        """Cut one word, the longest known piece first.
-
-        Returns:
-            A list of ids; only [UNK]'s if a part of the word has no piece.
-        """
+        """Cut one word into ids; [UNK] alone if a part has no piece."""
         ids: list[int] = []
         begin = 0
         while begin < len(word) <= LONGEST_WORD:
-            prefix = GOES_ON if begin else ""
+            prefix = CONTINUES if begin else ""
             for end in range(len(word), begin, -1):
                 piece = prefix + word[begin:end]
                 if piece in self.ids:
@@ -260,21 +230,17 @@ class WordPieceTokenizer:
         return ids or [self.unk_id]
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Turn ids into text; never raises.
+        """Turn ids, a list or an array `(seq,)`, into text; never raises.
 
-        Args:
-            token_ids: Integers, in a list or an array `(seq,)`.
-
-        Returns:
-            A string with a space between words; "[UNK]" for ids that do
-            not exist. Capitals, accents and spacing are lost.
+        Words get one space between them; ids that do not exist become
+        "[UNK]". Capitals, accents and spacing are lost.
         """
         known = range(self.vocab_size)
         text = " ".join(
             self.pieces[i] if i in known else UNKNOWN
             for i in map(int, token_ids)
         )
-        return text.replace(" " + GOES_ON, "")
+        return text.replace(" " + CONTINUES, "")
 
     def unknown(self, text: str) -> list[str]:
         """List the words of a text that have no pieces."""
@@ -289,15 +255,15 @@ class WordPieceTokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote, or a published BERT's `vocab.txt`.
+        """Read the file that `save` wrote, or a published `vocab.txt`.
 
         Args:
-            path: The vocabulary. `tokenizer_config.json` beside it tells
-                how text is cut; without it, text is lower-cased.
+            path: The vocabulary. A `tokenizer_config.json` beside it has
+                the settings; without it, text is lower-cased.
 
         Raises:
-            ValueError: if a file is missing or damaged, or asks for what
-                cannot be done here.
+            ValueError: if a file is missing or damaged, or has a setting
+                that is not supported.
         """
         settings, beside = {}, Path(path).with_name(SETTINGS_FILE)
         pieces = read_text(path).rstrip("\n").split("\n")
@@ -307,8 +273,8 @@ class WordPieceTokenizer:
             for name, value in MUST_BE.items():
                 if published.get(name, value) != value:
                     raise ValueError(
-                        f"{beside} has {name} {published[name]!r:.60}, and "
-                        f"only {value!r} can be done here."
+                        f"{beside} has {name} {published[name]!r:.60}; "
+                        f"only {value!r} is supported."
                     )
         elif cased := next(filter(CAPITALS.fullmatch, pieces), None):
             warnings.warn(

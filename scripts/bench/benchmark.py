@@ -1,14 +1,14 @@
-"""Measure this package against what a user could pick instead.
+"""Compare the speed of this package with PyTorch, KerasHub and Transformers.
 
     python scripts/bench/benchmark.py
     python scripts/bench/benchmark.py --only train/small/pytorch --rounds 3
 
-Peers and ours take turns (A B A B …), each in a process of its own; what
-counts are the medians over all rounds. The peers come with the extra `bench`;
-one that is not installed is skipped and named.
+They are measured in turn (A B A B …), each in a process of its own. The results
+are medians over all rounds. The extra `bench` installs the other libraries; if
+one is missing, the script skips it and prints its name.
 """
 
-if __name__ == "__main__":  # before what takes longer to import
+if __name__ == "__main__":  # before the slow imports
     from minitransformer.runs.signals import begin
 
     begin()
@@ -42,7 +42,7 @@ SPEED, GROWTH, SECONDS = "tokens_per_s", "growth_mb", "train_s"
 
 
 def comparisons():
-    """List name → (our job, their job, what is compared).
+    """List name → (our job, their job, the figure that is compared).
 
     A job is (peer, task, configuration).
     """
@@ -81,40 +81,38 @@ def parse(argv):
         nargs="+",
         metavar="RATIO",
         choices=list(comparisons()),
-        help="only these, of: " + ", ".join(comparisons()),
+        help="measure only these ratios: " + ", ".join(comparisons()),
     )
-    parser.add_argument("--rounds", type=int, default=5, help="turns (default: 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds (default: 5)")
     parser.add_argument(
         "--json",
         type=Path,
         metavar="FILE",
-        help="write all figures there, and go on with those it holds",
+        help="write all figures to this file, and add rounds to those in it",
     )
     parser.add_argument(
         "--text",
         type=Path,
-        help="what both recipes are trained on (default: tiny Shakespeare, fetched once)",
+        help="text for both recipes (default: tiny Shakespeare, downloaded once)",
     )
     flags = parser.parse_args(argv)
     if flags.rounds < 1:
-        parser.error("--rounds: give at least 1")
+        parser.error(f"--rounds: found {flags.rounds}, expected 1 or more")
     return flags
 
 
 def missing(peer):
-    """Name the first package that a peer needs and that is not there."""
+    """Return the first missing package of a peer, or None."""
     return next((p for p in PACKAGES[peer] if not importlib.util.find_spec(p)), None)
 
 
 def find_text(given):
-    """Find tiny Shakespeare: where it is given, beside the clone, fetched."""
+    """Return a text: the given one, the one beside the clone, or a download."""
     beside = ROOT.parent / "shared" / "data" / "tinyshakespeare.txt"
     if given or beside.is_file():
         return given or beside
     from minitransformer import shakespeare
-    from minitransformer.runs.saving import (
-        write_atomically,
-    )
+    from minitransformer.runs.saving import write_atomically
 
     path = ROOT / "runs" / "tinyshakespeare.txt"
     path.parent.mkdir(exist_ok=True)
@@ -123,8 +121,8 @@ def find_text(given):
 
 
 def run(job, *options):
-    """Run one job in its own process; return what it measured."""
-    # What slows down NumPy's product would flatter the shares of its rate.
+    """Run one job in its own process; return its figures."""
+    # A slower NumPy product would make the shares of its rate look better.
     env = {k: v for k, v in os.environ.items() if k[:9] != "OPENBLAS_"}
     process = subprocess.Popen(
         [sys.executable, "-m", "scripts.bench.peers", *job, str(time.time()), *map(str, options)],
@@ -143,7 +141,7 @@ def run(job, *options):
 
 
 def summarize(rounds, chosen):
-    """Make medians of all jobs, and the ratios with their ranges."""
+    """Compute the medians of all jobs, and the ratios with their ranges."""
     names = list(dict.fromkeys(job for made in rounds for job in made))
     medians = {}
     for job in names:
@@ -156,27 +154,27 @@ def summarize(rounds, chosen):
             done = notes[SPEED] * CONFIGS[config].operations() / 1e9
             notes["share_of_rate"] = done / rate
     ratios, ranges = {}, {}
-    for name, (ours, theirs, what) in chosen.items():
+    for name, (ours, theirs, figure) in chosen.items():
         ours, theirs = "/".join(ours), "/".join(theirs)
         each = [
-            made[ours][what] / made[theirs][what]
+            made[ours][figure] / made[theirs][figure]
             for made in rounds
             if ours in made and theirs in made
         ]
         if (
-            what == SECONDS
+            figure == SECONDS
             and each
             and (medians[ours]["valid_loss"] > medians[theirs]["valid_loss"])
         ):
-            continue  # faster to a worse result is no result
+            continue  # faster, but to a worse loss: not comparable
         if each:
-            ratios[name] = medians[ours][what] / medians[theirs][what]
+            ratios[name] = medians[ours][figure] / medians[theirs][figure]
             ranges[name] = [min(each), max(each)]
     return {"ratios": ratios, "ranges": ranges, "medians": medians}
 
 
 def about():
-    """Say on what, and with what, this was measured."""
+    """Return the machine, its cores, and the versions."""
     versions = {"python": platform.python_version()}
     for package in ("tensorflow", "keras", "torch", "keras-hub", "transformers", "numpy"):
         try:
@@ -216,15 +214,15 @@ def main(argv=None):
             skipped[name] = lacks
             del chosen[name]
     for name, lacks in skipped.items():
-        print(f"skipped {name}: {lacks} is not installed")
+        print(f"Skipped {name}: {lacks} is not installed.")
     if not chosen:
-        sys.exit('Nothing to measure: pip install -e ".[bench]"')
+        sys.exit('No other library is installed. Run: pip install -e ".[bench]"')
     jobs = list(dict.fromkeys(job for ours, theirs, _ in chosen.values() for job in (theirs, ours)))
     jobs = [("numpy", "rate", "-"), *jobs]
     if not flags.only:
         jobs.append(("ours", "script", "small"))
     text = None
-    if SECONDS in [what for *_, what in chosen.values()]:
+    if SECONDS in [figure for *_, figure in chosen.values()]:
         try:
             text = find_text(flags.text)
         except OSError as error:
@@ -232,7 +230,7 @@ def main(argv=None):
     rounds = []
     if flags.json and flags.json.is_file():
         rounds = json.loads(flags.json.read_text())["rounds"]
-    last_words.append("Stopped; with --json, start again to go on.")
+    last_words.append("Stopped. If you gave --json, start again to resume.")
     try:
         for number in range(len(rounds), flags.rounds):
             made = {}

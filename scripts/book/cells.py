@@ -8,7 +8,7 @@ key covers the page's cells up to it, the modules that they import, and the
 evidence that they read. `python run recorded` is for cells that measure time,
 train or read the corpus: the page shows their versions, and the test compares
 only the words of their output. `python run folded` hides the code behind a
-click, for figures. To run all cells of a page again, first delete its file in
+click, for figures; `python run quiz` hides the output, for readers to predict. To run all cells of a page again, first delete its file in
 `docs/outputs`.
 """
 
@@ -168,6 +168,8 @@ def formatter(source, options, md):
         raise LookupError("No output is stored for this cell: run `python -m scripts.book.cells`.")
     code = Highlight(md, pygments_lang_class=True).highlight(source, "python")
     parts = [show(*output) for output in found[0]["outputs"]]
+    if "quiz" in options:
+        parts = ["<details><summary>the output</summary>", *parts, "</details>"]
     if "recorded" in found[0]:
         versions = ", ".join(map(" ".join, found[0]["made_with"].items()))
         parts.append(

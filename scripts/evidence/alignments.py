@@ -1,8 +1,8 @@
-"""Keep where trained translators looked, for the figures of a page.
+"""Store attention weights of trained translators, for the figures of a page.
 
     python scripts/evidence/alignments.py
 
-It reads the runs of dates.py and tatoeba.py; the result is
+It reads the runs of dates.py and tatoeba.py, and writes
 docs/evidence/alignments.json.
 """
 
@@ -18,12 +18,13 @@ DATE = "Sunday, November 22nd 2026"
 SENTENCE = "I don't know where my sister lives."
 
 
-def shorten(weights):
+def rounded(weights):
+    """Round each weight to three digits, so that the file stays small."""
     return [[round(float(weight), 3) for weight in row] for row in weights]
 
 
 def read(run, sentence):
-    """Translate a sentence, and keep where the model looked."""
+    """Translate a sentence; return its translation and attention weights."""
     from minitransformer import translate
     from minitransformer.data.buckets import encode_sentence
     from minitransformer.writing.translating import alignment
@@ -38,12 +39,12 @@ def read(run, sentence):
         "translation": translation,
         "rows": rows,
         "columns": columns,
-        "weights": shorten(weights),
+        "weights": rounded(weights),
     }
-    if hasattr(model, "embedding"):  # a Transformer also looks at itself
+    if hasattr(model, "embedding"):  # only a Transformer has self-attention
         source = encode_sentence(tokenizers[0], sentence)
-        own, _, _ = model.attention_maps([source], [[model.config.bos_id]])
-        kept["encoder"] = [shorten(head) for head in own[-1][0].numpy()]
+        encoder, _, _ = model.attention_maps([source], [[model.config.bos_id]])
+        kept["encoder"] = [rounded(head) for head in encoder[-1][0].numpy()]
     return kept
 
 

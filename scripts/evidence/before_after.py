@@ -4,9 +4,9 @@
     python scripts/evidence/before_after.py ../before
 
 Each job runs in a process of its own, in turn in both checkouts; the order
-changes from round to round. What counts are the medians over all rounds of
-new over old. The result is in `docs/evidence/before-after.json`; a further
-call adds rounds to it.
+changes from round to round. The result is the median over all rounds of the
+new speed divided by the old one. It is in `docs/evidence/before-after.json`;
+another call adds rounds to it.
 """
 
 import argparse
@@ -41,8 +41,8 @@ def measure(checkout, job):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("older", type=Path, help="a checkout to compare with")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("older", type=Path, help="the folder of the older checkout")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds to add (default: 5)")
     flags = parser.parse_args()
     checkouts = {"old": flags.older.resolve(), "new": ROOT}
     ratios = {}

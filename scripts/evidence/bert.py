@@ -2,9 +2,9 @@
 
     python scripts/evidence/bert.py --data ../shared/data
 
-First `train_bert.py` without flags, then `finetune_bert.py` with MiniLM on
-`sst2.train.tsv`, measured on `sst2.dev.tsv`: three ways, three seeds. It can
-be stopped and started again: what is finished is kept. The results are
+It runs `train_bert.py` with its defaults. Then it runs `finetune_bert.py` with
+MiniLM on `sst2.train.tsv`, measured on `sst2.dev.tsv`: three ways, three seeds.
+You can stop it and start it again: it keeps finished trainings. The results are
 docs/evidence/bert.json and docs/evidence/sst2.json.
 """
 
@@ -23,15 +23,15 @@ COMMAND = "python scripts/evidence/bert.py --data ../shared/data"
 
 
 def run(script, *flags):
-    """Run a script, or go on with what it began; stop if it stops."""
+    """Start or resume a script; exit if it was stopped or failed."""
     command = [sys.executable, str(ROOT / "scripts" / script), "--resume", *map(str, flags)]
     with subprocess.Popen(command) as process:
         try:
             code = process.wait()
-        except KeyboardInterrupt:  # it has heard it, too, and is saving
+        except KeyboardInterrupt:  # Ctrl-C reaches the script as well: it is saving
             code = process.wait() or 130
     if code:
-        sys.exit("stopped; start this script again to go on")
+        sys.exit("Stopped. Start this script again to resume.")
 
 
 def keep(name, folder):
@@ -50,7 +50,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="the folder of the two files")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     flags = parser.parse_args()
     folder = flags.runs / "evidence-bert"

@@ -1,11 +1,11 @@
-"""Measure the coursework: is each mistake named, and what of a class?
+"""Measure the coursework: which mistakes does the judge name?
 
     python scripts/evidence/coursework.py
 
-It tries every mistake alone, for several seeds, and every two together;
-grades a class of random submissions, each in a folder of its own, with the
-real command; and follows one folder from three mistakes to all points.
-Interrupted, it goes on with the class where it stopped.
+It tries every mistake alone, with several seeds, and every two together. It
+grades a class of random submissions with the real command, each in a folder
+of its own. It checks one folder, and corrects its three mistakes one by one.
+If you stop it and start it again, it continues with the class.
 """
 
 import ast
@@ -43,13 +43,13 @@ SUBMISSIONS, RIGHT, TWO = 100, 0.6, 0.25
 
 
 def named(task, mistakes, seed):
-    """Ask the judge what it calls these mistakes."""
+    """Return the verdict of the judge on these mistakes."""
     functions = wrong_functions(task, *mistakes)
     return judge(task, lambda call: outcome(functions, call), seed)
 
 
 def confusion(task):
-    """Count the names that each mistake of an exercise got."""
+    """Count the verdicts on each single mistake of an exercise."""
     return {
         mistake.name: dict(Counter(named(task, (mistake,), s).headline for s in SEEDS))
         for mistake in task.exercise.mistakes
@@ -57,16 +57,16 @@ def confusion(task):
 
 
 def pairs(task):
-    """Count how every two mistakes of an exercise were named."""
+    """Count how many pairs of mistakes are named in full, and in part."""
     made = [pair for pair in combinations(task) if len(pair) == 2]
-    named_so = [set(named(task, pair, 1).mistakes) for pair in made]
-    both = sum(a == set(b) for a, b in zip(named_so, made, strict=True))
-    one = sum(len(a) == 1 and a < set(b) for a, b in zip(named_so, made, strict=True))
+    verdicts = [set(named(task, pair, 1).mistakes) for pair in made]
+    both = sum(a == set(b) for a, b in zip(verdicts, made, strict=True))
+    one = sum(len(a) == 1 and a < set(b) for a, b in zip(verdicts, made, strict=True))
     return {"pairs": len(made), "both": both, "hidden": one, "other": len(made) - both - one}
 
 
 def make_class(tasks, folder):
-    """Write the class: submissions with mistakes drawn by chance."""
+    """Write the submissions of a class, with mistakes drawn at random."""
     rng = random.Random(7)
     for number in range(SUBMISSIONS):
         student = folder / f"student-{number:03}"
@@ -86,7 +86,7 @@ def make_class(tasks, folder):
 
 
 def grade_class(tasks):
-    """Grade the class with the command, and count what was met."""
+    """Grade the class with the command, and count the verdicts."""
     folder, table = RUNS / "class", RUNS / "grades.csv"
     make_class(tasks, folder)
     before = len(read_table(table, tasks))
@@ -110,24 +110,23 @@ def grade_class(tasks):
 
 
 def transcript(tasks):
-    """Follow one folder from three mistakes to all points, as printed."""
+    """Check a folder with three mistakes, then after each correction."""
     folder = RUNS / "transcript"
     start(folder, tasks, tasks)
     wrong = {}
     for task in tasks:
-        wanted = {"attention": 0, "multi_head": 0, "cross_entropy": 0}
         made = ()
-        if task.name in wanted:
-            made = wrong[task.name] = (task.exercise.mistakes[wanted[task.name]],)
+        if task.name in ("attention", "multi_head", "cross_entropy"):
+            made = wrong[task.name] = (task.exercise.mistakes[0],)
         text = solution(task, tasks, ast.unparse(wrong_tree(task, *made)))
         (folder / f"{task.module}.py").write_text(text, "utf-8")
-    said = [check(folder)]
+    checks = [check(folder)]
     for task in tasks:
         if task.name in wrong:
             text = solution(task, tasks)
             (folder / f"{task.module}.py").write_text(text, "utf-8")
-            said.append(check(folder))
-    return said
+            checks.append(check(folder))
+    return checks
 
 
 def check(folder):
@@ -158,4 +157,4 @@ if __name__ == "__main__":
     try:
         run()
     except KeyboardInterrupt:
-        sys.exit("stopped; start this script again to go on")
+        sys.exit("Stopped. Start this script again to resume.")

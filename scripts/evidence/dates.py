@@ -2,8 +2,8 @@
 
     python scripts/evidence/dates.py
 
-It can be stopped and started again: finished runs are kept, the others go on
-from their checkpoints. The result is docs/evidence/dates.json.
+You can stop it and start it again: it keeps finished runs and resumes the
+others from their checkpoints. The result is docs/evidence/dates.json.
 """
 
 import argparse
@@ -27,13 +27,13 @@ MODELS = {
 
 
 def read_rows(run):
-    """Read what a run translated: (source, ours, theirs) for each line."""
+    """Read a run's translations: (source, translation, reference) per line."""
     text = (run / "translations.tsv").read_text(encoding="utf-8")
     return [line.split("\t") for line in text.splitlines()]
 
 
 def about(command):
-    """Say by which command, and with what, this was measured."""
+    """Return the command, the versions and the number of cores."""
     return {
         "command": command,
         "python": platform.python_version(),
@@ -44,16 +44,16 @@ def about(command):
 
 
 def train(*flags):
-    """Run train_translation.py, or go on with it; stop if it stops."""
+    """Start or resume train_translation.py; exit if it was stopped or failed."""
     script = ROOT / "scripts" / "train_translation.py"
     command = [sys.executable, str(script), "--resume", *map(str, flags)]
     with subprocess.Popen(command) as process:
         try:
             code = process.wait()
-        except KeyboardInterrupt:  # it has heard it, too, and is saving
+        except KeyboardInterrupt:  # Ctrl-C reaches the script as well: it is saving
             code = process.wait() or 130
     if code:
-        sys.exit("stopped; start this script again to go on")
+        sys.exit("Stopped. Start this script again to resume.")
 
 
 def count_parameters(run):

@@ -1,20 +1,18 @@
-"""How a training step grows with the window, the width and the batch.
+"""Measure how a training step grows with the window, the width and the batch.
 
     python scripts/evidence/growth.py
 
-It can be stopped and started again: points that are measured are kept. Each
-has its own process. The result is docs/evidence/growth.json.
+Each point is measured in a process of its own. You can stop the script and start
+it again: it keeps the points that it has. The result is docs/evidence/growth.json.
 """
 
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,12 +20,13 @@ RESULT = ROOT / "docs" / "evidence" / "growth.json"
 sys.path.insert(0, str(ROOT))
 
 from scripts.bench.peers.measure import CONFIGS, Meter, Sizes  # noqa: E402
+from scripts.evidence.dates import about  # noqa: E402
 
 SMALL = replace(CONFIGS["small"], steps=30)
 
 
 def points():
-    """List what is varied, its value, and the sizes."""
+    """List each axis, its value there, and all sizes."""
     for window in (64, 128, 256, 512, 1024, 2048):
         yield ("window", window, replace(SMALL, max_len=window, batch_size=4, steps=10))
     for width in (64, 128, 256, 512):
@@ -57,14 +56,7 @@ def main():
     if flags.point:
         print(json.dumps(measure(Sizes(**json.loads(flags.point)))))
         return
-    result = {
-        "command": "python scripts/evidence/growth.py",
-        "python": platform.python_version(),
-        "tensorflow": version("tensorflow"),
-        "keras": version("keras"),
-        "cores": os.cpu_count(),
-        "points": [],
-    }
+    result = about("python scripts/evidence/growth.py") | {"points": []}
     if RESULT.is_file():
         result["points"] = json.loads(RESULT.read_text())["points"]
     done = {(p["axis"], p["value"]) for p in result["points"]}

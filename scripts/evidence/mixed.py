@@ -2,18 +2,15 @@
 
     python scripts/evidence/mixed.py
 
-On Python's own documentation, 200 steps each. The result is
+Each training has 200 steps, on Python's own documentation. The result is
 docs/evidence/mixed.json.
 """
 
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,10 +18,11 @@ RESULT = ROOT / "docs" / "evidence" / "mixed.json"
 sys.path.insert(0, str(ROOT))
 
 from minitransformer.runs.logs import read_log  # noqa: E402
+from scripts.evidence.dates import about  # noqa: E402
 
 
 def train(*flags):
-    """Run the script; return its validations (step, loss), and its speed."""
+    """Run train_gpt.py; return its validations (step, loss) and its speed."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
         subprocess.run(
@@ -49,12 +47,7 @@ def train(*flags):
 
 def main():
     runs = {"float32": train(), "bfloat16": train("--mixed")}
-    result = {
-        "command": "python scripts/evidence/mixed.py",
-        "python": platform.python_version(),
-        "tensorflow": version("tensorflow"),
-        "keras": version("keras"),
-        "cores": os.cpu_count(),
+    result = about("python scripts/evidence/mixed.py") | {
         "valid_loss": {name: losses for name, (losses, _) in runs.items()},
         "tokens_per_s": {name: speed for name, (_, speed) in runs.items()},
     }

@@ -1,24 +1,24 @@
-"""Hold train_gpt.py against nanoGPT's recipe for a CPU, with three seeds.
+"""Repeat nanoGPT's recipe for a CPU with train_gpt.py, with three seeds.
 
     python scripts/evidence/nanogpt_recipe.py --text tinyshakespeare.txt
 
-It can be stopped and started again: finished seeds are kept, the others go
-on from their checkpoints. The result is docs/evidence/nanogpt-recipe.json.
+You can stop it and start it again: it keeps finished seeds and resumes the
+others from their checkpoints. The result is docs/evidence/nanogpt-recipe.json.
 """
 
 import argparse
 import csv
 import hashlib
 import json
-import os
-import platform
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "nanogpt-recipe.json"
+sys.path.insert(0, str(ROOT))
+
+from scripts.evidence.dates import about  # noqa: E402
 
 
 def main():
@@ -44,24 +44,19 @@ def main():
             "--resume",
         ]
         if subprocess.run(command).returncode:
-            sys.exit("stopped; start this script again to go on")
+            sys.exit("Stopped. Start this script again to resume.")
         with (run / "log.csv").open(newline="") as file:
             last = list(csv.DictReader(file))[-1]
         losses[seed] = float(last["valid_loss"])
         seconds[seed] = float(last["seconds"])
     text = Path(flags.text)
-    result = {
-        "command": "python scripts/evidence/nanogpt_recipe.py --text " + text.name,
+    result = about("python scripts/evidence/nanogpt_recipe.py --text " + text.name) | {
         "text_sha256": hashlib.sha256(text.read_bytes()).hexdigest()
         if text.is_file()
         else "shakespeare",
         "valid_loss": losses,
         "mean": sum(losses.values()) / len(losses),
         "seconds": seconds,
-        "python": platform.python_version(),
-        "tensorflow": version("tensorflow"),
-        "keras": version("keras"),
-        "cores": os.cpu_count(),
     }
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")

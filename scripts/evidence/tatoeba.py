@@ -1,15 +1,16 @@
-"""English to French: all three translators, with the same time each.
+"""Train all three translators from English to French, for equal times.
 
     python scripts/evidence/tatoeba.py --data ../shared/data --minutes 20
 
-First it measures, one after the other, how many steps each model makes in so
-many minutes of nothing but training: leave the machine alone for these five
-minutes. Then each model makes its number of steps, and what else runs beside
-it changes nothing but the seconds.
+First it measures how many steps each model makes in this number of minutes.
+This takes about five minutes, in which no other program should run. Then it
+trains each model for its number of steps. Other programs may run meanwhile:
+they change only the seconds.
 
 The folder holds `tatoeba_eng-fra.train.tsv`, `….valid.tsv` and `….test.tsv`.
-It can be stopped and started again: what is measured is kept, and a training
-goes on from its checkpoint. The result is docs/evidence/tatoeba.json.
+You can stop the script and start it again: it keeps finished measurements and
+resumes a training from its checkpoint. The result is
+docs/evidence/tatoeba.json.
 """
 
 import argparse
@@ -30,23 +31,23 @@ from scripts.evidence.dates import (  # noqa: E402
 )
 
 SETTINGS = ["--vocab-size", 4000, "--max-len", 40, "--buckets", 4, "--seed", 1]
-BEST = {  # of the few that were tried
+BEST = {  # the best of the few settings that we tried
     "lstm": ["--batch-size", 64, "--learning-rate", 4e-3, "--dropout-rate", 0.3],
     "transformer": ["--batch-size", 128, "--dropout-rate", 0.2],
 }
-PENALTIES = [0.6, 1.0, 1.4]  # of length, in beam search
+PENALTIES = [0.6, 1.0, 1.4]  # for length, in beam search
 LIMITS = [4, 6, 8, 10, 12]  # words in an English sentence
 
 
 def steps_in(minutes, options):
-    """Measure how many steps a model makes in so many minutes."""
+    """Estimate how many steps a model makes in this number of minutes."""
     from minitransformer.runs.logs import read_log
 
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
         train(*options, "--steps", 300, "--evaluate-every", 300, "--beam-size", 1, "--out", run)
         rows = read_log(run)
-    # The first calls compile; the last one validates.
+    # The first calls also compile, and the last one also validates.
     later = rows[10:-1]
     pace = (later[-1].seconds - later[0].seconds) / (later[-1].step - later[0].step)
     return max(round(60 * minutes / pace / 100) * 100, 100)
@@ -56,16 +57,14 @@ def by_source_length(sources, ours, theirs, measure, limits):
     """Measure short and long sentences separately.
 
     Args:
-        sources, ours, theirs: Lists of sentences, their translations by the
-            model and their references, equally long.
+        sources, ours, theirs: Lists of sentences, of their translations by
+            the model, and of their references.
         measure: `exact_match` or `corpus_bleu`.
-        limits: Numbers of words: the first group has up to the first number
-            of words in its source, and so on. Sources longer than the last
-            limit are in no group.
+        limits: The largest number of words in a source sentence of each
+            group. Longer sentences than the last limit are in no group.
 
     Returns:
-        A list of (limit, number of sentences, measure) for each group that
-        has a sentence.
+        A list of (limit, number of sentences, measure), without empty groups.
     """
     groups = {limit: [] for limit in limits}
     for source, *pair in zip(sources, ours, theirs, strict=True):
@@ -81,7 +80,7 @@ def by_source_length(sources, ours, theirs, measure, limits):
 
 
 def measure(run, valid, test):
-    """Measure a finished run: how it searches best, and then on the test."""
+    """Choose the length penalty on the validation file; measure on the test."""
     from minitransformer import corpus_bleu, exact_match, read_pairs, translate
     from minitransformer.runs.logs import read_log
     from scripts.translate import load
@@ -124,7 +123,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="the folder of the three files")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     flags = parser.parse_args()
@@ -146,7 +145,10 @@ def main():
     if RESULT.is_file():
         before = json.loads(RESULT.read_text(encoding="utf-8"))
         if before["minutes"] != flags.minutes:
-            sys.exit(f"{RESULT} is of {before['minutes']:g} minutes: move it")
+            sys.exit(
+                f"{RESULT}: found results of {before['minutes']:g} minutes, expected "
+                f"{flags.minutes:g}. Move the file, or change --minutes."
+            )
         result |= {key: before[key] for key in ("steps", "models")}
     models = {name: [*options, *BEST[options[1]], *given] for name, options in MODELS.items()}
     for name, options in models.items():

@@ -1,24 +1,23 @@
-"""What makes a GPT learn faster: one change after the other, three seeds.
+"""Measure what makes a GPT learn faster: one change after another, three seeds.
 
     python scripts/evidence/what_helps.py --text tinyshakespeare.txt
 
-It can be stopped and started again: what is measured already is kept. The
-result is docs/evidence/what-helps.json.
+You can stop it and start it again: it keeps finished trainings. The result is
+docs/evidence/what-helps.json.
 """
 
 import argparse
 import json
-import os
-import platform
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "what-helps.json"
 sys.path.insert(0, str(ROOT))
 
-# Each row has the changes of the rows before it, too.
+from scripts.evidence.dates import about  # noqa: E402
+
+# Each row also has the changes of the rows before it.
 CHANGES = {
     "nanoGPT's recipe, 800 steps": {},
     "learning rate 0.003, not 0.001": {"learning_rate": 3e-3},
@@ -30,7 +29,7 @@ CHANGES = {
 
 
 def measure(settings, seed, text, folder):
-    """Train as train_gpt.py does; return the whole validation loss."""
+    """Train with train_gpt.py; return the loss over the validation text."""
     from minitransformer.runs.logs import read_log
     from scripts import train_gpt
 
@@ -46,14 +45,8 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     flags = parser.parse_args()
-    result = {
-        "command": "python scripts/evidence/what_helps.py --text " + Path(flags.text).name,
-        "python": platform.python_version(),
-        "tensorflow": version("tensorflow"),
-        "keras": version("keras"),
-        "cores": os.cpu_count(),
-        "valid_loss": {},
-    }
+    command = "python scripts/evidence/what_helps.py --text " + Path(flags.text).name
+    result = about(command) | {"valid_loss": {}}
     if RESULT.is_file():
         result["valid_loss"] = json.loads(RESULT.read_text())["valid_loss"]
     for seed in flags.seeds:

@@ -58,5 +58,6 @@ def test_a_file_has_none_of_the_worst_habits(path):
 
 def test_each_habit_is_found_where_it_is():
     assert habits("The filling is what is read is good, too.")
-    assert habits("One product a head.") and habits("What is read is the mean.")
+    assert habits("One product a head.")
+    assert habits("What is read is the mean.")
     assert not habits("What is read? It is the mean. He fills it.")

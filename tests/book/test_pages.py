@@ -9,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import markdown
 import nbformat
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from conftest import ROOT
 
 import minitransformer
 from minitransformer.runs.flags import defaults_of
-from scripts.book import cells, coursework_pages, names, notebooks, source
+from scripts.book import cells, coursework_pages, minutes, names, notebooks, source
 
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "minitransformer"
@@ -115,6 +116,11 @@ def test_a_page_of_a_gone_exercise_is_deleted(tmp_path, monkeypatch):
     coursework_pages.write()
     made = {path.name for path in tmp_path.iterdir()}
     assert made == {"students.md", *coursework_pages.pages()}
+
+
+def test_pages_and_tables_have_the_minutes_that_are_counted():
+    stale = [name(page) for page, text in minutes.counted() if text != page.read_text("utf-8")]
+    assert not stale, "run `python -m scripts.book.minutes`"
 
 
 def test_every_page_is_in_the_navigation():
@@ -337,6 +343,16 @@ def test_a_cell_gives_what_it_prints_and_its_last_value():
     assert kind == "svg"
     assert data.startswith("<svg")
     assert cells.run_cell("x = 1", {}) == []
+
+
+def test_a_quiz_hides_its_output_until_asked(monkeypatch):
+    stored = {cells.next_key("", "2 + 2"): {"outputs": [["text", "4"]]}}
+    monkeypatch.setattr(cells, "load", lambda path: stored)
+    for options, first in (({"quiz": ""}, "<div"), ({"folded": ""}, "<pre")):
+        html = cells.formatter("2 + 2", "python", "cell", options, markdown.Markdown())
+        shown, _, hidden = html.partition("<details>")
+        assert first in shown
+        assert ("4</pre>" in hidden) == ("quiz" in options)
 
 
 def test_a_missing_output_stops_the_build(tmp_path):

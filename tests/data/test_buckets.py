@@ -80,6 +80,6 @@ def test_all_pairs_are_there_once_and_padding_weighs_nothing():
 
 
 @pytest.mark.parametrize("count", [1, 40, 99])
-def test_any_number_of_buckets_will_do(count):
+def test_any_number_of_buckets_works(count):
     buckets = by_length(encoded(), pad_id=0, count=count)
     assert sum(len(source) for source, _ in buckets) == 40

@@ -62,7 +62,7 @@ def test_a_bad_file_is_refused(tmp_path, data, message):
         read_text(path)
 
 
-def test_a_folder_is_no_text(tmp_path):
+def test_a_folder_is_not_a_text(tmp_path):
     with pytest.raises(ValueError, match="folder"):
         read_text(tmp_path)
 
@@ -85,7 +85,7 @@ def test_shakespeare_is_fetched_once_and_verified(tmp_path, monkeypatch):
         shakespeare()
 
 
-def test_documents_bear_names_and_no_paragraph_twice(docs):
+def test_documents_have_names_and_each_paragraph_once(docs):
     documents = corpora.python_documents()
     assert {"topic assert", "json.decoder", "asyncio.queues"} <= set(documents)
     paragraphs = [line for lines in documents.values() for line in lines]

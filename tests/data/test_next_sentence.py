@@ -76,7 +76,7 @@ def test_a_second_span_that_does_not_follow_is_from_another_document():
 
 
 @pytest.mark.parametrize("max_tokens", [2, 3, 9, 20, 50])
-def test_no_pair_is_longer_than_asked(max_tokens):
+def test_no_pair_is_longer_than_requested(max_tokens):
     for first, second, _ in draw(200, max_tokens):
         assert len(first) + len(second) <= max_tokens
         assert first
@@ -194,7 +194,7 @@ def test_an_abbreviation_does_not_end_a_sentence():
         assert SENTENCE_END.split(text) == [text]
 
 
-def test_documents_of_one_sentence_are_named_for_what_they_are(tokenizer):
+def test_documents_of_one_sentence_are_reported(tokenizer):
     with pytest.raises(ValueError, match="All 30 documents have a single sentence"):
         encode_documents("\n\n".join(["a b c"] * 30), tokenizer)
     with pytest.raises(ValueError, match="found 1: put an empty line"):

@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_masks_and_another_new_ones(rows):
         assert (one[2] != hide(rows, seed=other)[2]).numpy().any()
 
 
-def test_the_loss_takes_no_notice_of_what_was_not_chosen(rows, normal):
+def test_the_loss_ignores_tokens_that_were_not_chosen(rows, normal):
     _, targets, weights = hide(rows)
     logits = normal(80, 50, 60)
     before = masked_cross_entropy(logits, targets, weights)

@@ -27,7 +27,7 @@ def tokenizer():
     return WordPieceTokenizer(PIECES)
 
 
-def test_a_sentence_stands_between_the_special_tokens(tokenizer):
+def test_a_sentence_is_put_between_the_special_tokens(tokenizer):
     assert encode_sentences(["the cat reads."], tokenizer, max_len=9) == [[2, 9, 6, 7, 8, 11, 3]]
     ids, segments = frame([5, 6], [7], tokenizer)
     assert ids == [2, 5, 6, 3, 7, 3]
@@ -35,7 +35,7 @@ def test_a_sentence_stands_between_the_special_tokens(tokenizer):
     assert frame([5], [], tokenizer) == ([2, 5, 3], [0, 0, 0])
 
 
-def test_what_is_too_long_is_cut_and_said_once(tokenizer):
+def test_long_sentences_are_cut_with_one_warning(tokenizer):
     with pytest.warns(UserWarning, match="were cut") as warned:
         rows = encode_sentences(
             ["a cat read the file", "cat " * 700, "a cat"], tokenizer, max_len=6

@@ -132,7 +132,7 @@ def test_word_logits_are_tied_and_only_those_asked_for(bert):
     np.testing.assert_allclose(all_of_them, expected, atol=1e-4)
 
 
-def test_the_first_guesses_cost_as_much_as_blind_ones():
+def test_the_first_losses_are_those_of_uniform_guesses():
     keras.utils.set_random_seed(0)
     model = BertPretraining(Bert(BertConfig(**SIZES)))
     words, follows = model(IDS, SEGMENTS, np.array([[1, 2], [3, 4]]))

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from minitransformer import (
@@ -50,6 +51,7 @@ def pairs(count, seed):
     return (source, inputs), targets, weights
 
 
+@pytest.mark.slow
 def test_a_tiny_encoder_decoder_learns_to_copy_exactly():
     keras.utils.set_random_seed(1)
     model = Copier()

@@ -57,11 +57,21 @@ def test_changing_a_later_token_leaves_earlier_logits_unchanged(tiny_gpt, rng):
 
 
 @pytest.mark.parametrize("vocab_size", [65, 300])
-def test_the_first_loss_is_that_of_a_blind_guess(rng, vocab_size):
+def test_the_first_loss_is_that_of_a_uniform_guess(rng, vocab_size):
     model = GPT(GPTConfig.nano(vocab_size))
     ids = rng.integers(0, vocab_size, (8, 65))
     loss, count = masked_cross_entropy(model(ids[:, :-1]), ids[:, 1:], np.ones((8, 64), "float32"))
     assert float(loss / count) == pytest.approx(math.log(vocab_size), abs=0.1)
+
+
+def test_a_new_model_expects_the_token_it_has_just_read(rng):
+    keras.utils.set_random_seed(1)
+    model = GPT(GPTConfig.nano(97))
+    ids = rng.integers(0, 97, (4, 64))
+    logits = model(ids).numpy()
+    own = np.take_along_axis(logits, ids[..., None], -1)[..., 0]
+    assert own.mean() > 3 * logits.std()
+    assert (logits.argmax(-1) == ids).mean() > 0.8
 
 
 def test_residual_projections_start_smaller():
@@ -184,6 +194,8 @@ def test_dropout_is_for_training_only():
     ids = np.array([[1, 2, 3]])
     np.testing.assert_array_equal(model(ids), model(ids, training=False))
     assert np.abs(model(ids) - model(ids, training=True)).max() > 1e-2
+    start = model.dropout(np.ones((50, 3, 12), "float32"), training=True)
+    assert np.mean(start == 0) == pytest.approx(0.5, abs=0.1)
     rates = [
         layer.rate for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout)
     ]

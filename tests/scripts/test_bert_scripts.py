@@ -67,6 +67,7 @@ TINY = [
 ]
 
 
+@pytest.mark.slow
 def test_a_bert_is_pretrained_and_resumed(train_bert, text, tmp_path, capfd, eagerly):
     out = tmp_path / "run"
     argv = ["--text", str(text), "--out", str(out), *TINY]
@@ -184,6 +185,7 @@ def stop_at(script, number):
     return train_once
 
 
+@pytest.mark.slow
 def test_frozen_weights_stay_and_fine_tuned_ones_move(
     finetune_bert, bert, task, tmp_path, eagerly, capfd
 ):
@@ -283,6 +285,7 @@ def test_the_documentation_is_searched_by_meaning(search_docs, tmp_path, capfd, 
     assert "is empty" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_built_in_functions_are_among_the_passages(search_docs):
     passages = search_docs.library_passages()
     names = {name for name, _ in passages}

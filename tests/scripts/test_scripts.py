@@ -103,6 +103,7 @@ def test_a_flag_that_makes_no_sense_exits_with_2(train_gpt, flags, capsys):
     assert re.fullmatch(r"error: .+; see --help\n", capsys.readouterr().err)
 
 
+@pytest.mark.slow
 def test_a_run_from_text_to_sample(train_gpt, generate_script, text_file, tmp_path, capfd):
     out = tmp_path / "my run"
     argv = [

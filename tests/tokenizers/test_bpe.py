@@ -118,7 +118,7 @@ def test_the_earliest_merge_comes_first_wherever_it_stands():
     assert apply_merges(single_bytes("abc"), ranks) == [b"ab", b"c"]
 
 
-def test_counting_anew_each_time_gives_the_same_merges():
+def test_counting_everything_each_time_gives_the_same_merges():
     words = [single_bytes(word) for word in split(TEXT[:9000])]
     merges = learn_merges(TEXT[:9000], 150)
     for found in merges:
@@ -128,7 +128,7 @@ def test_counting_anew_each_time_gives_the_same_merges():
     assert len({a + b for a, b in merges}) == 150
 
 
-def test_nothing_is_learned_from_what_stands_once():
+def test_nothing_is_learned_from_what_occurs_once():
     assert learn_merges("abc", 9) == []
     assert learn_merges("", 9) == []
     assert learn_merges("ab ab", 0) == []
@@ -199,7 +199,7 @@ def test_remembered_words_are_forgotten_in_time(monkeypatch):
     ("text", "size", "message"),
     [(TEXT, 256, "at least 257"), (TEXT, 1, "at least 257"), ("", 300, "empty")],
 )
-def test_what_byte_pairs_cannot_learn_is_refused(text, size, message):
+def test_a_size_or_text_that_byte_pairs_cannot_learn_is_refused(text, size, message):
     with pytest.raises(ValueError, match=message):
         BytePairTokenizer.train(text, vocab_size=size)
 

@@ -61,7 +61,7 @@ def test_a_vocabulary_too_small_is_refused(vocab_size):
         SentencePieceTokenizer.train(TEXT, vocab_size=vocab_size)
 
 
-def test_text_that_is_nothing_is_refused():
+def test_an_empty_text_is_refused():
     with pytest.raises(ValueError, match="longer text"):
         SentencePieceTokenizer.train("", vocab_size=400)
 
@@ -113,7 +113,7 @@ def test_a_folder_without_tokenizer_is_named(tmp_path):
         load_tokenizer(tmp_path)
 
 
-def test_a_reserved_character_costs_no_line_either():
+def test_a_line_with_a_reserved_character_is_learned_from():
     text = "the cat sat on the ▅ mat\n" * 30
     tokenizer = SentencePieceTokenizer.train(text, vocab_size=340)
     assert not any(map(tokenizer.processor.IsByte, tokenizer.encode("the cat")))
@@ -121,7 +121,7 @@ def test_a_reserved_character_costs_no_line_either():
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_model_of_others_is_exact_or_said_not_to_be(tmp_path):
+def test_a_published_model_that_changes_text_gives_a_warning(tmp_path):
     sentencepiece = pytest.importorskip("sentencepiece")
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.Train(
@@ -141,7 +141,7 @@ def test_a_model_of_others_is_exact_or_said_not_to_be(tmp_path):
 
 
 @pytest.mark.parametrize("text", ['"abc"', '{"a": 1}', '["ab"]', '["a", "a"]', "[1]", "[" * 10**5])
-def test_what_is_no_list_of_characters_is_refused(tmp_path, text):
+def test_a_file_without_a_list_of_characters_is_refused(tmp_path, text):
     path = tmp_path / "characters.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"characters\.json"):

@@ -63,7 +63,7 @@ def test_text_never_makes_special_ids(tokenizer):
         assert not {0, 2, 3, 4} & set(tokenizer.encode(text))
 
 
-def test_ids_that_do_not_exist_are_decoded_all_the_same(tokenizer):
+def test_ids_that_do_not_exist_are_decoded_as_unknown(tokenizer):
     assert tokenizer.decode([-1, 10_000, 10]) == "[UNK] [UNK] read"
 
 
@@ -86,7 +86,7 @@ def test_it_learns_pieces_that_spell_its_text(tmp_path):
 @pytest.mark.parametrize(
     ("text", "size", "message"), [(TEXT, 20, "too small"), (" \n\x00", 100, "no words")]
 )
-def test_what_cannot_be_learned_is_refused(text, size, message):
+def test_a_text_that_cannot_be_learned_is_refused(text, size, message):
     with pytest.raises(ValueError, match=message):
         WordPieceTokenizer.train(text, vocab_size=size)
 
@@ -158,7 +158,7 @@ def test_settings_that_are_unknown_are_refused(tmp_path, settings, message):
         WordPieceTokenizer(SPECIAL, lowercase=True)
 
 
-def test_capitals_outside_of_words_say_nothing_of_case(tmp_path):
+def test_capitals_outside_words_do_not_mean_a_cased_model(tmp_path):
     path = tmp_path / "vocab.txt"
     odd = ["<S>", "<T>", "İ", "Ⅷ", "##Ⅷ", "[unused1]", "na"]  # a Chinese BERT has such
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([*SPECIAL, *odd]).encode() + b"\r\n\r\n")
@@ -167,14 +167,14 @@ def test_capitals_outside_of_words_say_nothing_of_case(tmp_path):
     assert tokenizer.encode("Na") == [11]
 
 
-def test_a_cased_vocabulary_without_settings_is_said(tmp_path):
+def test_a_cased_vocabulary_without_settings_gives_a_warning(tmp_path):
     path = tmp_path / "vocab.txt"
     path.write_text("\n".join([*SPECIAL, "Paris", "paris"]))
     with pytest.warns(UserWarning, match="has 'Paris' and no tokenizer_config"):
         assert WordPieceTokenizer.load(path).encode("Paris") == [6]
 
 
-def test_a_character_that_sentencepiece_reserves_costs_no_line():
+def test_wordpiece_learns_from_a_line_with_a_reserved_character():
     text = "the cat sat on the ▅ mat\n" * 30
     tokenizer = WordPieceTokenizer.train(text, vocab_size=70)
     assert {"the", "cat", "▅"} <= set(tokenizer.pieces)

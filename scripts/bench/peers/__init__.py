@@ -1,7 +1,7 @@
-"""What a user could pick instead, each measured in its own process.
+"""This package and three other libraries, each measured in its own process.
 
-Every module here has the same few functions, as far as the peer can do it:
+Every module has some of these functions:
 
     train(sizes, meter)             make training steps
-    sample(sizes, batch_size)       return a function that writes a window
+    sample(sizes, batch_size)       return a function that generates a window
 """

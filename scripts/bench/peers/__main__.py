@@ -1,6 +1,6 @@
 """Measure one peer in this process: python -m scripts.bench.peers PEER TASK CONFIG.
 
-The last line printed is what was measured, as JSON.
+The last line that it prints has the figures, as JSON.
 """
 
 import importlib

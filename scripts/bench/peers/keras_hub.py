@@ -1,4 +1,4 @@
-"""KerasHub's GPT-2, trained by Keras' own `fit`."""
+"""KerasHub's GPT-2, trained with Keras' `fit`."""
 
 import time
 

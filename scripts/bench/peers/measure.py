@@ -1,4 +1,4 @@
-"""Sizes, operations, seconds and bytes: the same ones for every peer."""
+"""Sizes, operations, seconds and memory, measured alike for every library."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Sizes:
-    """A GPT without biases, its batches, and how many steps are timed."""
+    """Sizes of a GPT without biases and of its batches, and the timed steps."""
 
     vocab_size: int
     max_len: int
@@ -22,7 +22,7 @@ class Sizes:
 
     @property
     def model(self):
-        """The arguments that every GPT of ours and of PyTorch's takes."""
+        """Arguments of both GPTs, this package's and the one in PyTorch."""
         return {
             "vocab_size": self.vocab_size,
             "max_len": self.max_len,
@@ -32,13 +32,14 @@ class Sizes:
         }
 
     def operations(self):
-        """Count what a training step must compute for a token.
+        """Count the operations of a training step per token.
 
             6 · (12 · layers · d² + vocab · d)  +  6 · layers · d · window
 
-        A product with a matrix of n entries costs 2n operations forward and
-        4n backward. Attention meets half the window's keys, on average,
-        twice. Norms, softmax, gelu and the optimizer are not counted.
+        A product with a matrix of n entries takes 2n operations forward and
+        4n backward. A token attends to half of the window's keys on average,
+        in two products. Norms, softmax, GELU and the optimizer are not
+        counted.
         """
         matrices = 12 * self.num_layers * self.d_model**2
         matrices += self.vocab_size * self.d_model
@@ -53,14 +54,14 @@ class Sizes:
 
 
 CONFIGS = {"small": Sizes(65, 64, 128, 4, 4, 12, 200), "baby": Sizes(65, 256, 384, 6, 6, 16, 10)}
-CALL = 10  # steps at a time: what `train` puts into one compiled call
+CALL = 10  # steps per compiled call, as in `train`
 
 
 def memory():
-    """Read how much memory the process holds, and the most it ever held.
+    """Return how much memory the process uses, and the most it ever used.
 
     Returns:
-        Two numbers of MB.
+        Two numbers, in MB.
     """
     if sys.platform == "linux":
         with open("/proc/self/status") as file:
@@ -74,7 +75,7 @@ def memory():
 
 
 class Meter:
-    """Notes what a peer does: call `imported`, `stepped`, then `timed`."""
+    """Record figures of a library: call `imported`, `stepped`, then `timed`."""
 
     def __init__(self, started):
         self.started, self.notes = started, {}
@@ -97,7 +98,7 @@ class Meter:
 
 def seconds_of(write):
     """Time a function: the median of the calls that fit into 4 seconds."""
-    write()  # compiles, fills caches
+    write()  # compiles and fills caches
     times = []
     while len(times) < 3 or sum(times) < 4:
         since = time.perf_counter()
@@ -107,7 +108,7 @@ def seconds_of(write):
 
 
 def matrix_rate(size=2048, seconds=3):
-    """Measure NumPy's best rate of a float32 matrix product, in GFLOP/s."""
+    """Measure NumPy's best rate for a float32 matrix product, in GFLOP/s."""
     a = np.random.default_rng(1).normal(size=(size, size)).astype("float32")
     best, until = 0, time.perf_counter() + seconds
     while time.perf_counter() < until:
@@ -118,7 +119,7 @@ def matrix_rate(size=2048, seconds=3):
 
 
 def cores():
-    """Count the cores this process may use."""
+    """Count the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()

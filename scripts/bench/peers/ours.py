@@ -1,4 +1,4 @@
-"""This package, as its own scripts use it."""
+"""This package, used as in its own scripts."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def train(sizes, meter):
 
 
 def recipe(sizes, meter, text, seed):
-    """`train_gpt.py --recipe quick`, as a user runs it; times from its log."""
+    """Run `train_gpt.py --recipe quick`, and read the times from its log."""
     script = Path(__file__).parents[2] / "train_gpt.py"
     with tempfile.TemporaryDirectory() as folder:
         source, run = Path(folder, "text.txt"), Path(folder, "run")
@@ -64,7 +64,7 @@ def recipe(sizes, meter, text, seed):
 
 
 def script(sizes, meter):
-    """The first trained steps of `python scripts/train_gpt.py`."""
+    """Time `python scripts/train_gpt.py` until its first steps are done."""
     path = Path(__file__).parents[2] / "train_gpt.py"
     with tempfile.TemporaryDirectory() as folder:
         run, since = Path(folder, "run"), time.time()

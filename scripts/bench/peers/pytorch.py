@@ -1,7 +1,7 @@
-"""nanoGPT's model in plain PyTorch: what ours is measured against.
+"""nanoGPT's model in plain PyTorch, to compare with.
 
-Fused attention, AdamW that decays matrices only, clipping; the initial
-weights and the tied embedding are nanoGPT's. No cache when it samples.
+It has fused attention, AdamW that decays only matrices, clipping, and the
+initial weights and the tied embedding of nanoGPT. It samples without a cache.
 """
 
 import math
@@ -106,7 +106,7 @@ def train(sizes, meter):
 
 
 def recipe(sizes, meter, text, seed):
-    """nanoGPT's whole recipe: 2,000 steps, then the whole validation text."""
+    """Train by nanoGPT's recipe, 2,000 steps, and measure the validation loss."""
     torch.set_num_threads(cores())
     torch.manual_seed(seed)
     draw = np.random.default_rng(seed)
@@ -150,7 +150,7 @@ def sample(sizes, batch_size):
 
 @torch.no_grad()
 def write(model, token_ids, max_new_tokens):
-    """Go on as nanoGPT does: the whole window again for each token."""
+    """Generate as nanoGPT does: read the whole window again for each token."""
     for _ in range(max_new_tokens):
         logits = model(token_ids[:, -model.max_len :])[:, -1]
         probabilities = functional.softmax(logits, dim=-1)

@@ -1,4 +1,4 @@
-"""Hugging Face's GPT-2, writing with its cache."""
+"""Hugging Face's GPT-2, which generates with its cache."""
 
 import torch
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
