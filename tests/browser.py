@@ -36,6 +36,24 @@ def serve(folder):
             thread.join()
 
 
+CONTROLS = {"button", "slider", "radio", "checkbox", "textbox", "searchbox", "combobox", "link"}
+
+
+def check_names(tab):
+    """Check Chromium's accessibility tree: each control has a name, each slider a value."""
+    session = tab.context.new_cdp_session(tab)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    controls = [n for n in nodes if not n["ignored"] and n["role"]["value"] in CONTROLS]
+    assert controls
+    nameless = [n for n in controls if not n.get("name", {}).get("value", "").strip()]
+    assert not nameless, nameless
+    for node in controls:
+        if node["role"]["value"] == "slider":
+            properties = {p["name"] for p in node["properties"]}
+            assert "valuetext" in properties, node
+    return controls
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Start Chromium once for all tests that look at pages."""

@@ -11,9 +11,15 @@ if __name__ == "__main__":  # before what takes longer to import
 
     begin()
 
+import argparse
+import json
+import re
+import struct
 import subprocess
 import sys
+import zlib
 from importlib.metadata import distribution
+from pathlib import Path
 
 from fontTools import subset
 
@@ -50,11 +56,69 @@ def cut_fonts():
     (FONTS / "licences.txt").write_text("\n\n".join(sorted(notices)), "utf-8")
 
 
+def draw_card(path, width=1200, height=630, squares=9):
+    """Draw the picture that links to the site show: weights of causal attention."""
+    size, gap, blue = height // (squares + 2), 5, (0x36, 0x4F, 0xC7)
+    left = (width - squares * size) // 2
+
+    def row(i):  # the weights are a pattern, not a trained head's
+        line = bytes(blue) * left
+        for j in range(i + 1):
+            weight = (1 + (7 * i + 5 * j) % 6) / 6
+            light = bytes(round(c + (255 - c) * weight) for c in blue)
+            line += bytes(blue) * gap + light * (size - gap)
+        return fill(line)
+
+    def fill(line):
+        return b"\0" + line + bytes(blue) * (width - len(line) // 3)
+
+    rows = [fill(b"")] * size
+    for i in range(squares):
+        rows += [fill(b"")] * gap + [row(i)] * (size - gap)
+    rows += [fill(b"")] * (height - len(rows))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n"
+    for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b"")):
+        checksum = zlib.crc32(kind + body)
+        png += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png)
+
+
+# How much more a page of the search counts than others; the first that fits.
+BOOSTS = {
+    r"modules/(minitransformer|figures|diagrams|tokenizers)/": 1,
+    r"modules/\w+/(#|$)": 8,  # the ladder
+    r"modules/models/": 4,
+    r"modules/(runs|coursework)/": 0.5,
+    r"modules/": 2,
+    r"faq/": 0.25,
+    r"": 1,
+}
+
+
+def boost_chapters(folder):
+    """Let the search find chapters before the pages that only mention them."""
+    path = folder / "search" / "search_index.json"
+    index = json.loads(path.read_text("utf-8"))
+    for entry in index["docs"]:
+        found = (boost for start, boost in BOOSTS.items() if re.match(start, entry["location"]))
+        entry.setdefault("boost", next(found))  # a page's own comes first
+    path.write_text(json.dumps(index, separators=(",", ":"), ensure_ascii=False), "utf-8")
+
+
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--site-dir", type=Path, default=ROOT / "site")
+    flags, others = parser.parse_known_args()
     coursework_pages.write()
     cut_fonts()
+    draw_card(ROOT / "docs" / "assets" / "images" / "card.png")
     names.write_reference()
     notebooks.write()
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
-    children.append(subprocess.Popen([*command, *sys.argv[1:]], cwd=ROOT))
-    sys.exit(children[0].wait())
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir"]
+    children.append(subprocess.Popen([*command, str(flags.site_dir), *others], cwd=ROOT))
+    code = children[0].wait()
+    if not code:
+        boost_chapters(flags.site_dir)
+    sys.exit(code)

@@ -15,6 +15,7 @@ click, for figures; `python run quiz` hides the output, for readers to predict. 
 import argparse
 import ast
 import contextlib
+import functools
 import hashlib
 import html
 import io
@@ -44,15 +45,23 @@ def modules(code):
     """List our files that code imports, directly or through others."""
     found, todo = set(), [code]
     while todo:
-        for node in ast.walk(ast.parse(todo.pop())):
-            package, _, base = (getattr(node, "module", "") or "").partition(".")
-            if isinstance(node, ast.ImportFrom) and package == "minitransformer":
-                for name in node.names:
-                    path, *_ = find(base or _MODULE_OF.get(name.name, name.name))
-                    if path not in found:
-                        found.add(path)
-                        todo.append(path.read_text("utf-8"))
+        for path in imported(todo.pop()) - found:
+            found.add(path)
+            todo.append(path.read_text("utf-8"))
     return sorted(found)
+
+
+@functools.cache
+def imported(code):
+    """List our files that code itself imports."""
+    found = set()
+    for node in ast.walk(ast.parse(code)):
+        package, _, base = (getattr(node, "module", "") or "").partition(".")
+        if isinstance(node, ast.ImportFrom) and package == "minitransformer":
+            for name in node.names:
+                path, *_ = find(base or _MODULE_OF.get(name.name, name.name))
+                found.add(path)
+    return found
 
 
 def next_key(previous, code):
@@ -82,7 +91,13 @@ def store_of(page):
 
 def load(path):
     """Read a page's stored outputs; empty if there are none."""
-    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return parse_outputs(path, path.stat().st_mtime_ns) if path.is_file() else {}
+
+
+@functools.cache
+def parse_outputs(path, changed):
+    """Parse a file of outputs, again only when it has changed."""
+    return json.loads(path.read_text("utf-8"))
 
 
 def run_cell(code, namespace):

@@ -1,5 +1,6 @@
 """Mathematics as MathML, and prose in rows beside the code it explains."""
 
+import html
 import re
 from xml.etree.ElementTree import Element, SubElement
 
@@ -10,22 +11,72 @@ from markdown.treeprocessors import Treeprocessor
 
 
 def to_mathml(tex, display="inline"):
-    """Write LaTeX as MathML, in which ∞ is a number, not an operator."""
+    """Write LaTeX as MathML, in which ∞ is a number, not an operator.
+
+    The search skips the MathML and reads the hidden words behind it.
+    """
     infinity = "&#x0221E;"
-    return convert(tex, display=display).replace(f"<mo>{infinity}</mo>", f"<mi>{infinity}</mi>")
+    math = convert(tex, display=display).replace(f"<mo>{infinity}</mo>", f"<mi>{infinity}</mi>")
+    math = math.replace("<math ", "<math data-search-exclude ", 1)
+    return f"{math}<span hidden>{html.escape(to_words(tex))}</span>"
+
+
+def to_words(tex):
+    """Write LaTeX in one line, as somebody would type it into a search.
+
+    >>> to_words(r"\\frac{Q K^\\top}{\\sqrt{d}}")
+    '(Q K^top)/(sqrt(d))'
+    """
+    group = r"\{([^{}]*)\}"
+    for _ in range(6):  # from the innermost braces outwards
+        tex = re.sub(rf"\\frac\s*{group}\s*{group}", r"(\1)/(\2)", tex)
+        tex = re.sub(rf"\\sqrt\s*{group}", r"sqrt(\1)", tex)
+        tex = re.sub(rf"\\(?:mathrm|text|underbrace|hat|bar|tilde)\s*{group}", r"\1", tex)
+        tex = re.sub(rf"([_^])\s*{group}", r"\1\2", tex)
+    tex = re.sub(r"\\(left|right|begin|end|q?quad|[,;:!\\])", " ", tex)
+    return " ".join(re.sub(r"[\\{}&]", "", tex).split())
+
+
+def split_at_top(tex, pattern):
+    """Split LaTeX where a pattern matches outside of all brackets."""
+    parts, depth, at = [], 0, 0
+    tokens = rf"(?P<split>{pattern})|\\left\b|\\begin\b|\\right\b|\\end\b|[{{}}()\[\]]"
+    for match in re.finditer(tokens, tex):
+        token = match[0]
+        if match["split"] and not depth:
+            parts.append(tex[at : match.start()])
+            at = match.end() if token.strip().startswith(r"\qquad") else match.start()
+        elif token in (r"\left", r"\begin", "{", "(", "["):
+            depth += 1
+        elif token in (r"\right", r"\end", "}", ")", "]"):
+            depth -= 1
+    return [part.strip() for part in [*parts, tex[at:]] if part.strip()]
 
 
 class InlineMath(InlineProcessor):
-    """Turn $x$ into MathML."""
+    """Turn $x$ into MathML; a long sum may be broken before its signs.
+
+    Brackets and full stops directly beside it stay on its line.
+    """
 
     def handleMatch(self, match, data):  # noqa: N802
-        return self.md.htmlStash.store(to_mathml(match[1])), *match.span()
+        before, tex, after = match.groups()
+        parts = split_at_top(tex, r"(?<=\s)(?:=|\+|\\approx)(?=\s)") if len(tex) > 24 else [tex]
+        # The empty braces make a sign between two terms of a sign in front.
+        written = [to_mathml(("{}" if i else "") + part) for i, part in enumerate(parts)]
+        written[0], written[-1] = before + written[0], written[-1] + after
+        text = "<wbr>".join(f'<span class="formula">{part}</span>' for part in written)
+        return self.md.htmlStash.store(text), *match.span()
 
 
 def formatter(source, *_, **__):
-    """Show a `math` fence: an equation on a line of its own."""
-    equation = to_mathml(source.strip(), "block")
-    return f'<div class="math" tabindex="0">{equation}</div>'
+    r"""Show a `math` fence: equations side by side, or one below the other.
+
+    They are separated by `\qquad`, and stand side by side where there is room.
+    """
+    parts = split_at_top(source.strip(), r"(?:\\qquad\s*)+")
+    equations = "".join(to_mathml(part, "block") for part in parts)
+    return f'<div class="math" tabindex="0">{equations}</div>'
 
 
 class Rows(Treeprocessor):
@@ -59,7 +110,7 @@ class Rows(Treeprocessor):
 
 class Book(Extension):
     def extendMarkdown(self, md):  # noqa: N802
-        inline = InlineMath(r"(?<![\\$\w])\$([^$\n]+)\$(?!\w)", md)
+        inline = InlineMath(r"(\(?)(?<![\\$\w])\$([^$\n]+)\$(?!\w)([.,;:!?)]*)", md)
         md.inlinePatterns.register(inline, "mathml", 185)
         md.treeprocessors.register(Rows(md), "rows", 1)
 

@@ -10,8 +10,8 @@ is what `docs/guides/one_page.md` runs: windows of ids, a GPT, `plain_step`, and
 `generate`, with whatever they import, directly or through other files
 (`SHORT`). The way of the programs adds texts, tokenizers, fast steps, runs and
 their folders, devices, checkpoints, logs and figures: `scripts/train_gpt.py`
-and `scripts/generate.py` with all flags at their defaults (`PROGRAMS`). What
-the defaults never use is left out (`OTHER`).
+and `scripts/generate.py` with all flags at their defaults (`PROGRAMS`). Files
+that the defaults never use are left out (`OTHER`).
 """
 
 import ast

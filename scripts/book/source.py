@@ -11,15 +11,21 @@ first and the last line; either can be left out.
 """
 
 import ast
+import functools
 import textwrap
-from pathlib import Path
 
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 from pymdownx.superfences import SuperFencesException
 
-ROOT = Path(__file__).resolve().parents[2]
+from scripts.book.address import ROOT, repository
+
+
+@functools.cache
+def parse(text):
+    """Parse a module's text, once in a build."""
+    return ast.parse(text)
 
 
 def is_text(node):
@@ -30,8 +36,13 @@ def is_text(node):
 
 def code_lines(path):
     """Map line numbers to lines, without blank lines and docstrings."""
-    text, hidden = path.read_text(encoding="utf-8"), set()
-    for node in ast.walk(ast.parse(text)):
+    return dict(lines_without_docstrings(path.read_text(encoding="utf-8")))
+
+
+@functools.cache
+def lines_without_docstrings(text):
+    hidden = set()
+    for node in ast.walk(parse(text)):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and is_text(body[0]):
             hidden |= {*range(body[0].lineno, body[0].end_lineno + 1)}
@@ -67,7 +78,7 @@ def lines_of(path, symbols):
     symbol includes the comments directly above it.
     """
     text = path.read_text(encoding="utf-8")
-    node, lines, first = ast.parse(text), text.splitlines(), None
+    node, lines, first = parse(text), text.splitlines(), None
     for name in symbols:
         members = [n for n in node.body if not is_text(n)]
         node = next((n for n in members if name in names(n)), None)
@@ -118,13 +129,17 @@ def formatter(source, options, md):
     lexer, plain = PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)
     colored = highlight(code, lexer, plain).splitlines()
     rows, before = [], shown[0][0] - 1
+    lines = path.read_text("utf-8").splitlines()
     for (number, _), line in zip(shown, colored, strict=True):
-        gap = " gap" * (number > before + 1)
+        skipped = lines[before : number - 1]
+        gap = " gap" * bool(skipped) + " cut" * any(map(str.strip, skipped))
         rows.append(f'<span class="line{gap}" data-number="{number}">{line}</span>\n')
         before = number
+    file = path.relative_to(ROOT).as_posix()
+    anchor = f"#L{shown[0][0]}-L{shown[-1][0]}"
     return (
         '<section class="source" data-search-exclude><p class="file">'
-        f"{path.relative_to(ROOT).as_posix()}</p><div class="
+        f'<a href="{repository()}/blob/main/{file}{anchor}">{file}</a></p><div class='
         '"language-python highlight"><pre tabindex="0"><code>'
         f"{''.join(rows)}</code></pre></div></section>"
     )

@@ -24,7 +24,40 @@ async ([url, rows]) => {
       model.read(ids.slice(0, t + 1));
       return Array.from(model.logits);
     });
-    return { logits, weights: model.weights, begin: model.begin };
+    const count = (n) => [...Array(n).keys()], length = ids.length - model.begin;
+    const weights = count(length).map((query) => count(model.num_layers).map((layer) =>
+      count(model.num_heads).map((head) => [...model.row(layer, head, query)].slice(0, length))));
+    return { logits, weights, begin: model.begin };
+  });
+}
+"""
+# Logits after the text was changed at its end, in its middle, and at its beginning.
+EDIT = """
+async ([url, texts]) => {
+  const { GPT } = await import("/js/gpt.js");
+  const bytes = await (await fetch(url)).arrayBuffer();
+  const model = new GPT(bytes), results = [];
+  for (const ids of texts) {
+    const fresh = new GPT(bytes);
+    let passes = 0;
+    model.attend = (...place) => { passes++; GPT.prototype.attend.apply(model, place); };
+    model.read(ids);
+    fresh.read(ids);
+    results.push([passes / model.num_layers, [...model.logits], [...fresh.logits]]);
+  }
+  return results;
+}
+"""
+MISTAKES = """
+async ([url, ids]) => {
+  const { GPT } = await import("/js/gpt.js");
+  const model = new GPT(await (await fetch(url)).arrayBuffer());
+  return ["", "positions", "mask"].map((mistake) => {
+    model.mistake = mistake;
+    model.start_cache();
+    model.read(ids);
+    const rows = ids.map((_, i) => [...model.row(1, 0, i)].slice(0, ids.length));
+    return { logits: [...model.logits], rows };
   });
 }
 """
@@ -87,8 +120,7 @@ def compare(browser, folder, weights, rows):
             for layer, heads in enumerate(layers):
                 for head, row in enumerate(heads):
                     assert sum(row) == pytest.approx(1, abs=1e-5)
-                    expected = maps[layer][0, head, query, : query + 1]
-                    assert np.allclose(row, expected, atol=1e-3)
+                    assert np.allclose(row, maps[layer][0, head, query], atol=1e-3)
 
 
 @pytest.mark.slow
@@ -115,9 +147,55 @@ def test_a_model_with_biases_agrees_too(browser, tmp_path, export, rng):
     compare(browser, tmp_path, "tiny.safetensors", rows)
 
 
-def test_the_forward_pass_and_its_page_fit_into_8_kb():
+@pytest.fixture
+def tab(browser, tmp_path):
+    """Open an empty page beside the scripts and the toy GPT."""
+    from browser import serve
+
+    (tmp_path / "js").symlink_to(SCRIPTS)
+    (tmp_path / "toy-gpt").symlink_to(TOY)
+    (tmp_path / "index.html").write_text("<title>a page</title>")
+    with serve(tmp_path) as url:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(url)
+        yield page
+        context.close()
+
+
+@pytest.mark.slow
+def test_the_cache_is_kept_when_the_new_text_begins_with_the_old(tab):
+    text = list(range(10, 30))
+    longer, middle = [*text, 40, 41], [*text[:9], 50, *text[10:]]
+    window = [*text * 4, 60]  # 81 ids: the last 32 are read
+    texts = [text, longer, text[:12], middle, window, [*window, 61], [5, *window]]
+    results = tab.evaluate(EDIT, ["/toy-gpt/weights.safetensors", texts])
+    assert [passes for passes, *_ in results] == [20, 2, 1, 11, 32, 1, 32]
+    for _, kept, fresh in results[:5]:  # later, the windows begin elsewhere
+        assert np.allclose(kept, fresh, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_switches_make_the_mistakes_that_they_name(tab):
+    import tensorflow as tf
+
+    ids = [12, 40, 33, 21, 52]
+    right, none, flipped = tab.evaluate(MISTAKES, ["/toy-gpt/weights.safetensors", ids])
+    rows = [np.array(result["rows"]) for result in (right, none, flipped)]
+    assert np.allclose(np.triu(rows[0], 1), 0)
+    assert np.allclose(np.tril(rows[2], -1), 0)  # keys from the query on
+    assert np.allclose(rows[2].sum(-1), 1, atol=1e-5)
+    model, _ = load_halves(TOY / "weights.safetensors")
+    for weight in model.trainable_variables:
+        if weight.shape[0] == model.config.max_len:  # the table of positions
+            weight.assign(tf.zeros_like(weight))
+    assert np.allclose(none["logits"], model(np.array([ids]))[0, -1], atol=1e-3)
+    assert not np.allclose(none["logits"], right["logits"], atol=0.1)
+
+
+def test_the_forward_pass_and_its_page_fit_into_20_kb():
     sizes = [(SCRIPTS / name).stat().st_size for name in ("gpt.js", "live.js")]
-    assert sum(sizes) <= 8 * 1024
+    assert sum(sizes) <= 20 * 1024
 
 
 def test_the_weights_are_those_whose_making_is_told():
@@ -155,14 +233,14 @@ def test_what_cannot_be_exported_is_named(tmp_path, export, capsys, kind):
 
 @pytest.mark.slow
 def test_the_page_starts_writes_and_can_be_used_by_all(browser, tmp_path):
-    from browser import serve
+    from browser import check_names, serve
 
     (tmp_path / "toy-gpt").symlink_to(TOY)
     (tmp_path / "js").symlink_to(SCRIPTS)
     (tmp_path / "css").symlink_to(ROOT / "docs" / "assets" / "css")
     (tmp_path / "index.html").write_text(
         '<!doctype html><html lang="en"><title>live</title>'
-        '<link rel="stylesheet" href="css/widgets.css"><main><h1>Live</h1>'
+        '<link rel="stylesheet" href="css/widgets.css"><main class="md-typeset"><h1>Live</h1>'
         '<div data-live-gpt="toy-gpt"></div></main>'
         '<script type="module" src="js/live.js"></script></html>'
     )
@@ -175,24 +253,51 @@ def test_the_page_starts_writes_and_can_be_used_by_all(browser, tmp_path):
         tab.goto(url, wait_until="networkidle")
         assert not [u for u in loaded if "safetensors" in u]  # only when asked
         tab.get_by_role("button", name="Start the model").click()
-        tab.get_by_role("listitem").first.wait_for(timeout=20_000)
-        shares = tab.get_by_role("listitem").all_inner_texts()
+        bars = tab.locator("ol button")
+        bars.first.wait_for(timeout=20_000)
+        numbers = tab.locator("ol button span").all_inner_texts()
+        shares = [float(text.rstrip("%")) for text in numbers]
         assert len(shares) == 10
-        total = sum(float(text.split()[-1].rstrip("%")) for text in shares)
-        assert 0 < total <= 100.5
+        assert shares == sorted(shares, reverse=True)
+        assert 0 < sum(shares) <= 100.5
 
         text = tab.locator("textarea")
         text.fill("Return ")
-        before = tab.locator("[data-live-gpt]").evaluate(
-            "root => root.querySelector('textarea').value.length"
-        )
-        tab.get_by_role("button", name="One token").click()
-        assert len(text.input_value()) == before + 1
+        tab.get_by_role("button", name="One character").click()
+        assert len(text.input_value()) == len("Return ") + 1
+        bars.first.click()  # a bar appends its character
+        assert len(text.input_value()) == len("Return ") + 2
+        for expected in (len("Return ") + 1, len("Return "), len("The function ")):
+            tab.get_by_role("button", name="Undo").click()
+            assert len(text.input_value()) == expected
+        tab.get_by_role("button", name="If the").click()
+        assert text.input_value() == "If the "
+
+        # The letters themselves show the chosen head's weights.
+        row = "letters => letters.map((l) => +l.style.getPropertyValue('--weight'))"
+        letters = tab.locator(".ink span")
+        assert sum(letters.evaluate_all(row)) == pytest.approx(1, abs=1e-3)
+        text.focus()
+        tab.keyboard.press("Home")
+        tab.keyboard.press("ArrowRight")
+        tab.keyboard.press("ArrowRight")  # the caret stands behind “f”
+        tab.wait_for_function("document.querySelectorAll('.ink .asks')[0].textContent === 'f'")
+        weights = letters.evaluate_all(row)
+        assert sum(weights[:2]) == pytest.approx(1, abs=1e-3)
+        assert "“f” reads from" in tab.locator("#live-reads").inner_text()
+        letters.nth(4).scroll_into_view_if_needed()
+        box = letters.nth(4).bounding_box()
+        tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        assert tab.locator(".ink .asks").inner_text() == "h"  # of “If the ”
+
         tab.get_by_role("slider").fill("0")
-        first = tab.get_by_role("listitem").first.inner_text()
-        assert first.split()[-1] == "100.0%"
+        assert tab.locator("ol button span").first.inner_text() == "100.0%"
         assert tab.get_by_role("radio").count() == 16
+        tab.get_by_label("Mistake").select_option("mask")
+        tab.get_by_role("button", name="One character").click()
+        tab.get_by_label("Mistake").select_option("")
         assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+        check_names(tab)
         for scheme in ("light", "dark"):
             tab.emulate_media(color_scheme=scheme)
             found = Axe().run(tab).response["violations"]

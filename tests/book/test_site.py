@@ -1,5 +1,7 @@
 """The built site, as files and in a browser."""
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from conftest import ROOT
 
 from minitransformer.runs.saving import write_atomically
 from scripts.book import cells, coursework_pages, names, source
+from scripts.book.address import repository, site as site_address
 
 pytestmark = pytest.mark.slow
 pytest_plugins = ["browser"]
@@ -23,6 +26,9 @@ names.write_reference()
 PAGES = [path.relative_to(cells.DOCS).with_suffix("").as_posix() for path in cells.pages()]
 
 
+BASE = urlsplit(site_address()).path.rstrip("/")
+
+
 def address(page):
     """Where a page is in the site."""
     return "" if page == "index" else f"{page}/"
@@ -30,7 +36,12 @@ def address(page):
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory, testrun_uid):
-    """Build the site as its reader would, strictly, once for all processes."""
+    """Build the site as its reader would, strictly, once for all processes.
+
+    While you work on a test, give a site that you have built as BUILT_SITE.
+    """
+    if "BUILT_SITE" in os.environ:
+        return Path(os.environ["BUILT_SITE"])
     folder = tmp_path_factory.getbasetemp().parent / f"site-{testrun_uid}"
     result = folder / "result.txt"
     try:
@@ -84,6 +95,7 @@ def test_every_link_anchor_and_image_resolves(site):
     for path, links in pages.items():
         here = f"http://site/{path.relative_to(site).as_posix()}"
         for target in links.targets:
+            target = target.removeprefix(BASE) if path.name == "404.html" else target
             url = urlsplit(urljoin(here, target))
             if url.netloc != "site" or url.scheme != "http":
                 continue
@@ -99,7 +111,8 @@ def test_every_link_anchor_and_image_resolves(site):
 def test_nothing_comes_from_outside(site):
     for path in site.rglob("*.html"):
         loads = re.findall(
-            r'<(?:script|link|img)[^>]+(?:src|href)="(https?:[^"]+)', path.read_text("utf-8")
+            r'<(?:script|link(?! rel="canonical")|img)[^>]+(?:src|href)="(https?:[^"]+)',
+            path.read_text("utf-8"),
         )
         assert not loads, path
 
@@ -107,6 +120,52 @@ def test_nothing_comes_from_outside(site):
 def test_the_notebook_of_each_page_is_in_the_site(site):
     for page in PAGES:
         assert (site / "notebooks" / f"{page}.ipynb").is_file()
+
+
+def meta(text, name):
+    """Read a tag of a page's head."""
+    return re.search(rf'<meta (?:name|property)="{name}" content="([^"]*)">', text)[1]
+
+
+def test_each_page_has_its_own_address_and_description(site):
+    described = {}
+    for page in PAGES:
+        text = (site / address(page) / "index.html").read_text("utf-8")
+        here = f"{site_address()}/{address(page)}"
+        assert f'<link rel="canonical" href="{here}">' in text
+        assert meta(text, "og:url") == here
+        assert meta(text, "description") == meta(text, "og:description")
+        assert f'href="{repository()}/issues/new' in text
+        described.setdefault(meta(text, "description"), []).append(page)
+    assert not [pages for pages in described.values() if len(pages) > 1]
+    assert (site / "assets/images/card.png").stat().st_size < 30_000
+    sitemap = (site / "sitemap.xml").read_text("utf-8")
+    assert sitemap.count("<loc>") == len(PAGES)
+
+
+def test_source_boxes_and_edit_links_lead_into_the_repository(site):
+    text = (site / "modules/attention/index.html").read_text("utf-8")
+    assert f"{repository()}/edit/main/docs/modules/attention.md" in text
+    [file] = set(re.findall(rf'class="file"><a href="{repository()}/blob/main/([^#"]+)', text))
+    assert (ROOT / file).is_file()
+
+
+def test_a_wrong_address_below_a_sub_path_finds_help_and_its_style(browser, site, tmp_path):
+    from browser import serve
+
+    folder = tmp_path / BASE.strip("/")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.symlink_to(site)
+    with serve(tmp_path) as url:
+        context = browser.new_context()
+        tab = context.new_page()
+        missing = []
+        tab.on("response", lambda r: missing.append(r.url) if r.status >= 400 else None)
+        tab.goto(f"{url}{BASE}/404.html")
+        assert not missing
+        tab.get_by_role("link", name="Attention", exact=True).click()
+        assert tab.locator("h1").inner_text().startswith("Attention")
+        context.close()
 
 
 def open_page(browser, served, page, until="load", **options):
@@ -164,13 +223,66 @@ def test_copying_leaves_line_numbers_and_outputs_out(browser, served):
     tab.context.close()
 
 
-def test_search_finds_a_page(browser, served):
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("attention", "modules/attention/"),
+        ("causal mask", "modules/masks/"),
+        ("pre-norm", "modules/blocks/"),
+        ("why divide by sqrt", "modules/attention/"),
+        ("layer norm", "modules/normalization/"),
+        ("the path", "learn/"),
+    ],
+)
+def test_the_search_finds_the_chapter_first(browser, served, query, expected):
     tab, _, loaded = open_page(
-        browser, served, "index", "networkidle", viewport={"width": 1280, "height": 900}
+        browser, served, "papers", "networkidle", viewport={"width": 1280, "height": 900}
     )
     assert not any("search_index" in url for url in loaded)
-    tab.locator("input.md-search__input").fill("causal mask")
-    tab.locator(".md-search-result__item").first.wait_for(timeout=20_000)
+    tab.locator("input.md-search__input").fill(query)
+    first = tab.locator(".md-search-result__item a").first
+    first.wait_for(timeout=30_000)
+    assert urlsplit(first.get_attribute("href")).path.endswith(f"/{expected}"), query
+    tab.context.close()
+
+
+def test_the_search_knows_the_exercises(site):
+    index = json.loads((site / "search/search_index.json").read_text("utf-8"))
+    found = {entry["location"].partition("#")[0] for entry in index["docs"]}
+    assert {"learn/", "coursework/exercises/", "coursework/multi_head/"} <= found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_fits_into_320_pixels(browser, served, page):
+    tab, *_ = open_page(browser, served, page, viewport={"width": 320, "height": 640})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 320
+    tab.context.close()
+
+
+@pytest.mark.parametrize(("width", "page"), [(1280, "modules/multi_head"), (390, "modules/masks")])
+def test_no_button_covers_code(browser, served, width, page):
+    tab, *_ = open_page(browser, served, page, viewport={"width": width, "height": 900})
+    covered = tab.evaluate(
+        """() => [...document.querySelectorAll("pre:has(.md-code__nav)")].filter((pre) => {
+          const nav = pre.querySelector(".md-code__nav").getBoundingClientRect();
+          const code = pre.querySelector("code").getBoundingClientRect();
+          return nav.height < 5 || nav.bottom > code.top + 1;
+        }).length"""
+    )
+    assert tab.locator(".md-code__nav").count() > 5
+    assert covered == 0
+    tab.context.close()
+
+
+@pytest.mark.parametrize("page", ["modules/attention", "modules/masks", "modules/writing/sampling"])
+def test_every_control_of_a_widget_has_a_name_and_each_slider_a_value(browser, served, page):
+    from browser import check_names
+
+    tab, *_ = open_page(browser, served, page)
+    controls = check_names(tab)
+    sliders = [n["name"]["value"] for n in controls if n["role"]["value"] == "slider"]
+    assert sliders == list(dict.fromkeys(sliders))  # each another name
+    assert sliders
     tab.context.close()
 
 
@@ -207,6 +319,7 @@ def test_the_softmax_widget_masks_before_the_softmax(browser, served):
     widget.get_by_role("button").first.focus()
     tab.keyboard.press("Space")
     assert shares()[0] == 0
+    assert widget.get_by_text("masked", exact=True).first.is_visible()
     assert sum(shares()) == pytest.approx(1, abs=0.002)
     for button in widget.get_by_role("button").all()[1:]:
         button.click()
@@ -225,7 +338,7 @@ def test_the_softmax_widget_masks_before_the_softmax(browser, served):
 def test_the_mask_widget_shows_what_may_be_seen(browser, served):
     tab, errors, _ = open_page(browser, served, "modules/masks")
     widget = tab.locator("[data-widget=mask]")
-    buttons = widget.get_by_role("button")
+    buttons = widget.locator("table").first.get_by_role("button")
 
     def mask():
         cells = [int(text) for text in buttons.all_inner_texts()]
@@ -241,5 +354,22 @@ def test_the_mask_widget_shows_what_may_be_seen(browser, served):
     weights = widget.locator("table").nth(1).locator("td")
     assert weights.all_inner_texts()[1:7] == ["0"] * 6
     assert tab.evaluate("document.activeElement.textContent") == "0"
+
+    # One tab stop, arrow keys inside, and what was changed stays.
+    assert sum(b.get_attribute("tabindex") == "0" for b in buttons.all()) == 1
+    for key, name in (
+        ("ArrowDown", "am (1) may attend to I (0)"),
+        ("End", "am (1) may attend to <pad> (5)"),
+    ):
+        tab.keyboard.press(key)
+        assert tab.evaluate("document.activeElement.ariaLabel") == name
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.textContent") == "Undo my changes"
+    widget.get_by_role("slider").focus()
+    tab.keyboard.press("ArrowRight")
+    assert widget.get_by_role("slider").get_attribute("aria-valuetext") == "5 of 6"
+    assert mask()[0][0] == 0
+    widget.get_by_role("button", name="Undo my changes").click()
+    assert mask() == causal
     assert not errors
     tab.context.close()

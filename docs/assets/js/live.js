@@ -1,106 +1,247 @@
 // A GPT to try, in the page's <div data-live-gpt="folder">.
 import { GPT, sample, softmax } from "./gpt.js";
 
-const LAST = 24; // tokens on a map
 const root = document.querySelector("[data-live-gpt]");
-root.innerHTML = `<fieldset>
-<label>Text <textarea name=text>The function </textarea></label>
-<button name=go>Start the model (1.6 MB)</button> <button name=one>One token</button>
-<label>Temperature <b></b><input name=heat type=range max=2 step=0.1 value=0.8></label>
-<output name=status></output><output name=spoken></output>
-<ol aria-label="Next character"></ol><div role=radiogroup aria-label=Attention></div>
-<figure role=img aria-label="Rows look at columns"><div></div><div></div><canvas></canvas></figure>
-</fieldset>`;
-const { text, go, one, heat, status, spoken } = root.firstChild.elements;
-const [shown, next, heads, rows, columns, large] =
-  root.querySelectorAll("b, ol, div, canvas");
-const radios = heads.getElementsByTagName("input");
-let model, ids, weights, running;
+root.insertAdjacentHTML("afterbegin",
+  `<p><button type=button>Start the model (1.6 MB)</button> <output></output></p>`);
+const [starter, message] = root.firstChild.children;
+starter.onclick = async () => {
+  message.value = "Loading …";
+  try {
+    const file = await fetch(root.dataset.liveGpt + "/weights.safetensors");
+    live(new GPT(await file.arrayBuffer()));
+  } catch {
+    message.value = "It did not load: try again.";
+  }
+};
 
-go.onclick = () =>
-  start().catch(() => (status.value = "It did not load: try again."));
+const PAGE = `<fieldset><section class=writing>
+<label for=live-text>Text: type, or let the model go on</label>
+<div class=paper><div class=ink aria-hidden=true></div>
+<textarea id=live-text name=text spellcheck=false autocapitalize=off aria-describedby=live-reads>The function </textarea></div>
+<p id=live-reads></p>
+<p><button type=button name=go></button> <button type=button name=one>One character</button>
+<button type=button name=undo>Undo</button></p>
+<p>Begin with <button type=button class=prompt>Return </button> <button type=button class=prompt>If the </button>
+<button type=button class=prompt>class </button> <button type=button name=surprise>Surprise me</button></p>
+<p class=settings><label for=live-heat>Temperature</label><input id=live-heat name=heat type=range max=2 step=0.1 value=0.8><b></b>
+<label for=live-speed>Speed</label><select id=live-speed name=speed><option value=20>20 characters per second<option value=0>as fast as it can</select>
+<label for=live-mistake>Mistake</label><select id=live-mistake name=mistake><option value="">none: as it was trained<option value=positions>without positions<option value=mask>causal mask flipped</select></p>
+<output name=status></output><output name=spoken></output></section>
+<section class=next><h3>Next character</h3><ol></ol></section>
+<section class=looks><h3></h3><div class=map><canvas class=large role=img></canvas><i></i></div>
+<div role=radiogroup aria-label="Head of attention"></div></section></fieldset>`;
+const MOST = 1000; // characters written in one go
+const shown = (c) => ({ "\n": "⏎", " ": "␣" })[c] ?? c;
+const spoken_name = (c) => ({ "\n": "line break", " ": "space" })[c] ?? c;
+const percent = (weight) => (100 * weight).toFixed(1) + "%";
 
-async function start() {
-  status.value = "Loading …";
-  const file = await fetch(root.dataset.liveGpt + "/weights.safetensors");
-  model = new GPT(await file.arrayBuffer());
-  heads.innerHTML = "";
-  for (let i = 1; i <= model.num_layers; i++)
-    for (let j = 1; j <= model.num_heads; j++)
-      heads.innerHTML += `<label><canvas></canvas><input type=radio name=head>layer ${i} head ${j}</label>`;
-  radios[0].checked = true;
-  heads.onchange = drawHeads;
-  one.onclick = () => (running = false) || write();
-  heat.oninput = drawNext;
-  text.oninput = begin;
-  go.onclick = () => (running = !running) && write();
-  go.textContent = "Continue";
-  begin();
-}
+function live(model) {
+  root.innerHTML = PAGE;
+  const find = (selector) => root.querySelector(selector);
+  const { text, go, one, undo, surprise, heat, speed, mistake, status, spoken } = find("fieldset").elements;
+  const ink = find(".ink"), large = find(".large"), heads = find("[role=radiogroup]");
+  const characters = [...model.characters], id_of = new Map(characters.map((c, id) => [c, id]));
+  const weights = new Float32Array(model.vocab_size); // of the next character
+  let ids, ends; // what was read, and where each character ends in the text
+  let hovered, running, typing, last, layer = 0, head = 0;
+  const history = [];
 
-function begin() {
-  const typed = [...text.value], id = (c) => model.characters.indexOf(c);
-  const unknown = new Set(typed.filter((c) => id(c) < 1));
-  status.value = unknown.size ? `Never seen, left out: ${[...unknown].join(" ")}` : "";
-  ids = typed.map(id).filter((i) => i > 0);
-  if (!ids.length) ids = [1]; // something to go on from
-  running = false;
-  model.start_cache();
-  draw();
-}
+  // The elements that are filled again and again.
+  ink.append("", ...Array.from({ length: model.max_len }, () => document.createElement("span")));
+  const letters = [...ink.children];
+  find("ol").innerHTML = `<li><button type=button><b></b><i></i><span></span></button></li>`.repeat(10);
+  const bars = [...root.querySelectorAll("ol button")];
+  for (let i = 0; i < model.num_layers * model.num_heads; i++)
+    heads.innerHTML += `<label><canvas></canvas><input type=radio name=head aria-label="layer ${
+      Math.floor(i / model.num_heads) + 1}, head ${(i % model.num_heads) + 1}"></label>`;
+  const radios = [...heads.querySelectorAll("input")], maps = [...heads.querySelectorAll("canvas")];
 
-async function write() {
-  const before = text.value.length;
-  do {
-    go.textContent = running ? "Stop" : "Continue";
-    const id = sample(weights);
-    ids.push(id);
-    text.value += model.characters[id];
+  // Read the text anew; the model knows what it has read already.
+  function read() {
+    const unknown = new Set();
+    let end = 0;
+    [ids, ends] = [[], []];
+    for (const c of text.value) {
+      end += c.length;
+      const id = id_of.get(c) ?? 0;
+      if (id) ids.push(id), ends.push(end);
+      else unknown.add(c);
+    }
+    if (!ids.length) [ids, ends] = [[1], [0]]; // something to go on from
+    status.value = unknown.size ? `Never seen, left out: ${[...unknown].join(" ")}` : "";
+    last = text.value;
+    predict();
+    draw();
+  }
+
+  function predict() {
+    model.read(ids);
+    weights.set(model.logits);
+    softmax(weights, +heat.value);
+  }
+
+  // Write until it is stopped; draw once per frame, however many were made.
+  async function write(count = MOST) {
+    remember();
+    running = true;
+    go.textContent = "Stop";
+    const started = performance.now(), rate = +speed.value;
+    let made = 0, all = "";
+    while (running && made < count) {
+      const frame = performance.now(), due = rate ? ((frame - started) * rate) / 1000 : Infinity;
+      let added = "";
+      while (made < count && made <= due && (!added || performance.now() < frame + 11)) {
+        const id = sample(weights);
+        added += characters[id];
+        ids.push(id);
+        ends.push(text.value.length + added.length);
+        predict();
+        made++;
+      }
+      if (added) show(added);
+      all += added;
+      await new Promise(requestAnimationFrame);
+    }
+    running = false;
+    go.textContent = "Continue";
+    spoken.value = all;
+    if (made > 1) status.value = `${made} characters, ${Math.round((1000 * made) / (performance.now() - started))} per second`;
+  }
+
+  function show(added) {
+    last = text.value += added;
     text.scrollTop = text.scrollHeight;
     draw();
-    await new Promise(requestAnimationFrame);
-  } while (running);
+  }
+
+  function remember() {
+    running = typing = false;
+    if (history.at(-1) !== text.value) history.push(text.value);
+  }
+
+  function replace(value) {
+    remember();
+    text.value = value;
+    read();
+  }
+
+  function draw() {
+    draw_maps(); // first: it asks for a colour, which must not wait for a layout
+    draw_next();
+    draw_letters();
+  }
+
+  function draw_next() {
+    find(".settings b").textContent = (+heat.value).toFixed(1);
+    heat.setAttribute("aria-valuetext", (+heat.value).toFixed(1));
+    const order = [...weights.keys()].sort((a, b) => weights[b] - weights[a] || model.logits[b] - model.logits[a]);
+    bars.forEach((bar, i) => {
+      const id = order[i], [name, length, number] = bar.children;
+      bar.value = id;
+      bar.setAttribute("aria-label", `append ${spoken_name(characters[id])}, ${percent(weights[id])}`);
+      name.textContent = shown(characters[id]);
+      length.style.width = (100 * weights[id]) / weights[order[0]] + "%";
+      number.textContent = percent(weights[id]);
+    });
+  }
+
+  // Which character asks: under the pointer, before the caret, or the last.
+  function query() {
+    let i = hovered ?? ids.length - 1;
+    if (hovered === undefined && !running && document.activeElement === text)
+      while (i > model.begin && ends[i] > text.selectionStart) i--;
+    return Math.max(i, model.begin) - model.begin;
+  }
+
+  // Colour the typed characters by the weights of the chosen head.
+  function draw_letters() {
+    const { begin } = model, asks = query(), row = model.row(layer, head, asks);
+    const letter = (i) => text.value.slice(ends[begin + i - 1] ?? 0, ends[begin + i]);
+    ink.firstChild.data = text.value.slice(0, ends[begin - 1] ?? 0);
+    letters.forEach((span, i) => {
+      span.textContent = begin + i < ids.length ? letter(i) : "";
+      span.style.setProperty("--weight", begin + i < ids.length ? row[i] : 0);
+      span.classList.toggle("asks", i === asks);
+    });
+    ink.scrollTop = text.scrollTop;
+    const most = [...row.subarray(0, ids.length - begin).keys()].sort((a, b) => row[b] - row[a]).slice(0, 4);
+    const name = (i) => `“${shown(letter(i).slice(-1))}”`;
+    const place = (i) => (i === asks ? "itself" : `${name(i)} (${Math.abs(i - asks)} ${i < asks ? "back" : "ahead"})`);
+    find("#live-reads").textContent =
+      `${name(asks)} reads from ${most.map((i) => `${place(i)} ${percent(row[i])}`).join(", ")}`;
+    const mark = find(".map i"), size = 100 / (ids.length - begin);
+    mark.style.cssText = `top: ${asks * size}%; height: ${size}%`;
+  }
+
+  function draw_maps() {
+    find(".looks h3").textContent = `Layer ${layer + 1}, head ${head + 1}`;
+    large.setAttribute("aria-label", `Weights of layer ${layer + 1}, head ${head + 1}: rows read from columns`);
+    const [red, green, blue] = getComputedStyle(large).color.match(/[\d.]+/g).map(Number);
+    const color = (blue << 16) | (green << 8) | red; // of a pixel, without its opacity
+    maps.forEach((map, i) => draw_map(map, Math.floor(i / model.num_heads), i % model.num_heads, color));
+    draw_map(large, layer, head, color);
+  }
+
+  function draw_map(canvas, layer, head, color) {
+    const n = ids.length - model.begin, image = new ImageData(n, n);
+    const pixels = new Uint32Array(image.data.buffer);
+    if (canvas.width !== n) canvas.width = canvas.height = n;
+    for (let i = 0; i < n; i++) {
+      const row = model.row(layer, head, i);
+      for (let j = 0; j < n; j++) pixels[i * n + j] = ((255 * row[j]) << 24) | color;
+    }
+    canvas.getContext("2d").putImageData(image, 0, 0);
+  }
+
   go.textContent = "Continue";
-  spoken.value = text.value.slice(before);
-}
-
-function draw() {
-  model.read(ids);
-  drawNext();
-  drawHeads();
-  rows.innerHTML = columns.innerHTML = ids.slice(model.begin).slice(-LAST).map(label).join("");
-}
-
-function label(id) {
-  const code = model.characters[id].codePointAt();
-  return `<b>&#${{ 10: 0x23ce, 32: 0x2423 }[code] ?? code};</b>`;
-}
-
-function drawNext() {
-  shown.textContent = heat.value;
-  weights = softmax(model.logits, +heat.value);
-  const order = [...weights.keys()].sort((a, b) => model.logits[b] - model.logits[a]);
-  next.innerHTML = order.slice(0, 10).map((id) => {
-    const share = (100 * weights[id]).toFixed(1) + "%";
-    return `<li>${label(id)}<i style=width:${share}></i>${share}</li>`;
-  }).join("");
-}
-
-function drawHeads() {
-  [...radios].forEach((radio, i) => {
-    drawHead(radio.previousSibling, i);
-    if (radio.checked) drawHead(large, i);
-  });
-}
-
-// Head i: the last queries are its rows, their keys its columns.
-function drawHead(canvas, i) {
-  const brush = canvas.getContext("2d");
-  canvas.width = canvas.height = LAST; // wipes it
-  brush.fillStyle = getComputedStyle(canvas).color;
-  model.weights.slice(-LAST).forEach((layers, y) =>
-    layers.flat()[i].slice(-y - 1).forEach((weight, x) => {
-      brush.globalAlpha = weight;
-      brush.fillRect(x, y, 1, 1);
-    }));
+  go.onclick = () => (running ? (running = false) : write());
+  one.onclick = () => write(1);
+  undo.onclick = () => {
+    running = false;
+    while (history.length && history.at(-1) === text.value) history.pop();
+    if (history.length) text.value = history.pop();
+    read();
+  };
+  root.querySelectorAll(".prompt").forEach((button) => (button.onclick = () => replace(button.textContent)));
+  surprise.onclick = () => {
+    replace("\n");
+    write(200);
+  };
+  bars.forEach((bar) => (bar.onclick = () => replace(text.value + characters[bar.value])));
+  text.oninput = () => {
+    running = false;
+    if (!typing) history.push(last);
+    typing = true;
+    read();
+  };
+  heat.oninput = () => (predict(), draw_next());
+  mistake.onchange = () => {
+    model.mistake = mistake.value;
+    model.start_cache();
+    read();
+  };
+  heads.onchange = () => {
+    const i = radios.findIndex((radio) => radio.checked);
+    [layer, head] = [Math.floor(i / model.num_heads), i % model.num_heads];
+    draw();
+  };
+  text.onscroll = () => (ink.scrollTop = text.scrollTop);
+  const hover = (i) => {
+    if (i === hovered) return;
+    hovered = i;
+    draw_letters();
+  };
+  text.onmousemove = ({ clientX, clientY }) => {
+    const i = letters.indexOf(document.elementsFromPoint(clientX, clientY).find((e) => e.parentNode === ink));
+    hover(i < 0 ? undefined : model.begin + i);
+  };
+  large.onmousemove = ({ offsetY }) =>
+    hover(model.begin + Math.min(Math.floor((offsetY / large.clientHeight) * large.height), large.height - 1));
+  text.onmouseleave = large.onmouseleave = () => hover(undefined);
+  document.addEventListener("selectionchange", () => document.activeElement === text && draw_letters());
+  radios[3].checked = true; // it reads from the character before
+  read();
+  heads.onchange();
+  root.scrollIntoView();
 }
