@@ -675,7 +675,7 @@ MUTANTS = [
     ("a wide script is cut off", "figures.py", "else 13", "else 8",
      "test_figures.py::test_wide_scripts_are_not_cut_off"),
     ("NaN is drawn as a large weight", "figures.py",
-     "weight if math.isfinite(weight) else 0", "min(max(weight, 1), 1)",
+     "abs(weight) if math.isfinite(weight) else 0", "min(max(weight, 1), 1)",
      "test_figures.py::test_a_heatmap_has_a_cell_for_each_weight_and_escapes_labels"),
     ("a gap is drawn across", "figures.py",
      "itertools.groupby(curve, drawable)", "[(True, filter(drawable, curve))]",
