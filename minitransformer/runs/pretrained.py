@@ -184,7 +184,7 @@ def bert_arrays(folder: str | Path, sizes: dict[str, Any]) -> dict:
 
     Returns:
         A dictionary from our names to NumPy arrays. If the file has no
-        pooler, its weights are random, and a warning says so.
+        pooler, its weights are random, and there is a warning.
 
     Raises:
         ValueError: if the file is damaged, or tensors are missing, unknown
