@@ -216,7 +216,7 @@ def bert_arrays(folder: str | Path, sizes: dict[str, Any]) -> dict:
             }
     except ValueError as error:
         raise ValueError(
-            f"The model in {folder} is damaged: {error}"
+            f"The model in {folder} cannot be loaded: {error}"
         ) from error
     if missing:
         warnings.warn(

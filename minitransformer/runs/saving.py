@@ -113,7 +113,7 @@ def open_arrays(
                 )
             yield slices, (file.metadata() or {}).get("sha256")
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path.name} cannot be read: {error}") from error
+        raise ValueError(f"{path.name} is damaged: {error}") from error
 
 
 def shapes_of(arrays: Mapping[str, Any]) -> dict[str, tuple]:
@@ -141,7 +141,7 @@ def refuse_differences(has: Mapping, needs: Mapping) -> None:
         if has[name] != needs[name]
     ]
     if wrong:
-        shown = [phrase[:60] for phrase in sorted(wrong)[:3]]
+        shown = [phrase[:72] for phrase in sorted(wrong)[:3]]
         shown += [f"and {len(wrong) - 3} more"] * (len(wrong) > 3)
         raise ValueError(
             f"These weights are another model's ({len(wrong)} differ): "
@@ -289,6 +289,6 @@ class SavedModel:
             ) from error
         except (ValueError, OSError) as error:
             raise ValueError(
-                f"The model in {folder} is damaged: {error}"
+                f"The model in {folder} cannot be loaded: {error}"
             ) from error
         return model
