@@ -128,17 +128,18 @@ def curve_svg(
         raise ValueError("There is no point to draw, or none is finite.")
     (x0, x1), (y0, y1) = map(limits, zip(*points, strict=True))
     width, height, left, right, top, bottom = 460, 300, 60, 20, 20, 50
-    legend, x, y = [], left + 6.0, 14
+    legend: list[tuple[str, float, int]] = []
+    across, down = left + 6.0, 14
     for name, curve in curves.items():
         if lost := len(curve) - sum(map(drawable, curve)):
             name = f"{name} ({lost:,} not finite)"
         space = 28 + 0.85 * text_width(name)
-        if legend and x + space > width:
-            x, y = left + 6.0, y + 18
-        legend.append((name, x, y))
-        x += space
-    top += y
-    height += y
+        if legend and across + space > width:
+            across, down = left + 6.0, down + 18
+        legend.append((name, across, down))
+        across += space
+    top += down
+    height += down
 
     def place(x, y):
         across = (x - x0) / (x1 - x0) * (width - left - right)

@@ -45,11 +45,7 @@ def refuse(message: str) -> NoReturn:
 
 
 def command(*parts: Any) -> str:
-    """Write a command that can be pasted into this system's shell.
-
-    Args:
-        *parts: A script of this repository and its arguments.
-    """
+    """Write a script and its arguments so that a shell takes them."""
     python = Path(sys.executable)
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())

@@ -28,12 +28,7 @@ sample.txt translations.tsv
 
 
 def fresh_folder(parent: str | Path, prefix: str) -> Path:
-    """Make the next free folder: `gpt-001`, `gpt-002`, ….
-
-    Args:
-        parent: The folder of all runs, made if it does not exist.
-        prefix: How the name of the new folder begins.
-    """
+    """Make the next free folder in `parent`: `gpt-001`, `gpt-002`, …."""
     number = 1
     while True:
         folder = Path(parent) / f"{prefix}-{number:03d}"
@@ -70,12 +65,8 @@ def newest_run(parent: str | Path, holds: Iterable[str]) -> Path:
 def refuse_used(folder: Path, *, overwrite: bool) -> None:
     """Refuse a folder that is not free for a new run.
 
-    Args:
-        folder: A path; the folder may not exist yet.
-        overwrite: Whether the new run may replace an earlier one.
-
     Raises:
-        ValueError: if the folder is in use.
+        ValueError: if it holds other files, or a run that may not go.
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: give a folder with --out.")
@@ -94,12 +85,7 @@ def refuse_used(folder: Path, *, overwrite: bool) -> None:
 def claim_folder(
     folder: Path, settings: dict, *, overwrite: bool = False
 ) -> None:
-    """Make a folder for a new run, or take an empty one.
-
-    Args:
-        folder: Made if it does not exist.
-        settings: A dictionary of the new run's settings.
-        overwrite: Delete what an earlier run wrote there.
+    """Make a folder for a new run; replace an earlier run if allowed.
 
     Raises:
         ValueError: if the folder is in use.
@@ -167,11 +153,7 @@ def delete_run(folder: Path) -> None:
 
 
 def read_settings(folder: str | Path) -> dict:
-    """Read a run's settings.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
+    """Read a run's settings; raise ValueError for a damaged file."""
     return read_json(Path(folder) / SETTINGS)
 
 
@@ -186,12 +168,11 @@ def write_settings(folder: str | Path, settings: dict) -> None:
 def refuse_other_settings(
     folder: Path, saved: dict, flags: dict, moved: Iterable[str]
 ) -> None:
-    """Refuse to resume a run with other settings than it was started.
+    """Refuse flags that differ from a run's saved settings.
 
     Args:
-        folder: The run's folder.
-        saved: A dictionary of the run's settings; empty for a new run.
-        flags: A dictionary of the settings that were given.
+        folder, saved: The run's folder, and its settings.
+        flags: A dictionary of the flags that were given.
         moved: Names of settings that may differ.
     """
     for name, value in flags.items():

@@ -67,7 +67,9 @@ class Log:
 
 def shorten(row: Row) -> Row:
     """Round a row's numbers to six digits; steps stay whole."""
-    return Row(*(float(f"{n:.6g}") if type(n) is float else n for n in row))
+    return Row._make(
+        float(f"{n:.6g}") if type(n) is float else n for n in row
+    )
 
 
 def read_log(folder: str | Path) -> list[Row]:

@@ -123,12 +123,7 @@ def bert_sizes(folder: str | Path) -> dict[str, Any]:
 
 
 def refuse_added_tokens(folder: Path, pieces: list[str]) -> None:
-    """Refuse `added_tokens.json` if it adds to the vocabulary.
-
-    Args:
-        folder: May hold that file, a dictionary from tokens to ids.
-        pieces: The vocabulary.
-    """
+    """Refuse `added_tokens.json` if it adds to a vocabulary."""
     path = folder / "added_tokens.json"
     known = {piece: number for number, piece in enumerate(pieces)}
     added = read_json(path) if path.exists() else {}
@@ -146,7 +141,7 @@ def require(folder: Path, name: str, instead: str = "") -> Path:
 
     Args:
         folder, name: Where the file is, and its name.
-        instead: The name of a file that may hold the same in another form.
+        instead: A file that may hold the same in another form.
     """
     if (folder / name).is_file():
         return folder / name
