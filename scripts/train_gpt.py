@@ -28,7 +28,10 @@ RECIPES: dict[str, dict] = {
 TOKENIZERS = ["characters", "sentencepiece", "bpe"]
 FLAGS = {
     "start here": {
-        "text": (None, "a text file, or 'shakespeare'; default: Python's own documentation"),
+        "text": (
+            None,
+            "a text file, or 'shakespeare' (fetched once); default: Python's documentation",
+        ),
         "recipe": (
             "nanogpt",
             "defaults for flags you omit: nanoGPT's, or a recipe that "

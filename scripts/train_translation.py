@@ -43,10 +43,13 @@ FLAGS = {
         "beam_size": (4, "hypotheses kept while translating"),
     },
     "rarely needed": {
-        "valid": (None, "such a file to validate with; default: some of --pairs"),
-        "test": (None, "such a file to test with; default: some of --pairs"),
+        "valid": (None, "a file like --pairs to validate with; default: some of --pairs"),
+        "test": (None, "a file like --pairs to test with; default: some of --pairs"),
         "per_side": (False, "a vocabulary per language, for the LSTM"),
-        "input_feeding": (True, "of the LSTM: Luong's form, not the textbook's"),
+        "input_feeding": (
+            True,
+            "LSTM: feed the attended vector back in (Luong); else the textbook's form",
+        ),
         "warmup_steps": (400, "steps until the peak"),
         "dropout_rate": (0.1, "share dropped in training", share),
         "label_smoothing": (0.1, "share of the probability spread over all tokens", share),
