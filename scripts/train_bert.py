@@ -197,9 +197,9 @@ def accuracies(corpus, model):
         right, count = 0.0, 0.0
         for inputs, targets, weights in corpus.valid_batches:
             weight = weights[task].numpy()
-            right += (weight * (predict(inputs) == targets[task].numpy())).sum()
-            count += weight.sum()
-        return float(right / count)
+            right += float((weight * (predict(inputs) == targets[task].numpy())).sum())
+            count += float(weight.sum())
+        return right / count
 
     most_frequent = np.bincount([i for part in corpus.train for ids in part for i in ids]).argmax()
     return {
