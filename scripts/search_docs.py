@@ -2,33 +2,32 @@
 
     python scripts/search_docs.py "how do I read a file line by line"
 
-Without a question it asks for one, again and again. The first time it reads
-all of the documentation, which takes a minute or two; then the result is kept.
+Without a question on the command line, it asks for one after another. The
+first time it reads all of the documentation, which takes a minute or two, and
+keeps the result.
 """
 
-if __name__ == "__main__":  # before what takes longer to import
+if __name__ == "__main__":  # before slower imports
     from minitransformer.runs.signals import begin
 
     begin()
 
 import argparse
 import builtins
+import contextlib
 import hashlib
 import importlib
 import inspect
 import re
-import sys
 import time
-import warnings
 from pathlib import Path
 
 import minitransformer as mt
 from minitransformer.data.corpora import cache_folder, clean, python_documents
 from minitransformer.figures import plain
-from minitransformer.runs.commands import say, speak_utf8
+from minitransformer.runs.commands import refuse, say, user_errors
 from minitransformer.runs.flags import Parser, positive
 from minitransformer.runs.pretrained import minilm_folder
-from minitransformer.runs.progress import quiet_import
 from minitransformer.runs.saving import write_atomically
 
 WRITTEN_IN_C = "builtins", "io", "itertools", "math", "time"
@@ -36,7 +35,7 @@ WRITTEN_IN_C = "builtins", "io", "itertools", "math", "time"
 
 def parse(argv):
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("question", nargs="?", help="what is looked for")
+    parser.add_argument("question", nargs="?", help="what to look for")
     parser.add_argument(
         "--bert",
         metavar="DIR",
@@ -51,45 +50,26 @@ def parse(argv):
         "--cache",
         metavar="DIR",
         type=Path,
-        help="where the index is kept; default: the user's cache folder",
+        help="where to keep the index; default: your cache folder",
     )
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     flags = parse(argv)
-    speak_utf8()
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: say(f"warning: {message}")
-        try:
-            search(flags)
-        except (ValueError, OSError) as error:
-            say(f"error: {error}")
-            return 2
-        except EOFError:  # Ctrl-D: no more questions
-            say("")
-        except KeyboardInterrupt:
-            say("")
-            return 130
-    return 0
+    if flags.question is not None and not flags.question.strip():
+        refuse("The question is empty: give at least one word.")
+    with user_errors(), contextlib.suppress(EOFError):  # Ctrl-D: no more questions
+        search(flags)
 
 
 def search(flags):
     """Load, index, and answer one question or many."""
-    if flags.question is not None and not flags.question.strip():
-        raise ValueError("The question is empty.")
     folder = Path(flags.bert or minilm_folder())
-    with quiet_import():  # the first use of a name loads TensorFlow
-        load = mt.Bert.from_pretrained
-    model = load(folder)
+    model = mt.Bert.from_pretrained(folder)
     tokenizer = mt.WordPieceTokenizer.load(folder / "vocab.txt")
     passages = library_passages()
-    vectors = index(
-        model,
-        tokenizer,
-        passages,
-        flags.cache or cache_folder(),
-    )
+    vectors = index(model, tokenizer, passages, flags.cache or cache_folder())
     answer = searcher(model, tokenizer, passages, vectors, flags.count)
     answer("warm up")  # compiles
     if flags.question is not None:
@@ -102,14 +82,14 @@ def search(flags):
 
 
 def library_passages():
-    """Read all that Python says about itself, in passages with names.
+    """Read Python's documentation as passages with names.
 
-    `python_documents`, and the docstrings of some modules that are written
-    in C: their functions, classes and methods.
+    The passages are those of `python_documents`, and the docstrings of some
+    modules that are written in C: their functions, classes and methods.
 
     Returns:
         A list of (name, passage), such as ("str.split", "Return a list …");
-        each passage once.
+        each passage occurs once.
     """
     named = {}
     for module in map(importlib.import_module, WRITTEN_IN_C):
@@ -134,20 +114,20 @@ def public(thing):
         for name in dir(thing)
         if not name.startswith("_")
         and callable(getattr(thing, name))
-        # `help`, `exit` and the like are there in some sessions only.
+        # Only some sessions have `help`, `exit` and the like.
         and type(getattr(thing, name)).__module__ != "_sitebuiltins"
     ]
 
 
 def index(model, tokenizer, passages, folder):
-    """Turn all passages into vectors, or read those of the last time."""
+    """Turn all passages into vectors, or read the vectors of an earlier call."""
     import numpy as np
     from rich.console import Console
     from rich.progress import Progress
     from safetensors import SafetensorError
     from safetensors.numpy import load_file, save
 
-    # The name often says what a passage is about.
+    # The name often tells the topic of a passage.
     texts = [f"{name}: {passage}" for name, passage in passages]
     how = repr((model.pooling, model.sentence_len, tokenizer.settings, tokenizer.pieces))
     key = hashlib.sha256("\n".join([how, *texts]).encode())
@@ -196,7 +176,7 @@ def searcher(model, tokenizer, passages, vectors, count):
 
 
 def show(answer, question):
-    """Print what answers a question, and how long it took."""
+    """Print the answers to a question, and how long it took."""
     started = time.perf_counter()
     found = answer(question)
     seconds = time.perf_counter() - started
@@ -206,4 +186,4 @@ def show(answer, question):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,9 +2,9 @@
 
     python scripts/start_workers.py 2 scripts/train_gpt.py --out runs/two
 
-Each gets a TF_CONFIG of its own and `--strategy multiworker`. On a cluster,
-start the same command on every machine instead, with a TF_CONFIG that lists
-the machines.
+Each worker gets a TF_CONFIG of its own and `--strategy multiworker`. On a
+cluster, start the same command on every machine instead, with a TF_CONFIG that
+lists the machines.
 """
 
 if __name__ == "__main__":
@@ -25,14 +25,12 @@ import time
 from pathlib import Path
 
 from minitransformer.runs.commands import say
-from minitransformer.runs.flags import Parser, number
+from minitransformer.runs.flags import Parser, up_to
 from minitransformer.runs.signals import ENDING
-
-MOST = 64  # workers on one machine
 
 
 def free_ports(count):
-    """Find ports that nobody listens at."""
+    """Find ports that are free."""
     sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
     ports = [s.getsockname()[1] for s in sockets]
     for s in sockets:
@@ -41,7 +39,7 @@ def free_ports(count):
 
 
 def environments(count):
-    """Make each worker's environment, the chief's first."""
+    """Make the environment of each worker, the chief's first."""
     workers = [f"localhost:{port}" for port in free_ports(count)]
     for index in range(count):
         config = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
@@ -49,7 +47,7 @@ def environments(count):
 
 
 def end_with_parent():
-    """Hear SIGTERM when the launcher is gone, even by `kill -9`: Linux only."""
+    """Get SIGTERM when the launcher ends, even by `kill -9`: Linux only."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
@@ -67,7 +65,7 @@ def keep_to_this_machine():
     """Let only these processes reach the workers' ports.
 
     TensorFlow listens on all addresses. On Linux the launcher moves itself
-    and its workers into a network of their own, which has a loopback alone.
+    and its workers into a network of their own that has only a loopback.
     """
     libc, user, group = ctypes.CDLL(None, use_errno=True), os.getuid(), os.getgid()
     if libc.unshare(0x50000000 if user else 0x40000000):  # CLONE_NEWUSER, CLONE_NEWNET
@@ -85,12 +83,12 @@ def keep_to_this_machine():
 
 def main(argv=None):
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("count", type=workers, help="number of workers")
-    parser.add_argument("script")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    parser.add_argument("count", type=up_to(64), help="number of workers")
+    parser.add_argument("script", help="the program that each worker runs")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
     flags = parser.parse_args(argv)
     if not Path(flags.script).is_file():
-        parser.error(f"there is no script {flags.script}")
+        parser.error(f"there is no script {flags.script}: give the path of one")
     try:
         keep_to_this_machine()
     except (OSError, AttributeError):
@@ -99,12 +97,12 @@ def main(argv=None):
 
     def forward(number, frame=None):
         received.append(number)
-        if time.monotonic() - began < 2:  # Python is starting: it would show
-            number = signal.SIGTERM  # a traceback for Ctrl-C
+        if time.monotonic() - began < 2:  # Python is starting: Ctrl-C would
+            number = signal.SIGTERM  # show a traceback
         for process in processes:
             process.send_signal(number)
 
-    # In a session of their own, so that they hear Ctrl-C once: from here.
+    # The workers' own session gets no Ctrl-C: only `forward` sends it.
     for ending in ENDING:
         signal.signal(ending, forward)
     processes += start(flags.count, flags.script, flags.arguments, start_new_session=True)
@@ -114,11 +112,6 @@ def main(argv=None):
     if received:
         return 128 + received[0]
     return max(code if code >= 0 else 128 - code for code in codes)
-
-
-def workers(text):
-    """Read the number of workers."""
-    return number(text, int, range(1, MOST + 1).__contains__, f"1 to {MOST}")
 
 
 if __name__ == "__main__":

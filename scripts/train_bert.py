@@ -4,7 +4,7 @@ Without flags: Python's own documentation, less than ten minutes on two
 cores. With --text: your own, with an empty line between documents.
 """
 
-if __name__ == "__main__":  # before what takes longer to import
+if __name__ == "__main__":  # before slower imports
     from minitransformer.runs.signals import begin
 
     begin()
@@ -17,40 +17,37 @@ from typing import Any, NamedTuple
 
 import minitransformer as mt
 from minitransformer.runs.commands import next_try, tell, user_errors
-from minitransformer.runs.flags import STRATEGY, defaults_of, read_flags, seed, share
+from minitransformer.runs.flags import RARE, defaults_of, read_flags, seed, share
 from minitransformer.runs.sizes import weigh
 
 FLAGS = {
     "start here": {
         "text": (
             None,
-            "a file in UTF-8, with an empty line between documents; "
-            "default: Python's own documentation",
+            "a text, with empty lines between documents; default: Python's documentation",
         ),
         "steps": (10_000, "training steps"),
-        "seed": (0, "where all randomness begins", seed),
+        "seed": (0, "the same seed gives the same run", seed),
     },
     "the model and its training": {
         "vocab_size": (2000, "pieces in the vocabulary"),
         "max_len": (32, "tokens of both texts together"),
         "batch_size": (16, "pairs of texts per batch"),
-        "learning_rate": (1e-3, "the peak; it ends at a tenth"),
+        "learning_rate": (1e-3, "the peak; the last rate is a tenth of it"),
     },
     "rarely needed": {
         "dropout_rate": (0.0, "share dropped in training", share),
-        "accumulate": (1, "batches that make one step together"),
         "evaluate_every": (2500, "steps between validations"),
-        "xla": (True, "compile with XLA"),
-        "strategy": STRATEGY,
+        **RARE,
     },
 }
 DEFAULTS = defaults_of(FLAGS)
 VALID = 40  # batches to validate with, of 32 pairs
-EXAMPLES = 5  # hidden words to guess before the reader's eyes
+EXAMPLES = 5  # hidden words to predict before the reader's eyes
 
 
 class Corpus(NamedTuple):
-    """What a BERT learns from; the documents are lists of lists of ids."""
+    """The text that a BERT learns from; documents are lists of lists of ids."""
 
     name: str
     text: str
@@ -76,7 +73,7 @@ def main(argv=None):
 
 
 def read_corpus(run):
-    """Read the text, learn the pieces if there are none, and encode."""
+    """Read the text, learn the pieces if it is a new run, and encode."""
     from minitransformer.data.next_sentence import encode_documents
 
     settings, source = run.settings, run.settings["text"]
@@ -85,26 +82,21 @@ def read_corpus(run):
         name, text = "Python's documentation", mt.python_docs()
     else:
         name, text = Path(source).name, mt.read_text(source)
-    train_text, valid_text = split(text)
+    parts = split(text)
     vocabulary = run.folder / mt.WordPieceTokenizer.file_name
     if run.resumes and vocabulary.is_file():
         tokenizer = mt.WordPieceTokenizer.load(vocabulary)
     else:
         tell("learning the pieces …")
-        tokenizer = mt.WordPieceTokenizer.train(train_text, vocab_size=settings["vocab_size"])
-    config = mt.BertConfig.small(
-        tokenizer, settings["max_len"], dropout_rate=settings["dropout_rate"]
-    )
+        tokenizer = mt.WordPieceTokenizer.train(parts[0], vocab_size=settings["vocab_size"])
+    rate = settings["dropout_rate"]
+    config = mt.BertConfig.small(tokenizer, settings["max_len"], dropout_rate=rate)
     weigh(config, settings)
     tell("reading the text …")
-    train = encode_documents(train_text, tokenizer)
-    valid = encode_documents(valid_text, tokenizer)
-    valid_settings = settings | {"batch_size": 32}
-    batches = draw(valid, tokenizer, valid_settings).take(VALID)
-    corpus = Corpus(name, text, tokenizer, config, train, valid, list(batches))
-    # What is too short is refused before anything is written.
-    draw(train, tokenizer, settings)
-    return corpus
+    train, valid = (encode_documents(part, tokenizer) for part in parts)
+    batches = draw(valid, tokenizer, settings | {"batch_size": 32}).take(VALID)
+    draw(train, tokenizer, settings)  # refuses a text that is too short
+    return Corpus(name, text, tokenizer, config, train, valid, list(batches))
 
 
 def split(text):
@@ -117,8 +109,8 @@ def split(text):
     documents = re.split(gap, text)
     if len(documents) < 4:
         raise ValueError(
-            "Pre-training needs four documents, two to learn from and two "
-            "to validate: put an empty line between documents."
+            f"The text has {len(documents)} documents, and pre-training needs four documents: "
+            "two to learn from and two to validate. Put an empty line between documents."
         )
     place = len(re.findall(gap, text[: int(0.9 * len(text))]))
     place = min(max(place, 2), len(documents) - 2)
@@ -126,7 +118,7 @@ def split(text):
 
 
 def draw(documents, tokenizer, settings, first=0):
-    """Draw pairs of texts with hidden words, without an end."""
+    """Draw pairs of texts with hidden words, without end."""
     return mt.pretraining_batches(
         documents,
         tokenizer,
@@ -138,10 +130,10 @@ def draw(documents, tokenizer, settings, first=0):
 
 
 def fit(run, corpus):
-    """Make the model and train it on what the strategy has."""
+    """Make the model and train it."""
     import keras
 
-    settings, tokenizer, config = run.settings, corpus.tokenizer, corpus.config
+    settings, config = run.settings, corpus.config
     keras.utils.set_random_seed(settings["seed"])
     with run.strategy.scope():
         model = mt.BertPretraining(mt.Bert(config))
@@ -156,41 +148,39 @@ def fit(run, corpus):
         guess = math.log(2 * config.vocab_size)
         tell(
             f"text        {corpus.name}, {len(corpus.text):,} characters\n"
-            f"tokens      {tokens:,} in {len(corpus.train):,} documents to "
-            f"train on, {len(corpus.valid):,} documents to validate\n"
-            f"model       {model.count_params():,} parameters; a uniform "
-            f"guess costs ln({config.vocab_size}) + ln(2) = {guess:.2f} nats"
+            f"tokens      {tokens:,} in {len(corpus.train):,} documents to train on, "
+            f"{len(corpus.valid):,} documents to validate\n"
+            f"model       {model.count_params():,} parameters; a uniform guess costs "
+            f"ln({config.vocab_size}) + ln(2) = {guess:.2f} nats"
         )
         run.describe()
-        mean_loss = mt.compile_evaluation(model, use_xla=run.use_xla)
         run.train(
             model,
             optimizer,
-            lambda n: draw(corpus.train, tokenizer, settings, first=n),
-            evaluate=lambda: mean_loss(corpus.valid_batches),
+            lambda first: draw(corpus.train, corpus.tokenizer, settings, first),
+            corpus.valid_batches,
         )
     return model
 
 
 def show(run, corpus, model):
-    """Save the model, measure it, and let it guess."""
+    """Save the model, measure it, and let it predict hidden words."""
     model.save(run.folder)
     run.draw_losses("nats per hidden word, plus those per pair")
     last, found = run.log.rows[-1], accuracies(corpus, model)
     tell(
         f"validation  {last.valid_loss:.4f} nats\n"
-        f"words       {found['words']:.1%} of the hidden ones are guessed; "
-        "always the most frequent one would be "
-        f"{found['most_frequent_word']:.1%}\n"
-        f"sentences   {found['sentences']:.1%} are told apart; always the "
-        f"same answer would be {found['same_answer']:.1%}\n"
+        f"words       {found['words']:.1%} of the hidden ones are right; always the "
+        f"most frequent one would be {found['most_frequent_word']:.1%}\n"
+        f"sentences   {found['sentences']:.1%} of the pairs are classified right; always "
+        f"the same answer would be {found['same_answer']:.1%}\n"
         f"time        {last.seconds:.0f} s of training and validation"
     )
     results = {
         "valid_loss": last.valid_loss,
         **found,
         "seconds": last.seconds,
-        "validation": run.curve("valid_loss"),
+        "validation": run.log.curve("valid_loss"),
     }
     run.write("results.json", json.dumps(results, indent=1) + "\n")
     guess_words(corpus, model)
@@ -202,33 +192,26 @@ def accuracies(corpus, model):
     """Measure both tasks on the validation part, beside simple guesses."""
     import numpy as np
 
-    batches, found = corpus.valid_batches, []
-    for task in (0, 1):
-        accuracy = mt.compile_evaluation(
-            lambda *inputs, task=task: model(*inputs)[task],
-            use_xla=False,
-            measure=mt.masked_accuracy,
-        )
-        found.append(accuracy((x, y[task], weights[task]) for x, y, weights in batches))
+    def accuracy(task, predict):
+        """Average over the targets that count; `predict` maps inputs to ids."""
+        right, count = 0.0, 0.0
+        for inputs, targets, weights in corpus.valid_batches:
+            weight = weights[task].numpy()
+            right += float((weight * (predict(inputs) == targets[task].numpy())).sum())
+            count += float(weight.sum())
+        return right / count
 
-    def joined(arrays):
-        return np.concatenate([array.numpy().ravel() for array in arrays])
-
-    words = joined(targets[0] for _, targets, _ in batches)
-    weights = joined(weights[0] for *_, weights in batches)
-    follows = joined(targets[1] for _, targets, _ in batches).mean()
-    seen = np.bincount([i for part in corpus.train for ids in part for i in ids])
-    frequent = (weights * (words == seen.argmax())).sum() / weights.sum()
+    most_frequent = np.bincount([i for part in corpus.train for ids in part for i in ids]).argmax()
     return {
-        "words": found[0],
-        "most_frequent_word": float(frequent),
-        "sentences": found[1],
-        "same_answer": float(max(follows, 1 - follows)),
+        "words": accuracy(0, lambda inputs: model(*inputs)[0].numpy().argmax(-1)),
+        "most_frequent_word": accuracy(0, lambda _: most_frequent),
+        "sentences": accuracy(1, lambda inputs: model(*inputs)[1].numpy().argmax(-1)),
+        "same_answer": max(accuracy(1, lambda _: 0), accuracy(1, lambda _: 1)),
     }
 
 
 def guess_words(corpus, model):
-    """Show what the model thinks of some hidden words."""
+    """Show the model's three likeliest words for some hidden ones."""
     import numpy as np
 
     tokenizer = corpus.tokenizer

@@ -4,7 +4,7 @@ Without flags: 0.8 M parameters, Python's own documentation, a few minutes
 on two cores. The defaults are nanoGPT's recipe for a CPU.
 """
 
-if __name__ == "__main__":  # before what takes longer to import
+if __name__ == "__main__":  # before slower imports
     from minitransformer.runs.signals import begin
 
     begin()
@@ -17,24 +17,20 @@ from typing import Any, NamedTuple
 
 import minitransformer as mt
 from minitransformer.runs.commands import next_try, tell, user_errors
-from minitransformer.runs.flags import STRATEGY, defaults_of, read_flags, seed, share
+from minitransformer.runs.flags import RARE, defaults_of, read_flags, seed, share
 from minitransformer.runs.sizes import weigh
 
 RECIPES: dict[str, dict] = {
     "nanogpt": {},
-    "quick": {  # what makes a GPT learn faster: docs/guides/faster.md
-        "steps": 800,
-        "learning_rate": 3e-3,
-        "rotary": True,
-        "activation": "squared_relu",
-    },
+    # What makes a GPT learn faster: docs/guides/faster.md
+    "quick": {"steps": 800, "learning_rate": 3e-3, "rotary": True, "activation": "squared_relu"},
 }
 TOKENIZERS = ["characters", "sentencepiece", "bpe"]
 FLAGS = {
     "start here": {
         "text": (
             None,
-            "a file in UTF-8, or 'shakespeare' (fetched once); default: Python's own documentation",
+            "a text file, or 'shakespeare' (fetched once); default: Python's documentation",
         ),
         "recipe": (
             "nanogpt",
@@ -43,28 +39,26 @@ FLAGS = {
             list(RECIPES),
         ),
         "steps": (2000, "training steps"),
-        "seed": (0, "where all randomness begins", seed),
+        "seed": (0, "the same seed gives the same run", seed),
     },
     "the model and its training": {
         "num_layers": (4, "decoder blocks"),
         "num_heads": (4, "attention heads; must divide d_model"),
         "d_model": (128, "width"),
-        "max_len": (64, "tokens that it sees at once"),
+        "max_len": (64, "tokens that the model sees at once"),
         "batch_size": (12, "windows per batch"),
-        "learning_rate": (1e-3, "the peak; it ends at a tenth"),
+        "learning_rate": (1e-3, "the peak; the last rate is a tenth of it"),
         "tokenizer": ("characters", "what a token is", TOKENIZERS),
     },
     "rarely needed": {
         "vocab_size": (1024, "tokens, for sentencepiece and bpe"),
         "dropout_rate": (0.0, "share dropped in training", share),
         "bias": (False, "learn biases as well"),
-        "accumulate": (1, "batches that make one step together"),
         "evaluate_every": (1000, "steps between validations"),
         "mixed": (False, "compute in bfloat16, for GPUs and TPUs"),
-        "xla": (True, "compile with XLA"),
-        "strategy": STRATEGY,
+        **RARE,
     },
-    "": {  # for recipes alone
+    "": {  # only recipes set these
         "rotary": (False, "turn queries and keys by their positions"),
         "activation": ("gelu", "of the feed-forward layers", ["gelu", "squared_relu"]),
         "final_rate": (0.1, "the last learning rate, as a share of the peak", share),
@@ -75,7 +69,7 @@ DEFAULTS = defaults_of(FLAGS)
 
 
 class Corpus(NamedTuple):
-    """What a GPT learns from."""
+    """The text that a GPT learns from."""
 
     name: str
     text: str
@@ -83,6 +77,8 @@ class Corpus(NamedTuple):
     tokenizer: Any
     train_ids: Any
     valid_ids: Any
+    batches: Any  # function from a number n to windows, from batch n on
+    valid: Any  # windows
 
 
 def main(argv=None):
@@ -91,7 +87,7 @@ def main(argv=None):
         recipe = RECIPES[flags.get("recipe", DEFAULTS["recipe"])]
         run = mt.Run(flags, DEFAULTS | recipe, moved=["text"])
         corpus = read_corpus(run)
-        config = make_config(run.settings, corpus)
+        config = make_config(run.settings, corpus.tokenizer.vocab_size)
         weigh(config, run.settings)
         run.claim("gpt", corpus.text)
         if run.is_chief:
@@ -103,7 +99,7 @@ def main(argv=None):
 
 
 def read_corpus(run):
-    """Read the text, make the tokenizer if there is none, and encode."""
+    """Read the text, learn the tokens if it is a new run, and encode."""
     settings, source = run.settings, run.settings["text"]
     if source is None:
         tell("reading Python's documentation …")
@@ -113,78 +109,48 @@ def read_corpus(run):
     else:
         name, text = Path(source).name, mt.read_text(source)
     place = int(0.9 * len(text))  # the last tenth is for validation
-    train_text, valid_text = text[:place], text[place:]
+    parts = text[:place], text[place:]
     tokenizer = None
     if run.resumes:
         with contextlib.suppress(ValueError):  # killed before it was saved
             tokenizer = mt.load_tokenizer(run.folder)
-    tokenizer = tokenizer or make_tokenizer(text, train_text, settings)
-    corpus = Corpus(
-        name,
-        text,
-        valid_text,
-        tokenizer,
-        tokenizer.encode(train_text),
-        tokenizer.encode(valid_text),
-    )
-    # What is too short is refused before anything is written.
-    train_windows(settings, corpus, 0)
-    valid_windows(settings, corpus)
-    return corpus
+    tokenizer = tokenizer or learn_tokens(text, parts[0], settings)
+    train_ids, valid_ids = map(tokenizer.encode, parts)
+    max_len, batch_size = settings["max_len"], settings["batch_size"]
+
+    def batches(first=0):
+        return mt.random_windows(
+            train_ids, seq_len=max_len, batch_size=batch_size, seed=settings["seed"], first=first
+        )
+
+    batches()  # refuses a text that is too short, before anything is written
+    rows = max(1, 2048 // max_len)
+    valid = mt.consecutive_windows(valid_ids, seq_len=max_len, batch_size=rows)
+    return Corpus(name, text, parts[1], tokenizer, train_ids, valid_ids, batches, valid)
 
 
-def make_tokenizer(text, train_text, settings):
-    """Learn what a token is; pieces are learned from the training part."""
+def learn_tokens(text, train_text, settings):
+    """Learn the tokens: all characters, or pieces of the training part."""
     if settings["tokenizer"] == "characters":
         return mt.CharTokenizer.train(text)
     tell("learning the pieces …")
     kinds = {"sentencepiece": mt.SentencePieceTokenizer, "bpe": mt.BytePairTokenizer}
-    kind = kinds[settings["tokenizer"]]
-    return kind.train(train_text, vocab_size=settings["vocab_size"])
+    return kinds[settings["tokenizer"]].train(train_text, vocab_size=settings["vocab_size"])
 
 
-def make_config(settings, corpus):
+def make_config(settings, vocab_size):
     """Make the configuration of the model."""
-    return mt.GPTConfig(
-        vocab_size=corpus.tokenizer.vocab_size,
-        max_len=settings["max_len"],
-        d_model=settings["d_model"],
-        num_heads=settings["num_heads"],
-        num_layers=settings["num_layers"],
-        dropout_rate=settings["dropout_rate"],
-        use_bias=settings["bias"],
-        rotary=settings["rotary"],
-        activation=settings["activation"],
-    )
-
-
-def train_windows(settings, corpus, first):
-    """Draw random windows of the training part, without an end."""
-    return mt.random_windows(
-        corpus.train_ids,
-        seq_len=settings["max_len"],
-        batch_size=settings["batch_size"],
-        seed=settings["seed"],
-        first=first,
-    )
-
-
-def valid_windows(settings, corpus):
-    """Cut the validation part into windows."""
-    return mt.consecutive_windows(
-        corpus.valid_ids,
-        seq_len=settings["max_len"],
-        batch_size=max(1, 2048 // settings["max_len"]),
-    )
+    same = "max_len", "d_model", "num_heads", "num_layers", "dropout_rate", "rotary", "activation"
+    sizes = {name: settings[name] for name in same}
+    return mt.GPTConfig(vocab_size=vocab_size, use_bias=settings["bias"], **sizes)
 
 
 def fit(run, corpus, config):
-    """Make the model and train it on what the strategy has."""
+    """Make the model and train it."""
     import keras
 
-    settings = run.settings
-    policy = "mixed_bfloat16" if settings["mixed"] else "float32"
-    keras.config.set_dtype_policy(policy)
+    settings, vocab_size = run.settings, config.vocab_size
+    keras.config.set_dtype_policy("mixed_bfloat16" if settings["mixed"] else "float32")
     keras.utils.set_random_seed(settings["seed"])
     with run.strategy.scope():
         model = mt.GPT(config)
@@ -195,77 +161,63 @@ def fit(run, corpus, config):
             steps=settings["steps"],
         )
         optimizer = mt.make_optimizer(model, learning_rate=schedule, beta_2=settings["beta_2"])
-        vocab_size = config.vocab_size
         tell(
             f"text        {corpus.name}, {len(corpus.text):,} characters\n"
             f"tokens      {len(corpus.train_ids):,} to train on, "
-            f"{len(corpus.valid_ids):,} to validate, {vocab_size:,} "
-            "different ones\n"
-            f"model       {model.count_params():,} parameters; a uniform "
-            f"guess costs ln({vocab_size}) = {math.log(vocab_size):.2f} "
-            "nats per token"
+            f"{len(corpus.valid_ids):,} to validate, {vocab_size:,} different ones\n"
+            f"model       {model.count_params():,} parameters; a uniform guess costs "
+            f"ln({vocab_size}) = {math.log(vocab_size):.2f} nats per token"
         )
         run.describe()
-        mean_loss = mt.compile_evaluation(model, use_xla=run.use_xla)
-        valid = valid_windows(settings, corpus)
-        run.train(
-            model,
-            optimizer,
-            lambda first: train_windows(settings, corpus, first),
-            evaluate=lambda: mean_loss(valid),
-        )
+        run.train(model, optimizer, corpus.batches, corpus.valid)
     return model
 
 
 def show(run, corpus, model):
-    """Save the model, draw, sum up, and let it write."""
+    """Save the model, draw, summarize, and let it write."""
     model.save(run.folder)
     run.draw_losses("nats per token")
     tokenizer, valid_text = corpus.tokenizer, corpus.valid_text
-    # The very first token is given, not guessed.
-    guessed = len(valid_text) - len(tokenizer.decode(corpus.valid_ids[:1]))
+    # The first token is given, not predicted.
+    predicted = len(valid_text) - len(tokenizer.decode(corpus.valid_ids[:1]))
     last = run.log.rows[-1]
-    nats = last.valid_loss * (len(corpus.valid_ids) - 1)
+    bits = last.valid_loss * (len(corpus.valid_ids) - 1) / math.log(2)
     zipped = 8 * len(zlib.compress(valid_text.encode(), 9))
     tell(
         f"validation  {last.valid_loss:.4f} nats per token, "
-        f"{nats / guessed / math.log(2):.3f} bits per character "
-        f"(zlib -9: {zipped / len(valid_text):.3f})\n"
-        f"time        {last.seconds:.0f} s of training and validation"
+        f"{bits / predicted:.3f} bits per character (zlib -9: {zipped / len(valid_text):.3f})\n"
+        f"time        {last.seconds:.0f} s of training and validation\n"
+        "compiling the generation …"
     )
     # The prompt: a few words of the validation text, on one line.
     line = next(filter(str.strip, valid_text.splitlines()), valid_text)
     words = line.strip()[:16].rsplit(None, 1)
     prompt = words[0] if words else valid_text[:1]
-    tell("compiling the generation …")
     ids = mt.generate(
         model,
         [tokenizer.encode(prompt)],
         max_new_tokens=300,
         temperature=0.8,
         seed=run.settings["seed"],
-        use_xla=run.settings["xla"],
+        use_xla=run.use_xla,
     )
     sample = tokenizer.decode(ids[0])
     run.write("sample.txt", sample + "\n")
     shown = tokenizer.encode(sample)[: min(24, model.config.max_len)]
     names = [tokenizer.decode([i]).replace("\n", "⏎").replace(" ", "␣") for i in shown]
-    heads = model.attention_maps([shown])[-1]
     heatmap = mt.heatmap_svg(
-        heads[0, 0].numpy(),
+        model.attention_maps([shown])[-1][0, 0].numpy(),
         names,
         names,
         label="Attention of the last layer's first head: a row for each "
         "token that attends, a column for each that is attended to",
     )
     run.write("attention.svg", heatmap)
-    drawn = run.folder / "loss.svg", run.folder / "attention.svg"
-    tell(f"drawn       {drawn[0]}, {drawn[1]}\n\n{sample}")
-    larger = ["--steps", 5000, "--d-model", 192, "--num-heads", 6]
+    tell(f"drawn       {run.folder / 'loss.svg'}, {run.folder / 'attention.svg'}\n\n{sample}")
     next_try(
         ["generate.py", "--run", run.folder, "--prompt", prompt],
         ["train_gpt.py", "--text", "shakespeare"],
-        ["train_gpt.py", *larger],
+        ["train_gpt.py", "--steps", 5000, "--d-model", 192, "--num-heads", 6],
     )
 
 

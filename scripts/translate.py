@@ -1,29 +1,26 @@
-"""Translate a sentence with a trained translator. stdout holds it alone."""
+"""Translate a sentence with a trained translator. Only it goes to stdout."""
 
-if __name__ == "__main__":  # before what takes longer to import
+if __name__ == "__main__":  # before slower imports
     from minitransformer.runs.signals import begin
 
     begin()
 
 import argparse
 import itertools
-import sys
-import warnings
 from pathlib import Path
 
 import minitransformer as mt
 from minitransformer.figures import plain
-from minitransformer.runs.commands import say, speak_utf8
+from minitransformer.runs.commands import refuse, say, user_errors
 from minitransformer.runs.flags import Parser, positive
 from minitransformer.runs.folders import newest_run, read_settings
 from minitransformer.runs.given import read_text
-from minitransformer.runs.progress import quiet_import
 from minitransformer.runs.saving import write_atomically
 
 
 def parse(argv):
     parser = Parser(description=__doc__)
-    parser.add_argument("sentence", help="what to translate")
+    parser.add_argument("sentence", help="the sentence to translate")
     parser.add_argument(
         "--run", metavar="DIR", help="a run of train_translation.py (default: the newest in runs/)"
     )
@@ -37,7 +34,7 @@ def parse(argv):
         "--beam-size",
         type=positive,
         default=4,
-        help="hypotheses that are kept; 1 is greedy (default: %(default)s)",
+        help="hypotheses to keep; 1 is greedy (default: %(default)s)",
     )
     parser.add_argument(
         "--xla", default=False, help="compile with XLA", action=argparse.BooleanOptionalAction
@@ -47,29 +44,22 @@ def parse(argv):
 
 def main(argv=None):
     flags = parse(argv)
-    speak_utf8()
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: say(f"warning: {message}")
-            return run(flags)
-    except (ValueError, OSError) as error:
-        say(f"error: {error}")
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    if not flags.sentence.strip():
+        refuse("The sentence is empty: give at least one word.")
+    with user_errors():
+        run(flags)
+    return 0
 
 
 def run(flags):
     """Translate, print, and draw."""
-    if not flags.sentence.strip():
-        raise ValueError("The sentence is empty: give at least a word.")
-    with quiet_import():
-        from minitransformer.writing.translating import alignment_svg
+    from minitransformer.writing.translating import alignment_svg
+
     folder = flags.run or newest_run("runs", ["target.model"])
     model, tokenizers, max_len = load(folder)
     if spelled_in_bytes(tokenizers[0], flags.sentence) > 0.5:
         say(
-            "warning: most of this sentence is spelled in bytes: the "
+            "warning: most of this sentence is spelled in bytes, since the "
             "vocabulary was learned from another language."
         )
     elif swapped(folder, flags.sentence):
@@ -85,13 +75,12 @@ def run(flags):
     print(plain(translation), flush=True)
     if getattr(model.config, "attention", None) == "none":
         say("This model has no attention to draw.")
-        return 0
+        return
     picture = Path(flags.picture) if flags.picture else free_name()
     write_atomically(
         picture, alignment_svg(model, tokenizers, flags.sentence, translation, max_len=max_len)
     )
     say(f"drawn: {picture}")
-    return 0
 
 
 def spelled_in_bytes(tokenizer, sentence):
@@ -105,7 +94,7 @@ def spelled_in_bytes(tokenizer, sentence):
 
 
 def free_name():
-    """Find a name that no file has: nothing is overwritten unasked."""
+    """Find a name that no file has, so that nothing is overwritten."""
     names = (f"alignment-{number}.svg" for number in itertools.count(2))
     candidates = map(Path, itertools.chain(["alignment.svg"], names))
     return next(path for path in candidates if not path.exists())
@@ -127,7 +116,7 @@ def load(folder):
     """Load a run of `train_translation.py`.
 
     Returns:
-        The model, its two tokenizers, and the most tokens of a sentence.
+        The model, its two tokenizers, and the largest number of tokens.
     """
     from minitransformer.writing.translating import SIDES, fingerprint
 
@@ -162,4 +151,4 @@ def load(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

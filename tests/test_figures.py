@@ -24,7 +24,7 @@ def test_curves_stay_inside_and_are_drawn_to_scale():
     root = ET.fromstring(curve_svg(curves, x_label="step", y_label="loss", label="losses"))
     line = next(root.iter(f"{SVG}polyline")).get("points").split()
     points = [tuple(map(float, p.split(","))) for p in line]
-    assert all(0 <= x <= 640 and 0 <= y <= 360 for x, y in points)
+    assert all(0 <= x <= 460 and 0 <= y <= 360 for x, y in points)
     (x0, y0), (x1, y1), (x2, y2) = points
     assert x1 - x0 == pytest.approx(x2 - x1)
     assert y1 - y0 == pytest.approx(2 * (y2 - y1), rel=0.01)
@@ -70,7 +70,25 @@ def test_four_curves_have_a_line_and_a_name_each():
     places = [float(t.get("x")) for t in names]
     assert len(places) == 4
     assert places == sorted(places)
-    assert places[-1] < 640
+    assert places[-1] < 460
+
+
+def test_long_names_of_the_legend_get_rows_of_their_own():
+    curves = {f"{n}: divided by the root of the width": [(0, n), (1, n + 1)] for n in range(4)}
+    root = ET.fromstring(curve_svg(curves, x_label="x", y_label="y", label="four"))
+    places = {(t.get("x"), t.get("y")) for t in root.iter(f"{SVG}text") if t.text in curves}
+    assert len({y for _, y in places}) == len(places) == 4
+    width = float(root.get("width"))
+    assert all(float(x) + 7 * len("0: divided by the root of the width") < width for x, _ in places)
+    axis = next(p.get("d") for p in root.iter(f"{SVG}path") if p.get("class") == "axis")
+    assert float(axis[1:].split("V")[0].split()[1]) > max(float(y) for _, y in places)
+
+
+def test_negative_weights_have_another_color():
+    root = ET.fromstring(heatmap_svg([[-0.5, 0.5]], ["a"], ["b", "c"], label="x"))
+    cells = [r for r in root.iter(f"{SVG}rect") if r.get("class").startswith("cell")]
+    assert [c.get("class") for c in cells] == ["cell minus", "cell"]
+    assert [float(c.get("fill-opacity")) for c in cells] == [0.5, 0.5]
 
 
 def test_names_of_curves_are_escaped():
@@ -149,7 +167,7 @@ def test_curves_of_any_size_stay_inside_and_ticks_differ(curve):
     root = ET.fromstring(curve_svg({"a": curve}, x_label="", y_label="", label=""))
     [line] = root.iter(f"{SVG}polyline")
     points = [tuple(map(float, p.split(","))) for p in line.get("points").split()]
-    assert all(0 <= x <= 640 and 0 <= y <= 360 for x, y in points)
+    assert all(0 <= x <= 460 and 0 <= y <= 360 for x, y in points)
     ends = [t for t in root.iter(f"{SVG}text") if t.get("text-anchor") == "end"]
     assert all(0 <= float(t.get("y")) <= 360 for t in ends)
     assert 2 <= len(ends) == len({t.text for t in ends})

@@ -131,14 +131,11 @@ def wait_for_chief(index: int, workers: Sequence[str]) -> None:
     Raises:
         ValueError: if another program listens at this worker's address.
     """
-    (chief, chief_port), (_, port) = (
-        (host, int(number))
-        for host, _, number in (
-            workers[i].rpartition(":") for i in (0, index)
-        )
+    (chief, _, chief_port), (_, _, port) = (
+        workers[i].rpartition(":") for i in (0, index)
     )
     try:
-        socket.create_server(("", port)).close()
+        socket.create_server(("", int(port))).close()
     except OSError as error:
         raise ValueError(
             f"Port {port} of this machine, which TF_CONFIG gives to worker "
@@ -148,7 +145,7 @@ def wait_for_chief(index: int, workers: Sequence[str]) -> None:
     print(f"waiting for {others}", file=sys.stderr, flush=True)
     while index:
         try:
-            socket.create_connection((chief, chief_port), 1).close()
+            socket.create_connection((chief, int(chief_port)), 1).close()
             return
         except OSError:
             time.sleep(0.2)

@@ -1,8 +1,8 @@
 """Commands: what scripts share: messages, exit codes, user errors.
 
 User errors print one sentence and exit with 2; failed training exits with
-1; signals with 128 and their number, Ctrl-C with 130. TensorFlow is
-imported only when the flags have been read, so `--help` answers at once.
+1; signals exit with 128 and their number, so Ctrl-C with 130. TensorFlow is
+imported after the flags are read, so `--help` answers at once.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ def tell(*words: Any) -> None:
 
 
 def say(message: str) -> None:
-    """Print to stderr, so that stdout holds results alone."""
+    """Print to stderr, so that stdout holds only results."""
     print(plain(message), file=sys.stderr, flush=True)
 
 
@@ -38,18 +38,14 @@ def stop(message: str, code: int) -> NoReturn:
 
 
 def refuse(message: str) -> NoReturn:
-    """End with a user error in one sentence, without a long middle."""
+    """Exit with 2 after a user error; cut a long message in the middle."""
     if len(message) > 290:
         message = f"{message[:140]} … {message[-140:]}"
     stop(f"error: {message}", 2)
 
 
 def command(*parts: Any) -> str:
-    """Spell a command so that it can be pasted into this system's shell.
-
-    Args:
-        *parts: A script of this repository and its arguments.
-    """
+    """Write a script and its arguments so that a shell takes them."""
     python = Path(sys.executable)
     if python.is_relative_to(Path.cwd()):
         python = python.relative_to(Path.cwd())
@@ -60,38 +56,31 @@ def command(*parts: Any) -> str:
 
 
 def next_try(*commands: Sequence) -> None:
-    """Suggest what to do next: scripts beside this one, with arguments."""
+    """Suggest what to run next: scripts of the same folder."""
     tell("\nNext, try")
     for name, *arguments in commands:
         script = Path(sys.argv[0]).with_name(name)
         tell(" ", command(script, *arguments))
 
 
-def speak_utf8() -> None:
-    """Let stdout take any text, whatever the system's encoding is."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
-
-
 @contextlib.contextmanager
 def user_errors() -> Iterator[None]:
-    """Do what can fail because of the user, before training begins.
+    """Import TensorFlow, then do everything that user input can stop.
 
     Raises:
         SystemExit: 2 after a user error, 130 after Ctrl-C.
     """
-    speak_utf8()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # any text can be printed
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     warnings.showwarning = lambda message, *_: say(f"warning: {message}")
-    last_words.append("Stopped before training began.")
     try:
         with quiet_import():
             import tensorflow  # noqa: F401
         yield
     except KeyboardInterrupt:
-        stop(last_words[-1], 130)
+        stop("".join(last_words[-1:]), 130)
     except OSError as error:
-        what = error.filename or "The disk"
-        why = error.strerror or error
-        refuse(f"{what} cannot be used: {why}.")
+        name = error.filename or "The disk"
+        refuse(f"{name} cannot be used: {error.strerror or error}.")
     except (TypeError, ValueError, RecursionError, MemoryError) as error:
         refuse(str(error) or type(error).__name__)

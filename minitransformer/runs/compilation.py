@@ -1,4 +1,4 @@
-"""Compilation: XLA where TensorFlow has it, and a word where it has not."""
+"""Compilation: use XLA where it works, and warn where it does not."""
 
 import functools
 import warnings
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 @functools.cache
 def xla_works() -> bool:
-    """Tell whether XLA can compile here; says so once if it cannot."""
+    """Tell whether XLA can compile here; warn once if it cannot."""
     try:
         add = tf.function(tf.add, jit_compile=True, autograph=False)
         add(1, 1)

@@ -1,4 +1,4 @@
-"""Flags: a table in a script says all about them, and this reads it."""
+"""Flags: a table in each script describes its flags; this file reads it."""
 
 import argparse
 import contextlib
@@ -9,59 +9,67 @@ from typing import Any, NoReturn
 
 from minitransformer.runs.commands import refuse
 from minitransformer.runs.folders import SETTINGS, read_settings
-
-STRATEGY = (  # a row of a table of flags
-    "one",
-    "what trains: one device, all GPUs, the workers that TF_CONFIG lists, "
-    "or a TPU",
-    ["one", "mirrored", "multiworker", "tpu"],
-)
+from minitransformer.runs.signals import last_words
 
 
-def number(text: str, kind: type, fits: Callable, what: str) -> Any:
-    """Read a flag's number, or say which one to give."""
-    with contextlib.suppress(ValueError, OverflowError):
-        if fits(value := kind(text)):
-            return value
-    raise argparse.ArgumentTypeError(f"{text[:40]!r}: give {what}")
+def number(kind: type, fits: Callable, expected: str) -> Callable:
+    """Make a function that reads the number of a flag.
+
+    Args:
+        kind: int or float.
+        fits: Function that tells whether a number is in its range.
+        expected: For the message, such as "a number above 0".
+    """
+
+    def read(text: str) -> Any:
+        with contextlib.suppress(ValueError, OverflowError):
+            if fits(value := kind(text)):
+                return value
+        raise argparse.ArgumentTypeError(
+            f"found {text[:40]!r}: give {expected}"
+        )
+
+    return read
 
 
-def positive(text: str) -> int:
-    """Read a flag's whole number, 1 or more."""
-    return number(
-        text, int, range(1, 2**31).__contains__, "1 or more, whole"
-    )
+def up_to(most: int) -> Callable:
+    """Make a function that reads an integer from 1 to `most`."""
+    return number(int, range(1, most + 1).__contains__, f"1 to {most}")
 
 
-def seed(text: str) -> int:
-    """Read a seed: a whole number that 31 bits can hold."""
-    return number(text, int, range(2**31).__contains__, "0 to 2147483647")
+positive = number(int, range(1, 2**31).__contains__, "an integer above 0")
+tens = number(int, range(10, 2**31, 10).__contains__, "a multiple of 10")
+seed = number(int, range(2**31).__contains__, "0 to 2147483647")
+above_zero = number(float, lambda n: 0 < n < 1e9, "a number above 0")
+share = number(float, lambda n: 0 <= n < 1, "0 or more, below 1")
 
-
-def above_zero(text: str) -> float:
-    """Read a flag's number, more than 0."""
-    return number(text, float, lambda n: 0 < n < 1e9, "more than 0")
-
-
-def share(text: str) -> float:
-    """Read a flag's share: from 0 up to, but not including, 1."""
-    return number(text, float, lambda n: 0 <= n < 1, "0 or more, below 1")
+RARE = {  # rows that several scripts have
+    "accumulate": (1, "batches that make one step together"),
+    "xla": (True, "compile with XLA"),
+    "strategy": (
+        "one",
+        "where to train: on one device, on all GPUs, on the workers that "
+        "TF_CONFIG lists, or on a TPU",
+        ["one", "mirrored", "multiworker", "tpu"],
+    ),
+}
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuse what was typed in one sentence, as all scripts do."""
+    """Refuse wrong flags in one sentence, with exit code 2."""
 
     def error(self, message: str) -> NoReturn:
         refuse(f"{message}; see --help")
 
 
+def all_rows(groups: dict[str, dict]) -> dict[str, tuple]:
+    """Join the groups of a table of flags; see `read_flags`."""
+    return {k: row for rows in groups.values() for k, row in rows.items()}
+
+
 def defaults_of(groups: dict[str, dict]) -> dict:
-    """Collect the defaults of a table of flags; see `read_flags`."""
-    return {
-        name: row[0]
-        for rows in groups.values()
-        for name, row in rows.items()
-    }
+    """List the default of each setting."""
+    return {name: row[0] for name, row in all_rows(groups).items()}
 
 
 def read_flags(
@@ -73,43 +81,42 @@ def read_flags(
 ) -> dict:
     """Read the flags of a training script.
 
-    `--help` shows the first groups, what a beginner needs first, and
-    `--help-all` the last group, too: what is rarely needed.
+    `--help` shows what a beginner needs; `--help-all` also shows the last
+    group, which is rarely needed.
 
     Args:
-        argv: The command's words, or None for the program's own.
+        argv: The words of the command, or None for the program's own.
         description: What the script does.
-        groups: A dictionary from a group's title to its settings; each has
-            a name and a tuple: the default (None for a file's path), what
-            it is, and how its text is read, if its default does not tell:
-            a function, or a list of choices. Settings under the title ""
-            have no flag.
-        prefix: What the names of new runs begin with.
+        groups: A dictionary from a group's title to its settings. Each
+            setting is a name and a tuple: its default (None for the path
+            of a file), its help, and, unless the default tells how to read
+            its text, a function of the text or a list of choices. Settings
+            under the title "" have no flag.
+        prefix: How the names of new runs begin.
 
     Returns:
-        A dictionary of the settings that were given, with "out" and
-        "strategy" if they were, "resume" and "overwrite".
+        A dictionary of the settings that were given, "out" and "strategy"
+        if they were given, "resume" and "overwrite".
     """
     argv = sys.argv[1:] if argv is None else argv
     parser = Parser(
         description=description,
-        epilog="--help-all shows the flags that are rarely needed, too",
+        epilog="--help-all also shows the flags that are rarely needed",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
-    hidden = argparse.SUPPRESS
-    parser.add_argument("--help-all", action="help", help=hidden)
+    parser.add_argument("--help-all", action="help", help=argparse.SUPPRESS)
     *first_titles, rare_title = filter(None, groups)
-    for title in first_titles:
-        group = parser.add_argument_group(title)
+    for title in [*first_titles, rare_title]:
+        shown = title != rare_title or "--help-all" in argv
+        group = parser.add_argument_group(title if shown else None)
         for name, row in groups[title].items():
-            add_flag(group, name, row, shown=True)
+            options = flag_options(row)
+            if not shown:
+                options["help"] = argparse.SUPPRESS
+            group.add_argument("--" + name.replace("_", "-"), **options)
         if title == first_titles[0]:
             add_run_flags(parser.add_argument_group("the run"), prefix)
-    everything = "--help-all" in argv
-    group = parser.add_argument_group(rare_title if everything else None)
-    for name, row in groups[rare_title].items():
-        add_flag(group, name, row, shown=everything)
     given = vars(parser.parse_args(argv))
     for name, default in defaults_of(groups).items():
         if default is None and Path(given.get(name, "")).is_file():
@@ -119,11 +126,12 @@ def read_flags(
             check_settings(Path(given.get("out", "")), groups)
         except ValueError as error:
             parser.error(str(error))
+    last_words.append("Stopped before training began.")
     return given
 
 
 def check_settings(folder: Path, groups: dict[str, dict]) -> None:
-    """Refuse a run's saved settings if its flags could not be those.
+    """Refuse saved settings that no flags could have made.
 
     Raises:
         ValueError: if the file is damaged, or a value makes no sense.
@@ -131,9 +139,7 @@ def check_settings(folder: Path, groups: dict[str, dict]) -> None:
     path = folder / SETTINGS
     saved = read_settings(folder) if path.is_file() else {}
     kinds = {float: (float, int), type(None): (str, type(None))}
-    for name, row in {
-        k: v for g in groups.values() for k, v in g.items()
-    }.items():
+    for name, row in all_rows(groups).items():
         value, kind = saved.get(name, row[0]), type(row[0])
         options = flag_options(row)
         fits = type(value) in kinds.get(kind, (kind,))
@@ -144,14 +150,14 @@ def check_settings(folder: Path, groups: dict[str, dict]) -> None:
             fits = False
         if not fits:
             raise ValueError(
-                f"{path} has {name} {str(value)[:40]!r}, which no run has: "
-                "put the file back as it was, or start another run with "
+                f"{path}: found {name} {str(value)[:40]!r}, which no run "
+                "can have: restore the file, or start another run with "
                 "another --out"
             )
 
 
 def flag_options(row: tuple) -> dict[str, Any]:
-    """Tell `argparse` how the text of a setting's flag is read."""
+    """Tell `argparse` how to read the text of a flag."""
     default, text, *kinds = row
     kind = kinds[0] if kinds else None
     options: dict[str, Any] = {}
@@ -170,21 +176,13 @@ def flag_options(row: tuple) -> dict[str, Any]:
     return options
 
 
-def add_flag(group: Any, name: str, row: tuple, shown: bool) -> None:
-    """Add the flag of a setting to a parser's group."""
-    options = flag_options(row)
-    if not shown:
-        options["help"] = argparse.SUPPRESS
-    group.add_argument("--" + name.replace("_", "-"), **options)
-
-
 def add_run_flags(group: Any, prefix: str) -> None:
-    """Add the flags that say where a run is kept."""
+    """Add the flags that say where to keep a run."""
     group.add_argument(
         "--out",
         metavar="DIR",
-        help=f"its folder; default: runs/{prefix}-001, or the next that is "
-        "free",
+        help=f"its folder; default: runs/{prefix}-001, or the next number "
+        "that is free",
     )
     for name, text in (
         ("resume", "continue the run in --out with its settings"),

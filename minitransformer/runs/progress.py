@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 
 class TrainingProgress:
-    """Show how a training goes.
+    """Show the progress of a training.
 
     Args:
         steps: Number of steps in all.
@@ -28,9 +28,8 @@ class TrainingProgress:
     ) -> None:
         self.steps, self.done = steps, done
         self.console = console or Console(highlight=False)
-        self.first: tuple[int, float] | None = (
-            None  # the first report's step and time
-        )
+        # Step and time of the first report.
+        self.first: tuple[int, float] | None = None
         self.live: Progress | None = None
         self.valid: float | None = None
 
@@ -67,8 +66,8 @@ class TrainingProgress:
             )
 
     def describe(self, row: Any) -> str:
-        """Make a line: step, losses, speed and the time left."""
-        # The first call compiled; the pace is that of all calls since.
+        """Write one line: step, losses, speed and the time left."""
+        # The first call also compiles: measure the pace from its end.
         now = time.perf_counter()
         self.first = self.first or (row.step, now)
         step, since = self.first
@@ -87,10 +86,10 @@ class TrainingProgress:
 
 @contextlib.contextmanager
 def quiet_import() -> Iterator[None]:
-    """Hold back what TensorFlow writes to stderr while it is imported.
+    """Hide what TensorFlow writes to stderr during its import.
 
-    It speaks of missing GPUs before any log level counts. If the import
-    fails, all that was held back is shown.
+    It reports missing GPUs before any log level has an effect. If the
+    import fails, everything that was hidden is shown.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tempfile.TemporaryFile() as file:

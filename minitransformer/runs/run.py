@@ -27,6 +27,7 @@ from minitransformer.learning.strategies import (
     sum_over_workers,
 )
 from minitransformer.learning.training import Row, train
+from minitransformer.learning.validation import compile_evaluation
 from minitransformer.runs.commands import command, stop, tell
 from minitransformer.runs.compilation import xla_works
 from minitransformer.runs.folders import (
@@ -40,7 +41,7 @@ from minitransformer.runs.folders import (
     refuse_used,
     write_settings,
 )
-from minitransformer.runs.logs import Log, curve
+from minitransformer.runs.logs import Log
 from minitransformer.runs.progress import TrainingProgress
 from minitransformer.runs.saving import write_atomically
 from minitransformer.runs.signals import last_words
@@ -49,28 +50,27 @@ from minitransformer.runs.signals import last_words
 class Run:
     """One training and its folder.
 
-    Making it settles the settings; nothing is written before `claim`.
+    The constructor settles the settings; `claim` is the first to write.
 
     Args:
         flags: A dictionary of the flags that were given, with "resume",
-            "overwrite", and "out" and "strategy" if they were.
-        defaults: A dictionary of all settings, for those not given.
+            "overwrite", and "out" and "strategy" if they were given.
+        defaults: A dictionary with a default for every setting.
         moved: Names of settings that may differ when a run is resumed,
             such as the path of a file that was moved.
 
     Attributes:
         settings: A dictionary with a value for each setting.
-        folder: The run's folder; without "out" it is known from `claim`
-            on.
-        resumes: Whether there is a run to go on with.
-        strategy, is_chief: What trains, and whether this process is the
-            one that writes and reports.
-        log: The `Log`, from `train` on.
-        checkpoints: The `Checkpoints`, from `train` on.
+        folder: The run's folder; without "out" it is known after `claim`.
+        resumes: Whether there is a run to resume.
+        strategy: The `tf.distribute.Strategy` that trains.
+        is_chief: Whether this process writes and reports.
+        log: The `Log`, known after `train` has begun.
+        checkpoints: The `Checkpoints`, known after `train` has begun.
 
     Raises:
-        ValueError: if a flag makes no sense, or a run that is resumed was
-            started with others.
+        ValueError: if a flag makes no sense, or differs from the setting
+            of the run that is resumed.
     """
 
     log: Log
@@ -111,30 +111,30 @@ class Run:
         """Claim the run's folder, once the data has been read.
 
         Args:
-            prefix: What the names of new folders begin with.
-            data: What is trained on, as text: a resumed run's must be the
-                same, and so must all workers'.
+            prefix: How the name of a new folder begins.
+            data: The training data as text. It must be the same in all
+                sessions of a run, and in all workers.
 
         Raises:
-            ValueError: if the folder is in use, the data has changed, or
-                the workers cannot share a batch or do not agree.
+            ValueError: if the folder is in use, the data has changed, the
+                workers do not agree or cannot share a batch.
         """
         replicas = self.strategy.num_replicas_in_sync
         if self.settings["batch_size"] % replicas:
             raise ValueError(
-                f"A batch of {self.settings['batch_size']} cannot be "
-                f"shared by {replicas} replicas: give --batch-size a "
+                f"{replicas} replicas cannot share a batch of "
+                f"{self.settings['batch_size']}: give --batch-size a "
                 f"multiple of {replicas}."
             )
         checksum = hashlib.sha256(data.encode()).hexdigest()
         if self.settings.setdefault("text_sha256", checksum) != checksum:
             raise ValueError(
-                f"What the run in {self.folder} was trained on has changed "
-                "since it was started: start another run with another "
-                "--out."
+                f"The data of the run in {self.folder} has changed since "
+                "it was started: restore it, or start another run with "
+                "another --out."
             )
         refuse_other_workers(self.strategy, self.settings)
-        if not self.is_chief:  # the only one that writes
+        if not self.is_chief:  # only the chief writes
             return
         if not self.is_named:
             self.folder = fresh_folder("runs", prefix)
@@ -165,20 +165,21 @@ class Run:
 
     @property
     def use_xla(self) -> bool:
-        """Whether XLA compiles: if it is wanted, and is there."""
+        """Whether XLA compiles: if the settings ask for it and it works."""
         return self.settings["xla"] and xla_works()
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Name what goes wrong from here on, and how to go on after it.
+        """Explain what stops the training, and how to resume it.
 
         Raises:
-            SystemExit: 1 if training cannot go on, 130 after Ctrl-C.
+            SystemExit: 1 if training failed, 130 after Ctrl-C.
         """
         again = command(
             sys.argv[0], "--out", self.folder, "--resume", *self.again
         )
         last_words.append(f"Stopped. Go on with\n  {again}")
+        several = tf.distribute.MultiWorkerMirroredStrategy
         try:
             yield
         except KeyboardInterrupt as interrupt:
@@ -193,9 +194,7 @@ class Run:
                 1,
             )
         except tf.errors.OpError:
-            if not isinstance(
-                self.strategy, tf.distribute.MultiWorkerMirroredStrategy
-            ):
+            if not isinstance(self.strategy, several):
                 raise
             stop(
                 "error: Another worker stopped or cannot be reached, so "
@@ -206,8 +205,8 @@ class Run:
         except OSError as error:
             stop(
                 f"error: {self.folder} cannot be written to "
-                f"({error.strerror or error}): make room, and add --resume "
-                "to go on from the last checkpoint.",
+                f"({error.strerror or error}): make room, then resume from "
+                "the last checkpoint with --resume.",
                 1,
             )
 
@@ -216,8 +215,8 @@ class Run:
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
         batches: Callable[[int], tf.data.Dataset],
+        valid: Iterable,
         *,
-        evaluate: Callable[[], float],
         loss: Callable = masked_cross_entropy,
         keep: int = 2,
         save_every: int = 250,
@@ -226,16 +225,20 @@ class Run:
 
         Args:
             model, optimizer, batches, loss: The same as in `train`.
-            evaluate: Function without arguments that returns the
-                validation loss; only the chief calls it.
+            valid: The batches to validate with; only the chief does.
             keep, save_every: How many checkpoints to keep, and the steps
                 between them.
 
         Raises:
-            KeyboardInterrupt: after Ctrl-C, when the checkpoint is saved.
+            KeyboardInterrupt: after Ctrl-C, once the checkpoint is saved.
         """
         steps, start, checkpoints = self.settings["steps"], 0, None
         variables = [*model.trainable_variables, *optimizer.variables]
+        mean_loss = compile_evaluation(model, use_xla=self.use_xla)
+
+        def evaluate() -> float | None:
+            return mean_loss(valid) if self.is_chief else None
+
         if self.is_chief:
             checkpoints = self.checkpoints = Checkpoints(
                 self.folder / CHECKPOINTS, variables, keep, save_every
@@ -265,7 +268,7 @@ class Run:
                 batches,
                 steps=steps,
                 start=start,
-                evaluate=lambda: evaluate() if self.is_chief else None,
+                evaluate=evaluate,
                 evaluate_every=self.settings["evaluate_every"],
                 accumulate=self.settings["accumulate"],
                 seed=self.settings["seed"],
@@ -278,16 +281,12 @@ class Run:
         if done < steps:
             raise KeyboardInterrupt(f" at step {done}, and saved")
 
-    def curve(self, column: str) -> list[tuple[int, float]]:
-        """List the points of a column of the log: see `logs.curve`."""
-        return curve(self.log.rows, column)
-
     def draw_losses(self, unit: str) -> None:
-        """Draw `loss.svg`: training and validation, in a unit."""
+        """Draw `loss.svg`: training and validation loss, in a unit."""
         svg = curve_svg(
             {
-                "training": self.curve("loss"),
-                "validation": self.curve("valid_loss"),
+                "training": self.log.curve("loss"),
+                "validation": self.log.curve("valid_loss"),
             },
             x_label="step",
             y_label=f"loss ({unit})",
@@ -299,7 +298,7 @@ class Run:
 def refuse_other_workers(
     strategy: tf.distribute.Strategy, settings: dict
 ) -> None:
-    """Compare the settings of all workers, the data's checksum included."""
+    """Refuse workers whose settings or data differ from each other."""
     paths = "text", "pairs", "valid", "test"  # they may differ
     relevant = {k: v for k, v in settings.items() if k not in paths}
     text = json.dumps(relevant, sort_keys=True)
@@ -309,7 +308,8 @@ def refuse_other_workers(
         count, added = sum_over_workers(strategy)([np.ones(()), ours])
     except tf.errors.OpError as error:
         raise ValueError(
-            "Another worker stopped before training began: it says why."
+            "Another worker stopped before training began: read what it "
+            "printed, and start all of them again."
         ) from error
     if not np.array_equal(added, ours * count):
         raise ValueError(

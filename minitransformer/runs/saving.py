@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,7 @@ from minitransformer.runs.given import read_json
 from minitransformer.runs.sizes import least_bytes, refuse_beyond_memory
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
-FLOATS = {"F64", "F32", "F16", "BF16"}  # the weights that are read
+FLOATS = {"F64", "F32", "F16", "BF16"}  # the types that weights may have
 
 
 def write_atomically(path: str | Path, data: str | bytes) -> None:
@@ -28,8 +28,8 @@ def write_atomically(path: str | Path, data: str | bytes) -> None:
         data: Bytes, or text that is written as UTF-8.
 
     Raises:
-        OSError: if the disk is full or the folder cannot be written to; the
-            file that was there is still there.
+        OSError: if the disk is full or the folder cannot be written to;
+            the old file is still there.
     """
     path = Path(path)
     data = data.encode() if isinstance(data, str) else data
@@ -72,14 +72,66 @@ def named_weights(model: Any) -> dict[str, Any]:
     }
 
 
-def differences(has: Mapping, needs: Mapping) -> list[str]:
-    """Compare the arrays of a file with the weights of a model.
+@contextlib.contextmanager
+def open_arrays(
+    paths: Sequence[Path], rename: Callable[[str], str] = str
+) -> Iterator[tuple[dict[str, Any], str | None]]:
+    """Open safetensors files, but read only their headers.
+
+    The files are mapped, so a header that lies costs no memory.
+
+    Args:
+        paths: The files; together they hold the weights of a model.
+        rename: Function from a name in a file to the name that is used,
+            or to "" for an array that is not needed.
+
+    Yields:
+        slices: A dictionary from names to arrays; `slices[name][...]`
+            reads the numbers.
+        checksum: The one that `save` wrote, or None.
+
+    Raises:
+        ValueError: if a file is damaged, two arrays get the same name, or
+            an array that is needed does not hold floats.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    slices: dict[str, Any] = {}
+    try:
+        with contextlib.ExitStack() as stack:
+            for path in paths:
+                file = stack.enter_context(safe_open(path, "numpy"))
+                for name in list(file.keys()):
+                    if (new := rename(name)) in slices:
+                        raise ValueError(f"{path.name} holds {new} twice.")
+                    if new:
+                        slices[new] = file.get_slice(name)
+            if other := {s.get_dtype() for s in slices.values()} - FLOATS:
+                raise ValueError(
+                    f"{path.name} holds {', '.join(other)}, expected "
+                    f"{', '.join(sorted(FLOATS))}."
+                )
+            yield slices, (file.metadata() or {}).get("sha256")
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path.name} is damaged: {error}") from error
+
+
+def shapes_of(arrays: Mapping[str, Any]) -> dict[str, tuple]:
+    """List the shape of each array, variable or slice by its name."""
+    return {
+        name: tuple(a.get_shape() if hasattr(a, "get_shape") else a.shape)
+        for name, a in arrays.items()
+    }
+
+
+def refuse_differences(has: Mapping, needs: Mapping) -> None:
+    """Refuse arrays whose names or shapes differ from a model's weights.
 
     Args:
         has, needs: Dictionaries from names to shapes.
 
-    Returns:
-        A phrase for each difference, sorted; none if all fit.
+    Raises:
+        ValueError: with the number of differences and the first three.
     """
     wrong = [f"{name} is missing" for name in needs.keys() - has]
     wrong += [f"{name} is unknown" for name in has.keys() - needs]
@@ -88,15 +140,13 @@ def differences(has: Mapping, needs: Mapping) -> list[str]:
         for name in needs.keys() & has
         if has[name] != needs[name]
     ]
-    return sorted(wrong)
-
-
-def refuse_differences(has: Mapping, needs: Mapping) -> None:
-    """Raise ValueError with the first `differences`, if there are any."""
-    if wrong := [phrase[:48] for phrase in differences(has, needs)]:
-        more = [f"and {len(wrong) - 3} more"] if len(wrong) > 3 else []
-        listed = "; ".join(wrong[:3] + more)
-        raise ValueError(f"These weights are another model's: {listed}")
+    if wrong:
+        shown = [phrase[:72] for phrase in sorted(wrong)[:3]]
+        shown += [f"and {len(wrong) - 3} more"] * (len(wrong) > 3)
+        raise ValueError(
+            f"These weights are another model's ({len(wrong)} differ): "
+            + "; ".join(shown)
+        )
 
 
 def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
@@ -114,13 +164,9 @@ def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
     import numpy as np
 
     weights = named_weights(model)
-    has, needs = (
-        {name: tuple(values.shape) for name, values in group.items()}
-        for group in (arrays, weights)
-    )
-    refuse_differences(has, needs)
+    refuse_differences(shapes_of(arrays), shapes_of(weights))
     for name in weights:
-        with np.errstate(over="ignore"):  # it would be infinite
+        with np.errstate(over="ignore"):  # too large: becomes infinite
             values = np.asarray(arrays[name], "float32")
         if not np.isfinite(values).all():
             raise ValueError(
@@ -132,7 +178,7 @@ def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
 
 
 class SavedModel:
-    """Give a Keras model `save` and `load`, and what Keras' own need.
+    """Give a Keras model `save` and `load`, and the methods Keras needs.
 
     Args:
         config: The model's configuration, a dataclass.
@@ -154,7 +200,7 @@ class SavedModel:
             kind = self.config_class.__name__
             raise TypeError(f"config is {config!r:.60}: give a {kind}.")
         refuse_beyond_memory(least_bytes(asdict(config)))
-        # Ids are no halves: no cast of inputs.
+        # No autocast: float16 cannot hold every id.
         super().__init__(name=name, autocast=False)  # type: ignore
         self.config = config
 
@@ -170,7 +216,7 @@ class SavedModel:
         return super().__call__(*inputs, **options)  # type: ignore
 
     def build(self, x_shape: tuple) -> None:
-        """Make nothing yet: the first call makes the weights."""
+        """Do nothing: the first call makes the weights."""
 
     def get_config(self) -> dict[str, Any]:
         """List the numbers and names that `from_config` needs."""
@@ -185,10 +231,10 @@ class SavedModel:
         """Write `config.json` and `weights.safetensors` into a folder.
 
         Args:
-            filepath: The folder, made if it does not exist; a model saved
-                there before is replaced. A path that ends in `.keras` is
+            filepath: The folder, made if it does not exist; an earlier
+                model there is replaced. A path that ends in `.keras` is
                 Keras' own file, for `keras.saving.load_model`.
-            **options: Keras' own, for such a file alone.
+            **options: Passed on to Keras, for such a file only.
         """
         from safetensors.numpy import save
 
@@ -213,45 +259,27 @@ class SavedModel:
         Raises:
             ValueError: if a file is missing, damaged, or another model's.
         """
-        from safetensors import SafetensorError, safe_open
-
         folder = Path(folder)
         for name in (CONFIG, WEIGHTS):
             if not (folder / name).is_file():
                 raise ValueError(
-                    f"{folder} holds no saved model: {name} is not there. "
-                    "If its training was stopped, end it first, with "
-                    "--resume."
+                    f"{folder} holds no saved model: {name} is missing. "
+                    "If its training was stopped, finish it with --resume."
                 )
         settings = read_json(folder / CONFIG)
         try:
-            # The file is mapped: what its header tells costs no memory.
-            with safe_open(folder / WEIGHTS, framework="numpy") as file:
-                parts = {
-                    name: file.get_slice(name) for name in list(file.keys())
-                }
-                kinds = {part.get_dtype() for part in parts.values()}
-                if other := sorted(kinds - FLOATS):
-                    raise ValueError(
-                        f"{WEIGHTS} holds {', '.join(other)}, expected "
-                        f"{', '.join(sorted(FLOATS))}"
-                    )
-                has = {
-                    name: tuple(p.get_shape()) for name, p in parts.items()
-                }
-                found = sum(map(math.prod, has.values()))
+            with open_arrays([folder / WEIGHTS]) as (slices, checksum):
+                found = sum(map(math.prod, shapes_of(slices).values()))
                 if least_bytes(settings) > 16 * found + 2**28:
                     raise ValueError(
                         f"{WEIGHTS} holds {found:,} numbers, far too few "
                         f"for the sizes in {CONFIG}"
                     )
                 model = cls.from_config(settings)
-                weights = named_weights(model).items()
-                needs = {name: tuple(w.shape) for name, w in weights}
-                refuse_differences(has, needs)
-                arrays = {name: file.get_tensor(name) for name in has}
-                expected = (file.metadata() or {}).get("sha256")
-            if expected not in (None, digest(arrays)):
+                needs = shapes_of(named_weights(model))
+                refuse_differences(shapes_of(slices), needs)
+                arrays = {name: part[...] for name, part in slices.items()}
+            if checksum not in (None, digest(arrays)):
                 raise ValueError(f"the checksum of {WEIGHTS} is wrong")
             assign_weights(model, arrays)
         except TypeError as error:
@@ -259,8 +287,8 @@ class SavedModel:
                 f"{folder / CONFIG} describes another kind of model: "
                 f"{error}"
             ) from error
-        except (SafetensorError, ValueError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise ValueError(
-                f"The model in {folder} is damaged: {error}"
+                f"The model in {folder} cannot be loaded: {error}"
             ) from error
         return model

@@ -1,9 +1,9 @@
-"""Signals: how a program ends when it is told to, or is no longer heard.
+"""Signals: how a program ends when it is told to, or loses its terminal.
 
-Ctrl-C, SIGTERM (a batch system, `kill`) and SIGHUP (the terminal is closed)
-end a script at once, with one sentence and the shell's exit code: 128 and
-the signal's number. While `train` makes steps, it saves first. This file
-loads nothing, so that a script hears signals before its other imports.
+Ctrl-C, SIGTERM (a batch system, `kill`) and SIGHUP (a closed terminal) end
+a script at once, with one sentence. The exit code is 128 and the signal's
+number, as in a shell. During training, `train` saves first. This file
+imports nothing slow, so a script hears signals before its other imports.
 """
 
 import _signal as signal  # `signal` itself takes longer: it makes enums
@@ -16,16 +16,16 @@ ENDING = [  # what ends a program; Windows has no SIGHUP
     for name in ("SIGINT", "SIGTERM", "SIGHUP")
     if (number := getattr(signal, name, None))
 ]
-last_words: list[str] = []  # the last of them is said at the end
+last_words: list[str] = []  # the last entry is printed at the end
 children: list = []  # processes that end with this one
 
 
 class Voice(io.TextIOWrapper):
-    """A standard stream that falls silent when nobody listens any more.
+    """A standard stream that falls silent when its reader has gone.
 
     Attributes:
-        lost: The error that silenced it (`| head` has read enough, or the
-            terminal is gone), or None.
+        lost: The error that silenced the stream (`| head` has read enough,
+            or the terminal is closed), or None.
     """
 
     lost: OSError | None = None
@@ -46,7 +46,7 @@ class Voice(io.TextIOWrapper):
             self.silence(error)
 
     def silence(self, error: OSError) -> None:
-        """Send what is left, and all that follows, nowhere."""
+        """Send this and all later output to the null device."""
         self.lost = error
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self.fileno())
@@ -57,7 +57,7 @@ def end(number: int, frame: object = None) -> None:
     """End this process and its children, without a traceback."""
     for child in children:
         child.terminate()
-    # Not `print`: the signal may have come while something was printed.
+    # Not `print`: the signal may have interrupted a `print`.
     try:
         if os.isatty(1):
             os.write(1, b"\x1b[?25h\n")  # the cursor, if rich hid it
@@ -68,19 +68,19 @@ def end(number: int, frame: object = None) -> None:
 
 
 def heard(number: int) -> bool:
-    """Tell whether a signal is to be heard: what `nohup` ignores is not.
+    """Tell whether this process should react to a signal.
 
-    A shell starts what is in the background with Ctrl-C ignored; that is
-    heard all the same.
+    `nohup` makes a program ignore SIGHUP; that is respected. A shell makes
+    background programs ignore Ctrl-C; these programs react anyway.
     """
     handler = signal.getsignal(number)
     return number == signal.SIGINT or handler not in (signal.SIG_IGN, None)
 
 
 def begin() -> None:
-    """Do what a script does first: hear signals, and open its streams.
+    """Start hearing signals, and prepare the standard streams.
 
-    A script calls it before its other imports, and only where it is the
+    A script calls this before its other imports, but only where it is the
     program: not where a test or a notebook imports it.
     """
     for number in ENDING:
@@ -89,14 +89,14 @@ def begin() -> None:
     for number in (0, 1, 2):
         try:
             os.fstat(number)
-        except OSError:  # closed: the next file would take its place
+        except OSError:  # closed: the next file would get its number
             os.open(os.devnull, os.O_RDWR)
     for number, name, errors in (
         (1, "stdout", "replace"),
         (2, "stderr", "backslashreplace"),
     ):
         stream = getattr(sys, name)
-        # What was closed when Python began is None, and open again now.
+        # A stream that was closed at the start is None, and open again now.
         buffer = stream.buffer if stream else io.FileIO(number, "w")
         voice = Voice(
             buffer, encoding="utf-8", errors=errors, line_buffering=True

@@ -1,4 +1,4 @@
-"""Sizes: which no model can have, and which no machine can hold."""
+"""Sizes: refuse those that no model can have or no machine can hold."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ def check_sizes(config: Any) -> None:
 
     Args:
         config: A dataclass; its integers are sizes, except ids (`…_id`).
-            NumPy's numbers in it become Python's, which JSON can hold.
+            NumPy's numbers become Python's, so that JSON can store them.
 
     Raises:
         TypeError: if a field is of another type.
@@ -22,7 +22,7 @@ def check_sizes(config: Any) -> None:
             rate is not in [0, 1).
     """
 
-    def size(name, value):  # of any height: its memory is weighed later
+    def size(name, value):  # of any size: `weigh` estimates its memory
         expected = "an integer of at least 1"
         return checked(int, name, value, lambda n: n >= 1, expected)
 
@@ -55,7 +55,7 @@ def check_sizes(config: Any) -> None:
 
 
 def least_bytes(settings: Mapping[str, Any]) -> int:
-    """Estimate the memory of a model, rather too little than too much."""
+    """Estimate a lower bound of the memory of a model's weights."""
     sizes = {name: n for name, n in settings.items() if type(n) is int}
     rows = sum(n for name, n in sizes.items() if "vocab_size" in name)
     rows += sizes.get("max_len", 0)  # of a table of positions
@@ -67,33 +67,33 @@ def least_bytes(settings: Mapping[str, Any]) -> int:
 
 
 def refuse_beyond_memory(needed: int) -> None:
-    """Refuse to make what this machine's memory cannot hold.
+    """Refuse something that does not fit into this machine's memory.
 
     Raises:
-        ValueError: with both numbers of bytes.
+        ValueError: with the memory that is needed and that is there.
     """
     try:
         has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows does not tell
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
         return
     if needed > has:
         raise ValueError(
             f"This needs at least {needed / 2**30:,.1f} GiB of memory, and "
-            f"the machine has {has / 2**30:,.1f}: give smaller sizes, such "
-            "as the width, the length or the batch."
+            f"this machine has {has / 2**30:,.1f}: give smaller sizes: "
+            "of the width, the length or the batch."
         )
 
 
 def weigh(config: Any, settings: dict) -> None:
     """Refuse a training that cannot fit into this machine's memory.
 
-    Counted is what it holds at the very least: weights, their gradient and
+    The estimate is a lower bound. It counts the weights, their gradient and
     two moments; the ids of ten steps; the scores and logits of one row; and
-    a beam's caches.
+    the caches of a beam search.
 
     Args:
-        config: A model's.
-        settings: A run's.
+        config: The configuration of a model.
+        settings: The settings of a run.
 
     Raises:
         ValueError: with the estimate.

@@ -261,6 +261,27 @@ def test_another_form_is_refused_with_the_command_that_converts_it(published, mi
         assert (folder / missing).read_text() == "a\nb"
 
 
+def test_added_tokens_are_refused_by_name_unless_the_vocabulary_has_them(published):
+    folder, model = published
+    (folder / "vocab.txt").write_text("\n".join([*SPECIAL, *LETTERS]))
+    add_settings(folder, "added_tokens.json", **{"[PAD]": 0, "r": 22})
+    np.testing.assert_array_equal(model(IDS)[0], Bert.from_pretrained(folder)(IDS)[0])
+    add_settings(folder, "added_tokens.json", **{"[DOC]": 23})
+    with pytest.raises(ValueError, match=r"added_tokens\.json adds '\[DOC\]'"):
+        Bert.from_pretrained(folder)
+
+
+def test_a_name_that_two_shards_hold_is_refused(published):
+    folder, _ = published
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").rename(folder / "a.safetensors")
+    save_file({"module." + TABLE: tensors[TABLE]}, folder / "b.safetensors")
+    where = {"x": "a.safetensors", "y": "b.safetensors"}
+    add_settings(folder, "model.safetensors.index.json", weight_map=where)
+    with pytest.raises(ValueError, match=f"b.safetensors holds {TABLE} twice"):
+        Bert.from_pretrained(folder)
+
+
 def test_a_list_of_differences_is_short(published):
     folder, _ = published
     rewrite(folder, lambda t: t.update({f"x{i}" * 99: np.zeros(1) for i in range(200)}))

@@ -182,7 +182,7 @@ def test_a_huge_file_in_place_of_weights_is_not_read(saved):
         path.write_bytes(head)
         with path.open("r+b") as file:
             file.truncate(len(head) + size)  # of holes: it takes no place
-        with pytest.raises(ValueError, match="damaged"):
+        with pytest.raises(ValueError, match=r"is damaged|holds U8"):
             GPT.load(saved[1])
 
 

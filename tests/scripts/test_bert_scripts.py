@@ -74,7 +74,7 @@ def test_a_bert_is_pretrained_and_resumed(train_bert, text, tmp_path, capfd, eag
     assert exit_code(train_bert.main, argv) == 0
     said = capfd.readouterr().out
     assert re.search(r"words +\d+\.\d% of the hidden ones", said)
-    assert re.search(r"sentences +\d+\.\d% are told apart", said)
+    assert re.search(r"sentences +\d+\.\d% of the pairs", said)
     files = {path.name for path in out.iterdir()}
     assert {
         "config.json",

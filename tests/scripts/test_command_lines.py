@@ -19,7 +19,7 @@ BAD = {
     float: ["-1", "nan", "inf", "-inf", "half", ""],
 }
 # What is beyond any memory, or any tokenizer.
-HUGE = ["d_model", "num_layers", "max_len", "batch_size", "beam_size"]
+HUGE = ["d_model", "num_layers", "max_len", "batch_size", "beam_size", "buckets"]
 
 
 def check_refused(main, argv, capfd, says=""):

@@ -61,7 +61,7 @@ def test_help_needs_no_tensorflow(name):
         ("abcdefg" * 4, [], "one window"),
         (b"\xff\xfd\x00abc", [], "not text"),
         ("abc " * 99, ["--d-model", "10", "--num-heads", "4"], "multiple of"),
-        ("abc " * 99, ["--dropout-rate", "1.5"], "dropout-rate: '1.5'"),
+        ("abc " * 99, ["--dropout-rate", "1.5"], "dropout-rate: found '1.5'"),
         ("abc " * 99, ["--max-len", "1"], "max_len=1"),
         ("abc " * 99, ["--tokenizer", "sentencepiece", "--vocab-size", "9"], "at least 320"),
         ("abc " * 99, ["--tokenizer", "bpe", "--vocab-size", "9"], "at least 257"),
