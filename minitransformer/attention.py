@@ -30,7 +30,7 @@ def attention_weights(
     masked row NaN. The lowest finite number does not.
     """
     dtype = tf.convert_to_tensor(scores).dtype
-    scores = tf.cast(scores, tf.float32)  # half precision would sum badly
+    scores = tf.cast(scores, tf.float32)  # 16 bits are too few for the sum
     if attention_mask is None:
         return tf.cast(tf.nn.softmax(scores), dtype)
     attention_mask = fit_mask(attention_mask, scores)
@@ -80,7 +80,7 @@ def scaled_dot_product_attention(
 def bool_mask(mask: Any, name: str) -> tf.Tensor:
     """Turn a mask of bools, or of integers 0 and 1, into bools."""
     mask = tf.convert_to_tensor(mask)
-    values = tf.get_static_value(mask)  # None while a graph is made
+    values = tf.get_static_value(mask)  # None while tracing a graph
     binary = values is None or np.isin(values, (0, 1)).all()
     if mask.dtype != tf.bool and not (mask.dtype.is_integer and binary):
         raise TypeError(
@@ -94,12 +94,12 @@ def bool_mask(mask: Any, name: str) -> tf.Tensor:
 def fit_mask(attention_mask: Any, scores: tf.Tensor) -> tf.Tensor:
     """Give a mask the axes of scores `(batch, heads, query, key)`.
 
-    A mask `(query, key)` holds for all sequences; `(batch, key)` and
-    `(batch, query, key)` hold one mask per sequence, as in Keras. Every
+    A mask `(query, key)` is used for all sequences; `(batch, key)` and
+    `(batch, query, key)` contain one mask per sequence, as in Keras. Every
     axis may have length 1.
 
     Raises:
-        TypeError: if it holds anything but bools, or 0 and 1.
+        TypeError: if it contains anything but bools, or 0 and 1.
         ValueError: if it does not fit, or could mean two things.
     """
     mask = bool_mask(attention_mask, "attention_mask")

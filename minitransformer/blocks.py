@@ -93,7 +93,8 @@ class EncoderBlock(Block):
         norm_first: True = pre-norm, False = post-norm.
         dropout_rate: Share dropped from each sublayer's output.
         attention_dropout_rate: Share dropped from the attention weights:
-            none in the paper, as much in GPT-2 and BERT.
+            0 in the paper; in GPT-2 and BERT the same as
+            `dropout_rate`.
         activation: Same as in `FeedForward`.
         use_bias: Whether Dense layers and norms have biases.
         epsilon: ε of the norms.
@@ -136,7 +137,7 @@ class DecoderBlock(Block):
         **options: Same as in `EncoderBlock`.
         cross_attention: Whether there is a source to attend to. A GPT has
             none.
-        rotary: Whether self-attention turns queries and keys by their
+        rotary: Whether self-attention rotates queries and keys by their
             positions.
 
     Call arguments:
@@ -181,7 +182,7 @@ class DecoderBlock(Block):
         x = x + self.dropout(h)
         x = x if self.norm_first else self.attention_norm(x)
         new_cache: dict[str, tuple] = {"self": (keys, values)}
-        cross_weights = ()  # not None: Keras could not build a model of it
+        cross_weights = ()  # not None, which Keras cannot handle
 
         cross = self.cross_attention
         if cross is not None:

@@ -17,8 +17,8 @@ def take_ids(token_ids: Any, vocab_size: int) -> tf.Tensor:
 
     Raises:
         TypeError: if they are not numbers.
-        ValueError: in a plain call, if one is outside the vocabulary.
-            (Code compiled by XLA would read another row instead.)
+        ValueError: if one is outside the vocabulary. (Compiled code cannot
+            raise; with XLA it reads another row.)
     """
     given = tf.convert_to_tensor(token_ids)
     if not (given.dtype.is_integer or given.dtype.is_floating):
@@ -40,7 +40,7 @@ class TokenEmbedding(layers.Layer):
     """Look up a vector for each token; `logits` goes the other way.
 
     Args:
-        vocab_size: Number of tokens, special ones included.
+        vocab_size: Number of different tokens, special ones included.
         d_model: Width of a vector.
 
     Call arguments:
@@ -52,7 +52,7 @@ class TokenEmbedding(layers.Layer):
     References:
         Press & Wolf 2017, for one table; Vaswani et al. 2017, §3.4.
     Differs from the paper: it multiplies embeddings by √d_model. GPT and
-    BERT do not, so the model does it.
+    BERT do not, so each model decides.
     """
 
     def __init__(

@@ -95,7 +95,7 @@ class MultiHeadAttention(layers.Layer):
         head_dim: Any width of one head (Keras calls it `key_dim`); None
             means d_model // num_heads.
         use_bias: Whether the four projections add a bias.
-        dropout_rate: Share of the weights dropped in training.
+        dropout_rate: Share of the attention weights dropped in training.
         rotary: Whether to rotate queries and keys by their positions.
 
     Call arguments:
@@ -172,7 +172,7 @@ class MultiHeadAttention(layers.Layer):
     def keys_and_values(
         self, key: tf.Tensor, value: tf.Tensor, start: int = 0
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Project keys and values, as a cache stores them.
+        """Make keys and values in the form that a cache stores.
 
         Args:
             key, value: Same as in a call.

@@ -60,7 +60,7 @@ def take_start(start: Any, cache: Any) -> Any:
     Raises:
         ValueError: if it is not 0 and there is no cache.
     """
-    known = tf.get_static_value(start)  # None while a graph is made
+    known = tf.get_static_value(start)  # None while tracing a graph
     start = tf.cast(start, "int32") if known is None else index(known)
     if cache is None and not (known is not None and start == 0):
         raise ValueError(
@@ -82,7 +82,7 @@ def not_beyond(start: Any, seq: Any, max_len: int) -> Any:
     """
     end = start + seq
     first, last = map(tf.get_static_value, (start, end))
-    if last is None or first is None:  # while a graph is made
+    if last is None or first is None:  # while tracing a graph
         return tf.where((start >= 0) & (end <= max_len), 0.0, np.nan)
     if first < 0 or last > max_len:
         what = f"{last} tokens"
@@ -117,7 +117,7 @@ def add_positions(x: tf.Tensor, table: tf.Tensor, start: int) -> tf.Tensor:
 
 
 class SinusoidalPositions(layers.Layer):
-    """Add the paper's waves, which have no weights.
+    """Add the paper's waves, which are not learned.
 
     Args:
         max_len: Number of positions.

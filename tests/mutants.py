@@ -381,7 +381,7 @@ MUTANTS = [
      "padding_mask(targets, pad_id", "padding_mask(inputs, pad_id",
      "data/test_objectives.py::test_translation_gives_the_source_and_shifts_the_target"),
     ("label smoothing takes from the target only", "learning/losses.py",
-     "label_smoothing * (evenly - surprise)", "-label_smoothing * surprise",
+     "label_smoothing * (mean_surprise - surprise)", "-label_smoothing * surprise",
      "learning/test_losses.py::test_label_smoothing_is_the_cross_entropy_with_a_soft_target"),
     ("accuracy counts padding", "learning/losses.py",
      "tf.cast(right, tf.float32) * weights", "tf.cast(right, tf.float32)",

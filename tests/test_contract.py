@@ -389,7 +389,7 @@ def state(layer):
 
 
 @every_case
-@pytest.mark.parametrize("use_xla", [False, True])
+@pytest.mark.parametrize("use_xla", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_compiled_it_computes_the_same_and_leaves_nothing_behind(name, use_xla):
     layer, expected = plain(name)
     attributes, weights = state(layer)

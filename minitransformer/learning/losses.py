@@ -16,7 +16,7 @@ def masked_cross_entropy(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Measure how surprised the model is by the targets, in nats.
 
-        loss = Σₜ weightₜ · −log softmax(logitsₜ)[targetₜ]  /  Σₜ weightₜ
+        loss = Σₜ weightₜ · −ln softmax(logitsₜ)[targetₜ]  /  Σₜ weightₜ
 
     With label smoothing ε, the share ε of the probability is asked for all
     tokens in equal parts, and only the remaining 1 − ε for the target.
@@ -47,9 +47,9 @@ def masked_cross_entropy(
         labels=targets, logits=logits
     )  # (batch, seq)
     if label_smoothing:
-        # The mean surprise of all tokens: Σᵥ −log softmax(logits)ᵥ / V
-        evenly = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
-        surprise += label_smoothing * (evenly - surprise)
+        # The mean surprise of all tokens: Σᵥ −ln softmax(logits)ᵥ / V
+        mean_surprise = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
+        surprise += label_smoothing * (mean_surprise - surprise)
     weights = tf.cast(weights, surprise.dtype)
     return tf.reduce_sum(surprise * weights), tf.reduce_sum(weights)
 

@@ -12,7 +12,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     """Rise in a line, then fall along half a cosine.
 
         step < warmup:  peak · (step + 1) / (warmup + 1)
-        then:           final + (peak − final) · (1 + cos(π · progress)) / 2
+        otherwise:      final + (peak − final) · (1 + cos(π · progress)) / 2
 
     where progress goes from 0 after the warm-up to 1 after the last step.
 
@@ -51,7 +51,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class WarmupInverseRoot(keras.optimizers.schedules.LearningRateSchedule):
-    """Rise in a line, then fall with the root of the step.
+    """Rise in a line, then fall as 1 / √step.
 
         rate = factor · d_model^−0.5 · min(n^−0.5, n · warmup_steps^−1.5)
 

@@ -38,7 +38,7 @@ class GPTConfig:
         dropout_rate: Share dropped in training, in four places: embeddings,
             attention weights and the two sublayers' outputs.
         use_bias: Whether Dense layers and norms have biases.
-        rotary: Whether attention turns queries and keys by their positions,
+        rotary: Whether attention rotates queries and keys by position,
             instead of a learned vector for each position.
         activation: "gelu", or "squared_relu": max(x, 0)².
 
@@ -122,11 +122,11 @@ class GPT(SavedModel, keras.Model):
 
     References:
         Radford et al. 2019, §2.3: pre-norm blocks, a norm at the end, tied
-        logits, GELU (its tanh form), weights from N(0, 0.02), residual
+        logits, GELU (its tanh form), weights from N(0, 0.02²), residual
         projections scaled down by the root of their number.
     Differs from the paper: initial biases are 0 and positions are drawn
-        from N(0, 0.02), as in nanoGPT; GPT-2's code draws them from
-        N(0, 0.01).
+        from N(0, 0.02²), as in nanoGPT; GPT-2's code draws them from
+        N(0, 0.01²).
     """
 
     config_class = GPTConfig
@@ -165,7 +165,8 @@ class GPT(SavedModel, keras.Model):
         W ~ N(0, 0.02²)
         W ~ N(0, 0.02² / (2 · num_layers))   at the end of a residual branch
 
-        Only the token just read stands out: its logit is tied to it.
+        Only the logit of the token just read is larger, because the
+        logits use the table of embeddings.
         """
         for weight in self.trainable_variables:
             if len(weight.shape) < 2:
@@ -215,5 +216,5 @@ class GPT(SavedModel, keras.Model):
         return self.decoder.start_cache(batch_size, self.config.max_len)
 
     def attention_maps(self, token_ids: tf.Tensor) -> list:
-        """List the weights `(batch, heads, query, key)` of each layer."""
+        """List the weights `(batch, heads, query, key)` of each block."""
         return self.forward(token_ids)[1]

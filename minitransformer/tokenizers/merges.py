@@ -16,7 +16,7 @@ WORD = regex.compile(
     r"| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+"  # letters, digits, other signs
     r"|\s+(?!\S)|\s+"  # white space, but not the last before a word
 )
-LONGEST = 100  # characters; longer words are learned from in parts
+LONGEST = 100  # characters; longer words are cut for learning
 Pair = tuple[bytes, bytes]
 
 

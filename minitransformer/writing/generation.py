@@ -53,7 +53,7 @@ def window(model: keras.Model, state: State) -> tf.Tensor:
 def read_window(model: keras.Model, state: State) -> Any:
     """Read a whole window, and return a cache of its keys and values.
 
-    Slots behind the last token hold nonsense. Each is overwritten before
+    Slots after the last token hold nonsense. Each is overwritten before
     any token can attend to it.
     """
     cache = model.start_cache(tf.shape(state.ids)[0])
@@ -251,7 +251,7 @@ def generate(
         top_k: Choose among the k likeliest tokens only.
         top_p: Choose among the fewest tokens that reach this probability.
         seed: Integer for the same tokens again; None for new ones.
-        stop_id: The token that ends a row, and fills it from there on.
+        stop_id: The token that ends a row; all later places hold it.
         use_cache: False reads the whole window for each token: the same
             tokens, but slower.
         use_xla: Whether XLA compiles, where TensorFlow has it. It draws

@@ -53,7 +53,7 @@ def greedy_search(
 
     Returns:
         NumPy int32 `(batch, max_len)`: the translations, without `bos_id`,
-        and `pad_id` behind their `eos_id`.
+        and `pad_id` after their `eos_id`.
 
     Raises:
         TypeError, ValueError: if an argument makes no sense.

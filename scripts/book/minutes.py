@@ -1,10 +1,11 @@
 """Count the minutes that a page takes: `python -m scripts.book.minutes`.
 
 A minute is 150 words of prose, or 12 lines of code that is not folded. Exercises
-are left out, and the sum is rounded to five minutes. The minutes of a page stand in its line `- **Minutes:** N`, and in the
-tables of `docs/learn.md`; a row "together" has the sum of its table. The first
-sum stands on the landing page, as "N minutes of reading". This script rewrites
-all of them.
+are left out, and the sum is rounded to five minutes. The minutes of a page stand
+in its line `- **Minutes:** N`, and in the tables of `docs/learn.md`; a row
+"together" has the sum of its table. The first sum stands on the landing page, as
+"N minutes of reading". This script rewrites all of them. It leaves out the
+exercises of the coursework, whose minutes are those of `course.toml`.
 """
 
 import re
@@ -56,7 +57,7 @@ def counted():
     """List each file with minutes, and its text with the right ones."""
     for page in sorted(DOCS.rglob("*.md")):
         text = page.read_text("utf-8")
-        if LINE.search(text):
+        if LINE.search(text) and page.parent != DOCS / "coursework":
             yield page, LINE.sub(str(minutes(page)), text)
     text, first = path()
     yield PATH, text

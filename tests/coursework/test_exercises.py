@@ -86,7 +86,14 @@ def test_two_mistakes_together_are_named_unless_one_hides_the_other(task):
                 assert same(outcome(wrong_functions(task, *found), call), outcome(functions, call))
 
 
-@pytest.mark.parametrize("task", CHECKED, ids=name)
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param(task, marks=[pytest.mark.slow] if task.name == "gpt" else [])
+        for task in CHECKED  # a whole GPT takes seconds
+    ],
+    ids=name,
+)
 def test_right_answers_in_other_styles_raise_no_alarm(task):
     others = styles(task)
     assert len(others) >= 3

@@ -69,6 +69,7 @@ def test_each_label_is_in_both_parts(share):
     assert hold_out_labelled(rows, share=share, seed=4) != (learn, held)
 
 
+@pytest.mark.slow
 def test_the_library_task_has_sentences_of_every_part():
     rows = library_sentences()
     counts = collections.Counter(label for _, label in rows)

@@ -247,6 +247,7 @@ def test_a_mistake_in_fine_tuning_gets_one_sentence(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_vocabulary_of_another_size_is_refused(
     finetune_bert, train_bert, text, task, tmp_path, capfd, eagerly
 ):

@@ -196,7 +196,7 @@ def test_a_disk_that_fills_up_ends_with_1_and_keeps_the_checkpoint(
     assert kept == ["step-00000250.safetensors"]
 
 
-@pytest.mark.parametrize("kind", ["sentencepiece", "bpe"])
+@pytest.mark.parametrize("kind", ["sentencepiece", pytest.param("bpe", marks=pytest.mark.slow)])
 def test_pieces_train_and_write(train_gpt, generate_script, tmp_path, capfd, kind):
     path = tmp_path / "text"
     path.write_text("안녕하세요, 세계! The cat sat on the mat. 😀\n" * 99, encoding="utf-8")

@@ -11,6 +11,7 @@ from minitransformer.writing.sampling import choose
 PROMPTS = [[1, 2, 3], [4, 5, 6]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"temperature": 0}, {"top_k": 7}])
 def test_compiled_equals_line_by_line(tiny_gpt, options):
     def run(use_cache):

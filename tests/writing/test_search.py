@@ -126,6 +126,7 @@ def test_a_wider_beam_never_scores_worse_than_the_best_of_all(models, eagerly):
         assert (scores <= best + 1e-5).all()
 
 
+@pytest.mark.slow
 def test_compiled_equals_line_by_line(models):
     for kind in ("transformer", "lstm"):
         options = {"beam_size": 3, "max_len": 5}

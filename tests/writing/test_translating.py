@@ -162,6 +162,7 @@ def test_a_run_is_trained_kept_and_translates(
     assert exit_code(train_translation.main, [*argv, "--resume"]) == 0
 
 
+@pytest.mark.slow
 def test_another_vocabulary_is_refused(
     train_translation, translate_script, pairs_file, tmp_path, capfd, monkeypatch, eagerly
 ):
