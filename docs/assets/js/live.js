@@ -44,7 +44,7 @@ function live(model) {
   const characters = [...model.characters], id_of = new Map(characters.map((c, id) => [c, id]));
   const weights = new Float32Array(model.vocab_size); // of the next character
   let ids, ends; // what was read, and where each character ends in the text
-  let hovered, running, typing, last, layer = 0, head = 0;
+  let hovered, running, typing, last, maps_drawn = 0, layer = 0, head = 0;
   const history = [];
 
   // The elements that are filled again and again.
@@ -91,7 +91,7 @@ function live(model) {
     while (running && made < count) {
       const frame = performance.now(), due = rate ? ((frame - started) * rate) / 1000 : Infinity;
       let added = "";
-      while (made < count && made <= due && (!added || performance.now() < frame + 11)) {
+      while (made < count && made <= due && (!added || performance.now() < frame + 25)) {
         const id = sample(weights);
         added += characters[id];
         ids.push(id);
@@ -104,6 +104,7 @@ function live(model) {
       await new Promise(requestAnimationFrame);
     }
     running = false;
+    draw();
     go.textContent = "Continue";
     spoken.value = all;
     if (made > 1) status.value = `${made} characters, ${Math.round((1000 * made) / (performance.now() - started))} per second`;
@@ -179,8 +180,11 @@ function live(model) {
     large.setAttribute("aria-label", `Weights of layer ${layer + 1}, head ${head + 1}: rows read from columns`);
     const [red, green, blue] = getComputedStyle(large).color.match(/[\d.]+/g).map(Number);
     const color = (blue << 16) | (green << 8) | red; // of a pixel, without its opacity
-    maps.forEach((map, i) => draw_map(map, Math.floor(i / model.num_heads), i % model.num_heads, color));
     draw_map(large, layer, head, color);
+    // The small maps take most of the time: while it writes, four times a second will do.
+    if (running && performance.now() < maps_drawn + 250) return;
+    maps_drawn = performance.now();
+    maps.forEach((map, i) => draw_map(map, Math.floor(i / model.num_heads), i % model.num_heads, color));
   }
 
   function draw_map(canvas, layer, head, color) {
