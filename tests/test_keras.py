@@ -207,6 +207,14 @@ def test_ids_outside_the_vocabulary_are_named(name):
             model(np.array([["a"]]))
 
 
+def test_inputs_can_be_a_dictionary_of_names(ids):
+    model = MODELS["Transformer"][0]()
+    names = {"source_ids": ids, "target_ids": ids[:, 1:]}
+    np.testing.assert_array_equal(model(names), model(ids, ids[:, 1:]))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(True), jit_compile=False)
+    assert np.isfinite(model.fit(names, ids[:, 1:], verbose=0).history["loss"]).all()
+
+
 def test_lists_are_ids_as_well():
     gpt, transformer = MODELS["GPT"][0](), MODELS["Transformer"][0]()
     assert gpt([[1, 2], [3, 4]]).shape == (2, 2, VOCAB)

@@ -205,10 +205,12 @@ class SavedModel:
         self.config = config
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """Call the model; Keras' `fit` gives all inputs as one tuple."""
+        """Call the model; `fit` gives all inputs as a tuple or a dict."""
         import numpy as np
 
         first = inputs[0] if inputs else ()
+        if isinstance(first, dict):  # from the arguments' names
+            inputs, options = (), first | options
         if isinstance(first, tuple | list):
             parts = all(hasattr(part, "shape") for part in first)
             lists = first if parts else map(np.asarray, inputs)
