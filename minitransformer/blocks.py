@@ -59,17 +59,27 @@ class Block(layers.Layer):
         def norm(name):
             return LayerNorm(epsilon=epsilon, name=name, **common)
 
+        def feed_forward():
+            return FeedForward(
+                d_ff=d_ff,
+                activation=activation,
+                name="feed_forward",
+                **width,
+            )
+
         dropout_rate = rate("dropout_rate", dropout_rate, below=1)
         self.norm_first = norm_first
         self.self_attention = attention("self_attention", rotary=rotary)
+        encoder = isinstance(self, EncoderBlock)
+        if encoder:  # the order of weights that its checkpoints have
+            self.feed_forward = feed_forward()
         self.attention_norm = norm("attention_norm")
         self.cross_attention = None
         if cross_attention:
             self.cross_attention = attention("cross_attention")
             self.cross_attention_norm = norm("cross_attention_norm")
-        self.feed_forward = FeedForward(
-            d_ff=d_ff, activation=activation, name="feed_forward", **width
-        )
+        if not encoder:
+            self.feed_forward = feed_forward()
         self.feed_forward_norm = norm("feed_forward_norm")
         self.dropout = layers.Dropout(dropout_rate, dtype=self.dtype_policy)
 

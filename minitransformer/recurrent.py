@@ -66,9 +66,9 @@ class TextbookDecoder(PlainDecoder):
     """Attend first, then write: the queries are the decoder's inputs.
 
         contextₜ = attention from inputₜ
-        outputₜ = LSTM([inputₜ; contextₜ])
+        outputₜ = LSTM([inputₜ; contextₜ], outputₜ₋₁)
 
-    No query depends on an earlier step, so all are computed at once.
+    No query depends on an earlier step, so all contexts are computed at once.
 
     Args:
         units: Width of the LSTM.
@@ -88,8 +88,9 @@ class TextbookDecoder(PlainDecoder):
     def __init__(
         self, *, units: int, score: layers.Layer, **kwargs: Any
     ) -> None:
-        super().__init__(units=units, **kwargs)
-        self.score = score
+        layers.Layer.__init__(self, **kwargs)
+        self.score = score  # first, as in checkpoints
+        self.lstm = make_lstm(units, "lstm", self.dtype_policy)
 
     def read(self, memory: tf.Tensor, padding_mask: tf.Tensor) -> tuple:
         """Prepare the source: keys, values and padding mask."""
@@ -107,7 +108,7 @@ class TextbookDecoder(PlainDecoder):
 class InputFeedingDecoder(layers.Layer):
     """Write, attend with the output, and feed the result back.
 
-        hₜ = LSTM([inputₜ; h̃ₜ₋₁])
+        hₜ = LSTM([inputₜ; h̃ₜ₋₁], hₜ₋₁)
         contextₜ = attention from hₜ
         h̃ₜ = tanh(W_c [contextₜ; hₜ])
 

@@ -1,6 +1,7 @@
 """What users of Keras do with our layers and models works, and means what Keras means."""
 
 import copy
+import json
 import os
 import subprocess
 import sys
@@ -213,6 +214,14 @@ def test_inputs_can_be_a_dictionary_of_names(ids):
     np.testing.assert_array_equal(model(names), model(ids, ids[:, 1:]))
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(True), jit_compile=False)
     assert np.isfinite(model.fit(names, ids[:, 1:], verbose=0).history["loss"]).all()
+
+
+def test_weights_have_the_order_in_which_older_checkpoints_number_them():
+    expected = json.loads((ROOT / "tests/fixtures/weight_order.json").read_text("utf-8"))
+    for name, paths in expected.items():
+        model = MODELS[name][0]()
+        found = [weight.path.partition("/")[2] for weight in model.trainable_variables]
+        assert found == paths, name
 
 
 def test_lists_are_ids_as_well():

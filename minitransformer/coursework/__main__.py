@@ -29,8 +29,11 @@ KEY = "MT_SOLUTIONS_KEY"
 def choose(options: argparse.Namespace) -> tuple[list[Task], list[Task]]:
     """Read the course; return the chosen exercises, and all of them."""
     tasks = exercise.read_course(options.course)
-    only = vars(options).get("only") or vars(options).get("number")
-    return [exercise.find_task(tasks, only)] if only else tasks, tasks
+    chosen = vars(options)
+    only = chosen.get("number", chosen.get("only"))
+    return [
+        exercise.find_task(tasks, only)
+    ] if only is not None else tasks, tasks
 
 
 def show_list(options: argparse.Namespace) -> None:

@@ -78,9 +78,13 @@ def user_errors() -> Iterator[None]:
             import tensorflow  # noqa: F401
         yield
     except KeyboardInterrupt:
-        stop("".join(last_words[-1:]), 130)
+        stop("".join(last_words[-1:]) or "Stopped.", 130)
+    except BrokenPipeError:
+        return  # nobody reads the output any longer
     except OSError as error:
-        name = error.filename or "The disk"
-        refuse(f"{name} cannot be used: {error.strerror or error}.")
+        what = (
+            f"{error.filename} cannot be used: " if error.filename else ""
+        )
+        refuse(f"{what}{error.strerror or error}.")
     except (TypeError, ValueError, RecursionError, MemoryError) as error:
         refuse(str(error) or type(error).__name__)

@@ -150,9 +150,9 @@ def check_settings(folder: Path, groups: dict[str, dict]) -> None:
             fits = False
         if not fits:
             raise ValueError(
-                f"{path}: found {name} {str(value)[:40]!r}, which no run "
-                "can have: restore the file, or start another run with "
-                "another --out"
+                f"{path}: found {name} {str(value)[:40]!r}, which this "
+                "version does not take: restore the file, or start "
+                "another run with another --out"
             )
 
 

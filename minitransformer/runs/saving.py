@@ -106,11 +106,12 @@ def open_arrays(
                         raise ValueError(f"{path.name} holds {new} twice.")
                     if new:
                         slices[new] = file.get_slice(name)
-            if other := {s.get_dtype() for s in slices.values()} - FLOATS:
-                raise ValueError(
-                    f"{path.name} holds {', '.join(other)}, expected "
-                    f"{', '.join(sorted(FLOATS))}."
-                )
+                kinds = {array.get_dtype() for array in slices.values()}
+                if other := kinds - FLOATS:
+                    raise ValueError(
+                        f"{path.name} holds {', '.join(other)}, expected "
+                        f"{', '.join(sorted(FLOATS))}."
+                    )
             yield slices, (file.metadata() or {}).get("sha256")
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path.name} is damaged: {error}") from error

@@ -40,9 +40,8 @@ class SentencePieceTokenizer:
         import sentencepiece
 
         self.model = model
-        self.processor = sentencepiece.SentencePieceProcessor(
-            model_proto=model
-        )
+        self.processor = sentencepiece.SentencePieceProcessor()
+        self.processor.LoadFromSerializedProto(model)
         self.pad_id = self.processor.pad_id()
         self.unk_id = self.processor.unk_id()
         self.bos_id = self.processor.bos_id()

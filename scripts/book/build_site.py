@@ -109,8 +109,9 @@ def boost_chapters(folder):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--site-dir", type=Path, default=ROOT / "site")
+    parser.add_argument("-d", "--site-dir", type=Path, default=ROOT / "site")
     flags, others = parser.parse_known_args()
+    flags.site_dir = flags.site_dir.resolve()
     coursework_pages.write()
     cut_fonts()
     draw_card(ROOT / "docs" / "assets" / "images" / "card.png")

@@ -33,7 +33,7 @@ def to_words(tex):
         tex = re.sub(rf"\\sqrt\s*{group}", r"sqrt(\1)", tex)
         tex = re.sub(rf"\\(?:mathrm|text|underbrace|hat|bar|tilde)\s*{group}", r"\1", tex)
         tex = re.sub(rf"([_^])\s*{group}", r"\1\2", tex)
-    tex = re.sub(r"\\(left|right|begin|end|q?quad|[,;:!\\])", " ", tex)
+    tex = re.sub(r"\\(?:left|right|begin|end|q?quad)(?![a-z])|\\[,;:!\\]", " ", tex)
     return " ".join(re.sub(r"[\\{}&]", "", tex).split())
 
 
@@ -64,7 +64,8 @@ class InlineMath(InlineProcessor):
         parts = split_at_top(tex, r"(?<=\s)(?:=|\+|\\approx)(?=\s)") if len(tex) > 24 else [tex]
         # The empty braces make a sign between two terms of a sign in front.
         written = [to_mathml(("{}" if i else "") + part) for i, part in enumerate(parts)]
-        written[0], written[-1] = before + written[0], written[-1] + after
+        written[0] = before + written[0]
+        written[-1] += after
         text = "<wbr>".join(f'<span class="formula">{part}</span>' for part in written)
         return self.md.htmlStash.store(text), *match.span()
 

@@ -1,6 +1,7 @@
 """Each page as a notebook, with the outputs that the page shows."""
 
 import base64
+import hashlib
 import re
 import textwrap
 import zlib
@@ -42,14 +43,19 @@ for name, data in {{
 """
 LARGE = """\
 # This notebook reads a trained model. Fetch it if it is not here.
+import hashlib
 import urllib.request
 from pathlib import Path
 
 path = Path("{name}")
 if not path.exists():
     path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
     try:
-        urllib.request.urlretrieve("{site}/{end}", path)
+        urllib.request.urlretrieve("{site}/{end}", part)
+        if hashlib.sha256(part.read_bytes()).hexdigest() != "{checksum}":
+            raise OSError("it is another file than this notebook needs")
+        part.replace(path)
     except OSError as error:
         print("The model was not fetched, so cells that read it will fail:", error)
 """
@@ -67,7 +73,9 @@ def data_cells(code):
             rows.append(f'    "{name}":\n        "{data}",\n')
         else:
             end = name.removeprefix("docs/")
-            yield v4.new_code_cell(LARGE.format(name=name, site=site(), end=end))
+            checksum = hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
+            cell = LARGE.format(name=name, site=site(), end=end, checksum=checksum)
+            yield v4.new_code_cell(cell)
     if rows:
         yield v4.new_code_cell(SMALL.format(rows="".join(rows)))
 

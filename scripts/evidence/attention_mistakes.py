@@ -128,7 +128,10 @@ def main():
         "models": {},
     }
     if flags.out.is_file():
-        result["models"] = json.loads(flags.out.read_text("utf-8"))["models"]
+        stored = json.loads(flags.out.read_text("utf-8"))
+        if flags.steps or stored["seed"] != flags.seed:
+            sys.exit(f"error: {flags.out} has other steps or seeds: give another --out")
+        result["models"] = stored["models"]
     for name, steps, planted in mistakes():
         if name in result["models"]:
             continue
