@@ -68,7 +68,8 @@ class TextbookDecoder(PlainDecoder):
         contextₜ = attention from inputₜ
         outputₜ = LSTM([inputₜ; contextₜ], outputₜ₋₁)
 
-    No query depends on an earlier step, so all contexts are computed at once.
+    No query depends on an earlier step, so all contexts are computed
+    together.
 
     Args:
         units: Width of the LSTM.
