@@ -14,6 +14,7 @@ def run_tests(folder, arguments):
     """
     here, root = Path(folder).resolve(), Path(__file__).resolve().parents[1]
     os.chdir(here)
+    os.environ["PYTHONPATH"] = str(here)  # for the programs that tests start
     sys.path[:] = [str(here)] + [
         path
         for path in sys.path
