@@ -88,6 +88,7 @@ def draw_card(path, width=1200, height=630, squares=9):
 # How much more a page of the search counts than others; the first that fits.
 BOOSTS = {
     r"modules/(minitransformer|figures|diagrams|tokenizers)/": 1,
+    r"modules/attention/": 12,  # before multi-head attention
     r"modules/\w+/(#|$)": 8,  # the ladder
     r"modules/models/": 4,
     r"modules/(runs|coursework)/": 0.5,

@@ -227,6 +227,7 @@ def test_copying_leaves_line_numbers_and_outputs_out(browser, served):
     ("query", "expected"),
     [
         ("attention", "modules/attention/"),
+        ("multi-head", "modules/multi_head/"),
         ("causal mask", "modules/masks/"),
         ("pre-norm", "modules/blocks/"),
         ("why divide by sqrt", "modules/attention/"),
