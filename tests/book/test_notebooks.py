@@ -49,7 +49,14 @@ def test_a_notebook_runs_in_an_empty_folder(page, wheel, tmp_path):
     notebook.cells.append(where)
     path = {"metadata": {"path": str(tmp_path)}}
     client = NotebookClient(notebook, timeout=110, kernel_name="python3", resources=path)
-    client.execute(env=os.environ | {"PYTHONPATH": str(wheel), "TF_CPP_MIN_LOG_LEVEL": "3"})
+    env = os.environ | {"PYTHONPATH": str(wheel), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    for left in (2, 1, 0):
+        try:
+            client.execute(env=env)
+            break
+        except RuntimeError:  # two kernels that start at once can choose the same port
+            if not left:
+                raise
     assert notebook.cells[-1].outputs[0].text.startswith(str(wheel))
 
 
