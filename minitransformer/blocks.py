@@ -122,7 +122,7 @@ class EncoderBlock(Block):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(cross_attention=False, **options)
+        super().__init__(cross_attention=False, rotary=False, **options)
 
     def call(
         self, x: tf.Tensor, attention_mask: tf.Tensor | None = None

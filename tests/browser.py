@@ -1,40 +1,8 @@
-"""A browser for tests, and a server for what it looks at."""
-
-import contextlib
-import functools
-import http.server
-import os
-import shutil
-import threading
+"""A browser for tests, and checks of what it shows."""
 
 import pytest
 
-
-def chromium_path():
-    """Find a Chromium: the variable CHROMIUM, or one on the PATH."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = [os.environ.get("CHROMIUM"), *map(shutil.which, names)]
-    return next(filter(None, found), None)
-
-
-@contextlib.contextmanager
-def serve(folder):
-    """Serve a folder on this machine; yield its address."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
+from scripts.book.measure_pages import chromium_path, serve  # noqa: F401
 
 CONTROLS = {"button", "slider", "radio", "checkbox", "textbox", "searchbox", "combobox", "link"}
 

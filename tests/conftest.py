@@ -119,9 +119,7 @@ def published(tmp_path):
     from small_bert import SIZES, make_bert
 
     from minitransformer.runs.pretrained import MUST_BE, bert_names
-    from minitransformer.runs.saving import (
-        named_weights,
-    )
+    from minitransformer.runs.saving import named_weights
 
     model = make_bert()
     weights = named_weights(model)
@@ -184,6 +182,20 @@ def train_gpt():
 @pytest.fixture(scope="session")
 def generate_script():
     return load_script("generate")
+
+
+def run_notebook(notebook, env=None, **options):
+    """Run a notebook; start again if two kernels chose the same port."""
+    from nbclient import NotebookClient
+
+    client = NotebookClient(notebook, kernel_name="python3", **options)
+    for left in (2, 1, 0):
+        try:
+            client.execute(env=env or dict(os.environ))
+            return
+        except RuntimeError:
+            if not left:
+                raise
 
 
 def pytest_collection_modifyitems(items):

@@ -104,8 +104,8 @@ def read_exercise(name: str) -> Exercise:
     path = HERE / "exercises" / f"{name}.toml"
     row: dict[str, Any] = {"like": [], "rubric": []}
     row |= {"mistakes": {}, "properties": {}} | read_toml(path)
-    odd = row.keys() ^ Exercise.__dataclass_fields__.keys()
-    if odd != {"calls", "slow"}:
+    fields = Exercise.__dataclass_fields__.keys() - {"calls", "slow"}
+    if odd := sorted(row.keys() ^ fields):
         raise ValueError(f"{path}: missing or unknown: {', '.join(odd)}.")
     module = None
     if path.with_suffix(".py").exists():

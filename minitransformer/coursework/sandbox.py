@@ -3,12 +3,14 @@
 The process gets questions and gives arrays back. It may use some seconds
 and some memory, and print a little. A process that exceeds a limit is
 stopped, and one line says why. Linux measures how long the process has
-computed, and only this time counts, so a busy machine is no disadvantage.
+computed; its limit counts this time, so a busy machine is no disadvantage.
+A second limit, four times as long, counts the time by the clock.
 
 On Linux and macOS the system limits processor time, memory (macOS may
-ignore this limit) and the size of files. On Windows only the time and the
-printed text are limited. No limit keeps code from reading the disk or using
-the network: to grade strangers, run all of this in a container.
+ignore this limit) and the size of files. On Windows only the time, the
+printed text and the size of an answer are limited. No limit keeps code
+from reading the disk or using the network: to grade strangers, run all of
+this in a container.
 """
 
 import contextlib

@@ -28,8 +28,8 @@ MONTHS = {
     "Oktober November Dezember",
 }
 
-# Countries order day and month differently. Here, slashes mean that the
-# month comes first, and dots that the day does.
+# Countries order day and month differently. Here, slashes put the month
+# first, and dots the day; after a year in front, the month always follows.
 FORMS = [
     "{d} {month} {y}",
     "{d} {mon} {y}",

@@ -72,10 +72,10 @@ def number_labels(rows: Pairs, *others: Pairs) -> list[str]:
             "this label, or leave it out."
         )
     measured = {label for part in others for _, label in part}
-    for label in sorted(measured - {*counts})[:1]:
+    if unknown := sorted(measured - {*counts}):
         raise ValueError(
-            f"The label {label!r:.60} is to be measured, but no sentence "
-            "to learn from has it."
+            f"The label {unknown[0]!r:.60} is to be measured, but no "
+            "sentence to learn from has it."
         )
     return sorted(counts)
 

@@ -21,8 +21,8 @@ def read_columns(path: str | Path, what: str) -> Pairs:
     Args:
         path: A text file. Further columns, which often name an author, are
             not read. Empty lines are left out, with one warning that counts
-            them. A spreadsheet's quotes, and ";" or "," in place of the
-            tab, are accepted with a warning.
+            them. A spreadsheet's quotes, ";" in place of the tab and,
+            in a file named .csv, "," are accepted with a warning.
         what: Name of the second column, such as "translation".
 
     Returns:

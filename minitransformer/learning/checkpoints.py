@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from minitransformer.runs.saving import digest, write_atomically
+from minitransformer.runs.saving import digest, shapes_of, write_atomically
 
 
 class Checkpoints:
@@ -132,9 +132,6 @@ class Checkpoints:
             raise ValueError(str(error)) from error
         if digest(arrays) != expected:
             raise ValueError("its checksum is wrong")
-        shapes = {
-            name: tuple(v.shape) for name, v in self.variables.items()
-        }
-        if {name: a.shape for name, a in arrays.items()} != shapes:
+        if shapes_of(arrays) != shapes_of(self.variables):
             raise ValueError("it belongs to another model")
         return arrays

@@ -69,7 +69,7 @@ class BertPretraining(SavedModel, keras.Model):
         positions: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         hidden, pooled = self.bert(token_ids, segment_ids)
-        # Logits are the most expensive part: compute only those requested.
+        # A row of logits has one product per piece: only those requested.
         positions = tf.cast(positions, tf.int32)
         chosen = tf.gather(hidden, positions, batch_dims=1)
         chosen = self.word_norm(self.word_dense(chosen))

@@ -107,7 +107,7 @@ def open_arrays(
                     if new:
                         slices[new] = file.get_slice(name)
                 kinds = {array.get_dtype() for array in slices.values()}
-                if other := kinds - FLOATS:
+                if other := sorted(kinds - FLOATS):
                     raise ValueError(
                         f"{path.name} holds {', '.join(other)}, expected "
                         f"{', '.join(sorted(FLOATS))}."
@@ -235,8 +235,8 @@ class SavedModel:
 
         Args:
             filepath: The folder, made if it does not exist; an earlier
-                model there is replaced. A path that ends in `.keras` is
-                Keras' own file, for `keras.saving.load_model`.
+                model there is replaced. A path that ends in `.keras`,
+                `.h5` or `.hdf5` is Keras' own file.
             **options: Passed on to Keras, for such a file only.
         """
         from safetensors.numpy import save
@@ -273,6 +273,7 @@ class SavedModel:
         try:
             with open_arrays([folder / WEIGHTS]) as (slices, checksum):
                 found = sum(map(math.prod, shapes_of(slices).values()))
+                # The estimate is rough, so the limit is generous.
                 if least_bytes(settings) > 16 * found + 2**28:
                     raise ValueError(
                         f"{WEIGHTS} holds {found:,} numbers, far too few "

@@ -234,7 +234,7 @@ class BytePairTokenizer:
         made = {line.replace(" ", "") for line in lines}
         special = {
             name: ids.pop(name)
-            for name in ids.keys() - made
+            for name in sorted(ids.keys() - made)
             if SPECIAL.fullmatch(name)
         }
         return cls.parse(folder, ids, lines, special)

@@ -56,8 +56,9 @@ def cut_fonts():
     (FONTS / "licences.txt").write_text("\n\n".join(sorted(notices)), "utf-8")
 
 
-def draw_card(path, width=1200, height=630, squares=9):
+def draw_card(path):
     """Draw the picture that links to the site show: weights of causal attention."""
+    width, height, squares = 1200, 630, 9
     size, gap, blue = height // (squares + 2), 5, (0x36, 0x4F, 0xC7)
     left = (width - squares * size) // 2
 
@@ -87,11 +88,11 @@ def draw_card(path, width=1200, height=630, squares=9):
 
 # How much more a page of the search counts than others; the first that fits.
 BOOSTS = {
-    r"modules/(minitransformer|figures|diagrams|tokenizers)/": 1,
+    r"modules/tokenizers/": 1,
     r"modules/attention/": 12,  # before multi-head attention
     r"modules/\w+/(#|$)": 8,  # the ladder
     r"modules/models/": 4,
-    r"modules/(runs|coursework)/": 0.5,
+    r"modules/runs/": 0.5,
     r"modules/": 2,
     r"faq/": 0.25,
     r"": 1,

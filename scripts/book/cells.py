@@ -8,8 +8,8 @@ key covers the page's cells up to it, the modules that they import, and the
 evidence that they read. `python run recorded` is for cells that measure time,
 train or read the corpus: the page shows their versions, and the test compares
 only the words of their output. `python run folded` hides the code behind a
-click, for figures; `python run quiz` hides the output, for readers to predict. To run all cells of a page again, first delete its file in
-`docs/outputs`.
+click, for figures; `python run quiz` hides the output, for readers to predict.
+To run all cells of a page again, first delete its file in `docs/outputs`.
 """
 
 import argparse

@@ -7,6 +7,7 @@ programs compute as well, look at the tokens per second of processor time.
 """
 
 import argparse
+import contextlib
 import functools
 import http.server
 import json
@@ -44,9 +45,30 @@ FORWARD = """async ([url, weights]) => {
 }"""
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
+def chromium_path():
+    """Find a Chromium: the variable CHROMIUM, or one on the PATH."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = [os.environ.get("CHROMIUM"), *map(shutil.which, names)]
+    return next(filter(None, found), None)
+
+
+@contextlib.contextmanager
+def serve(folder):
+    """Serve a folder on this machine; yield its address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def load(browser, url):
@@ -110,25 +132,17 @@ def main(argv=None):
     flags = parser.parse_args(argv)
     from playwright.sync_api import sync_playwright
 
-    handler = functools.partial(Quiet, directory=str(flags.site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}"
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"),
-                args=["--no-sandbox"],
-            )
-            result = {
-                "command": "python -m scripts.book.measure_pages --json docs/evidence/pages.json",
-                "browser": f"Chromium {browser.version}, headless",
-                "cores": os.cpu_count(),
-                "load_before": round(os.getloadavg()[0], 1),
-                "live": live(browser, url),
-                "pages": {page or "index": load(browser, f"{url}/{page}") for page in PAGES},
-            }
-            browser.close()
-        server.shutdown()
+    with serve(flags.site) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
+        result = {
+            "command": "python -m scripts.book.measure_pages --json docs/evidence/pages.json",
+            "browser": f"Chromium {browser.version}, headless",
+            "cores": os.cpu_count(),
+            "load_before": round(os.getloadavg()[0], 1),
+            "live": live(browser, url),
+            "pages": {page or "index": load(browser, f"{url}/{page}") for page in PAGES},
+        }
+        browser.close()
     text = json.dumps(result, indent=1) + "\n"
     if flags.json:
         flags.json.write_text(text, "utf-8")

@@ -50,7 +50,7 @@ def path():
         total = 0
         return f"{row[1]}{sums[-1]}"
 
-    return ROW.sub(count, PATH.read_text("utf-8")), sums[0] if sums else 0
+    return ROW.sub(count, PATH.read_text("utf-8")), sums[0]
 
 
 def counted():

@@ -73,7 +73,7 @@ def data_cells(code):
             rows.append(f'    "{name}":\n        "{data}",\n')
         else:
             end = name.removeprefix("docs/")
-            checksum = hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
+            checksum = hashlib.sha256(path.read_bytes()).hexdigest()
             cell = LARGE.format(name=name, site=site(), end=end, checksum=checksum)
             yield v4.new_code_cell(cell)
     if rows:

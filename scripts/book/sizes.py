@@ -99,16 +99,11 @@ def main() -> None:
     package = tracked("minitransformer/*.py")
     course = tracked("minitransformer/coursework/*.py")
     training = tracked("scripts/train_*.py", "scripts/finetune_*.py")
-    pages = tracked(
-        "docs/coursework/*.md",
-        "docs/modules/coursework/*.md",
-        ":!docs/coursework/students.md",
-        ":!docs/coursework/lecturers.md",
-    )
+    pages = tracked("docs/modules/coursework/*.md")
     print(f"{lines(package) - lines(course):6,} package without coursework")
     print(f"{lines(course):6,} coursework")
     print(f"{lines(training):6,} training scripts")
-    print(f"{lines(pages):6,} committed Markdown of exercises and machinery")
+    print(f"{lines(pages):6,} pages about the coursework's machinery")
     for way, names in (("short way", SHORT), ("programs", PROGRAMS)):
         found = files_on_the_way(names)
         print(f"\n{len(found)} files, {code(found):,} code lines to a talking GPT, {way}:")

@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from unittest import mock
 
@@ -22,6 +21,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "attention-mistakes.json"
 sys.path.insert(0, str(ROOT))
+
+from scripts.evidence.dates import about  # noqa: E402
 
 PLACE = 48  # where the loss is measured with and without the later tokens
 CHANGED = 40  # the token whose change no earlier logit may notice
@@ -118,12 +119,8 @@ def main():
     flags = parser.parse_args()
     from minitransformer import python_docs
 
-    result = {
-        "command": "python scripts/evidence/attention_mistakes.py",
+    result = about("python scripts/evidence/attention_mistakes.py") | {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "tensorflow": version("tensorflow"),
-        "keras": version("keras"),
         "seed": flags.seed,
         "models": {},
     }

@@ -12,15 +12,17 @@ another call adds rounds to it.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "before-after.json"
+sys.path.insert(0, str(ROOT))
+
+from scripts.evidence.dates import about  # noqa: E402
+
 JOBS = [("train", "small"), ("train", "baby"), ("sample", "small"), ("sample", "baby")]
 
 
@@ -55,12 +57,7 @@ def main():
             ratio = speed["new"] / speed["old"]
             ratios.setdefault("/".join(job), []).append(round(ratio, 4))
             print(*job, {k: round(v) for k, v in speed.items()}, flush=True)
-        result = {
-            "command": "python scripts/evidence/before_after.py ../before",
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-            "python": platform.python_version(),
-            "tensorflow": version("tensorflow"),
-            "keras": version("keras"),
+        result = about("python scripts/evidence/before_after.py ../before") | {
             "medians": {k: statistics.median(v) for k, v in ratios.items()},
             "ratios": ratios,
         }

@@ -3,8 +3,8 @@
     python scripts/evidence/kills.py
 
 Each of the four training scripts runs once without a stop. Then it runs
-twelve times more: each of these runs is killed by SIGKILL at a random moment
-and then resumed to its end. Its weights and its curve must be those of the
+twelve times more: SIGKILL ends each of these runs at a random moment, unless it
+has finished, and then it is resumed to its end. Its weights and its curve must be those of the
 first run, bit for bit. The result is docs/evidence/kills.json. This script
 can be stopped and started again: finished runs are kept.
 """
@@ -12,7 +12,6 @@ can be stopped and started again: finished runs are kept.
 import argparse
 import json
 import os
-import platform
 import random
 import signal
 import subprocess
@@ -23,6 +22,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "kills.json"
+sys.path.insert(0, str(ROOT))
+
+from scripts.evidence.dates import about  # noqa: E402
+
 RUNS = 12
 FLAGS = {
     "train_gpt": "--steps 1500 --num-layers 1 --num-heads 2 --d-model 16 --max-len 8 "
@@ -83,7 +86,7 @@ def main():
         write_data(folder)
         for script in FLAGS:
             done = sum(row["script"] == script for row in rows)
-            if done == RUNS and script != "train_bert":
+            if done == RUNS and script != "train_bert":  # finetune_bert reads its run
                 continue
             whole = folder / script
             since = time.monotonic()
@@ -98,9 +101,7 @@ def main():
                 row = {"script": script, "after_s": round(after, 1)}
                 rows.append({**row, "killed": killed, "equal": equal})
                 print(rows[-1], flush=True)
-                result = {
-                    "command": "python scripts/evidence/kills.py",
-                    "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+                result = about("python scripts/evidence/kills.py") | {
                     "killed": sum(row["killed"] for row in rows),
                     "equal": sum(row["equal"] for row in rows),
                     "runs": rows,

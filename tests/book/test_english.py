@@ -6,6 +6,7 @@ import re
 import tokenize
 import tomllib
 
+import pages  # noqa: F401  (it writes those that git ignores)
 import pytest
 from conftest import ROOT
 

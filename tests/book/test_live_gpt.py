@@ -1,14 +1,13 @@
 """The model in the page computes what Python computes."""
 
 import hashlib
-import importlib.util
 import json
 import re
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import ROOT, make_tiny_gpt
+from conftest import ROOT, load_script, make_tiny_gpt
 
 pytest_plugins = ["browser"]
 
@@ -66,12 +65,23 @@ async ([url, ids]) => {
 
 @pytest.fixture(scope="module")
 def export():
-    spec = importlib.util.spec_from_file_location(
-        "export_gpt", ROOT / "scripts" / "book" / "export_gpt.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("book/export_gpt")
+
+
+@pytest.fixture
+def tab(browser, tmp_path):
+    """Open an empty page beside the scripts and the toy GPT."""
+    from browser import serve
+
+    (tmp_path / "js").symlink_to(SCRIPTS)
+    (tmp_path / "toy-gpt").symlink_to(TOY)
+    (tmp_path / "index.html").write_text("<title>a page</title>")
+    with serve(tmp_path) as url:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(url)
+        yield page
+        context.close()
 
 
 def load_halves(path):
@@ -79,9 +89,7 @@ def load_halves(path):
     from safetensors import safe_open
 
     from minitransformer import GPT, GPTConfig
-    from minitransformer.runs.saving import (
-        assign_weights,
-    )
+    from minitransformer.runs.saving import assign_weights
 
     with safe_open(path, "numpy") as file:
         about = json.loads(file.metadata()["gpt"])
@@ -92,20 +100,10 @@ def load_halves(path):
     return model, characters
 
 
-def compare(browser, folder, weights, rows):
+def compare(tab, folder, weights, rows):
     """Read rows of ids in the browser and in Python; compare all numbers."""
-    from browser import serve
-
     model, _ = load_halves(folder / weights)
-    (folder / "index.html").write_text("<title>a page</title>")
-    if not (folder / "js").exists():
-        (folder / "js").symlink_to(SCRIPTS)
-    with serve(folder) as url:
-        context = browser.new_context()
-        tab = context.new_page()
-        tab.goto(url)
-        results = tab.evaluate(READ, [f"{url}/{weights}", rows])
-        context.close()
+    results = tab.evaluate(READ, [f"/{weights}", rows])
     window = model.config.max_len
     for ids, result in zip(rows, results, strict=True):
         begin = 0
@@ -125,17 +123,16 @@ def compare(browser, folder, weights, rows):
 
 
 @pytest.mark.slow
-def test_the_toy_gpts_logits_and_attention_are_pythons(browser, tmp_path):
-    (tmp_path / "toy.safetensors").write_bytes((TOY / "weights.safetensors").read_bytes())
+def test_the_toy_gpts_logits_and_attention_are_pythons(tab, tmp_path):
     _, characters = load_halves(TOY / "weights.safetensors")
     texts = ["The result", "x", "Return the number of items in the list. " * 2]
     assert len(texts[-1]) > 64
     rows = [[characters.index(c) for c in text] for text in texts]
-    compare(browser, tmp_path, "toy.safetensors", rows)
+    compare(tab, tmp_path, "toy-gpt/weights.safetensors", rows)
 
 
 @pytest.mark.slow
-def test_a_model_with_biases_agrees_too(browser, tmp_path, export, rng):
+def test_a_model_with_biases_agrees_too(tab, tmp_path, export, rng):
     from minitransformer import CharTokenizer
 
     model = make_tiny_gpt(use_bias=True)
@@ -145,23 +142,7 @@ def test_a_model_with_biases_agrees_too(browser, tmp_path, export, rng):
     (tmp_path / "tiny.safetensors").write_bytes(export.halve(model, tokenizer))
     size, window = model.config.vocab_size, model.config.max_len
     rows = [rng.integers(0, size, length).tolist() for length in (3, 2 * window + 1)]
-    compare(browser, tmp_path, "tiny.safetensors", rows)
-
-
-@pytest.fixture
-def tab(browser, tmp_path):
-    """Open an empty page beside the scripts and the toy GPT."""
-    from browser import serve
-
-    (tmp_path / "js").symlink_to(SCRIPTS)
-    (tmp_path / "toy-gpt").symlink_to(TOY)
-    (tmp_path / "index.html").write_text("<title>a page</title>")
-    with serve(tmp_path) as url:
-        context = browser.new_context()
-        page = context.new_page()
-        page.goto(url)
-        yield page
-        context.close()
+    compare(tab, tmp_path, "tiny.safetensors", rows)
 
 
 @pytest.mark.slow

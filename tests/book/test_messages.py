@@ -12,7 +12,7 @@ TABLE = re.compile(r"^\| (?:it says|message) \|.*\n\|---.*\n((?:\|.*\n)+)", re.M
 # What a program fills in: a name, a number, a value.
 FILLED_IN = re.compile(
     r"…|(?<![\w-])\d[\d,.]*|'[^']*'|\[[^]]*\]|\bxx-YY\b|\S+\.(?:tsv|txt|safetensors)\b"
-    r"|--steps|\w+=|\bnan\b|\(No space.*\)|\bhidden_size\b|\bmodel_type\b|\S+\.json\b"
+    r"|--steps|\bnan\b|\(No space.*\)|\bhidden_size\b|\bmodel_type\b|\S+\.json\b"
     # An encoding, a kind of file, what a number must be, another message:
     r"|\bUTF-8(?= \(byte)|\ba folder(?=: give)|(?<=': give )|(?<=cannot be loaded: )"
     r"|(?<=cannot be read: )|(?<=\bits )(?:translation|label)\b|(?<=No pair to )train\b"

@@ -8,13 +8,14 @@ import zipfile
 
 import nbformat
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run_notebook
+from pages import PAGES
 
 from scripts.book import address, cells, notebooks
 
 TEN = [
     "index",
-    "modules/attention",
+    "modules/positions",
     "modules/masks",
     "modules/tokenizers/merges",
     "modules/learning/schedules",
@@ -42,25 +43,16 @@ def wheel(tmp_path_factory):
 @pytest.mark.filterwarnings("ignore")  # of nbclient and its event loop
 @pytest.mark.parametrize("page", TEN)
 def test_a_notebook_runs_in_an_empty_folder(page, wheel, tmp_path):
-    from nbclient import NotebookClient
-
     notebook = notebooks.convert(cells.DOCS / f"{page}.md")
     where = nbformat.v4.new_code_cell("import minitransformer; print(minitransformer.__file__)")
     notebook.cells.append(where)
     path = {"metadata": {"path": str(tmp_path)}}
-    client = NotebookClient(notebook, timeout=110, kernel_name="python3", resources=path)
     env = os.environ | {"PYTHONPATH": str(wheel), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    for left in (2, 1, 0):
-        try:
-            client.execute(env=env)
-            break
-        except RuntimeError:  # two kernels that start at once can choose the same port
-            if not left:
-                raise
+    run_notebook(notebook, env, timeout=110, resources=path)
     assert notebook.cells[-1].outputs[0].text.startswith(str(wheel))
 
 
-@pytest.mark.parametrize("page", cells.pages(), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_notebook_opens_with_python_and_what_it_needs(page):
     notebook = notebooks.convert(page)
     assert notebook.metadata.kernelspec.name == "python3"

@@ -13,7 +13,8 @@ import markdown
 import nbformat
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run_notebook
+from pages import PAGES
 
 import minitransformer
 from minitransformer.runs.flags import defaults_of
@@ -21,9 +22,6 @@ from scripts.book import cells, coursework_pages, minutes, names, notebooks, sou
 
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "minitransformer"
-coursework_pages.write()  # git ignores what these two make
-names.write_reference()
-PAGES = cells.pages()
 NUMBER = re.compile(r"[-−]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
 
 
@@ -249,11 +247,9 @@ def test_the_stored_outputs_are_those_of_running_again(page):
 
 @pytest.mark.slow
 def test_a_notebook_runs():
-    from nbclient import NotebookClient
-
     notebook = notebooks.convert(DOCS / "modules" / "attention.md")
     stored = [c.outputs for c in notebook.cells if c.cell_type == "code"]
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    run_notebook(notebook, timeout=300)
     made = [c.outputs for c in notebook.cells if c.cell_type == "code"]
     for old, new in zip(stored, made, strict=True):
         texts = [

@@ -25,7 +25,6 @@ from minitransformer.coursework.variants import right_functions, wrong_functions
 
 TASKS = read_course()
 CHECKED = [task for task in TASKS if not task.exercise.rubric]
-NUMBERS = [task.number for task in CHECKED]
 
 
 def run(capsys, *arguments):

@@ -1,5 +1,5 @@
-// models/gpt.py by the same names. A table is one flat array, row after row, and
-// each array is made once: making them anew would take longer than the arithmetic.
+// The forward pass of models/gpt.py, with its names. A table is one flat array, and
+// each array is made once: making new ones would take longer than the arithmetic.
 
 // weights = softmax(scores / temperature), in place; at 0 the largest takes all.
 export function softmax(x, temperature = 1) {

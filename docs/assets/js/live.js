@@ -28,7 +28,7 @@ const PAGE = `<fieldset><section class=writing>
 <label for=live-speed>Speed</label><select id=live-speed name=speed><option value=20>20 characters per second<option value=0>as fast as it can</select>
 <label for=live-mistake>Mistake</label><select id=live-mistake name=mistake><option value="">none: as it was trained<option value=positions>without positions<option value=mask>causal mask flipped</select></p>
 <output name=status></output><output name=spoken></output></section>
-<section class=next><h3>Next character</h3><ol></ol></section>
+<section><h3>Next character</h3><ol></ol></section>
 <section class=looks><h3></h3><div class=map><canvas class=large role=img></canvas><i></i></div>
 <div role=radiogroup aria-label="Head of attention"></div></section></fieldset>`;
 const MOST = 1000; // characters written in one go
@@ -57,7 +57,7 @@ function live(model) {
       Math.floor(i / model.num_heads) + 1}, head ${(i % model.num_heads) + 1}"></label>`;
   const radios = [...heads.querySelectorAll("input")], maps = [...heads.querySelectorAll("canvas")];
 
-  // Read the text anew; the model knows what it has read already.
+  // Read the text again; the model knows what it has read already.
   function read() {
     const unknown = new Set();
     let end = 0;

@@ -1,4 +1,4 @@
-// The index of the search has 300 KB: it can wait until somebody searches.
+// The index of the search is larger than any page: it can wait until somebody searches.
 const { open, send } = XMLHttpRequest.prototype;
 XMLHttpRequest.prototype.open = function (method, url, ...rest) {
   this.waits = String(url).endsWith("search/search_index.json");
