@@ -30,6 +30,7 @@ _MODULES = {
     "blocks": ["EncoderBlock", "DecoderBlock"],
     "stacks": ["Encoder", "Decoder"],
     "models.gpt": ["GPT", "GPTConfig"],
+    "models.ngram_gpt": ["NGramGPT", "NGramGPTConfig"],
     "scoring": [
         "DotScore",
         "ScaledDotScore",
@@ -64,6 +65,7 @@ _MODULES = {
     "learning.losses": ["masked_cross_entropy", "masked_accuracy"],
     "learning.schedules": ["WarmupCosine", "WarmupInverseRoot"],
     "learning.plain_step": ["make_optimizer", "plain_step"],
+    "learning.rows": ["make_row_optimizer"],
     "learning.validation": ["compile_evaluation"],
     "learning.training": ["train"],
     "learning.strategies": ["make_strategy"],

@@ -24,6 +24,14 @@ RECIPES: dict[str, dict] = {
     "nanogpt": {},
     # What makes a GPT learn faster: docs/guides/faster.md
     "quick": {"steps": 800, "learning_rate": 3e-3, "rotary": True, "activation": "squared_relu"},
+    # With an n-gram memory: docs/guides/fastest.md
+    "fast": {
+        "steps": 5000,
+        "learning_rate": 2e-3,
+        "final_rate": 0.0,
+        "longest": 5,
+        "memory_dropout_rate": 0.3,
+    },
 }
 TOKENIZERS = ["characters", "sentencepiece", "bpe"]
 FLAGS = {
@@ -63,6 +71,9 @@ FLAGS = {
         "activation": ("gelu", "of the feed-forward layers", ["gelu", "squared_relu"]),
         "final_rate": (0.1, "the last learning rate, as a share of the peak", share),
         "beta_2": (0.99, "how long the second moment remembers", share),
+        "longest": (1, "the longest n-gram of the memory; 1: a GPT without a memory"),
+        "rows": (16381, "of the memory, for each length"),
+        "memory_dropout_rate": (0.0, "share of the memory dropped in training", share),
     },
 }
 DEFAULTS = defaults_of(FLAGS)
@@ -139,9 +150,13 @@ def learn_tokens(text, train_text, settings):
 
 
 def make_config(settings, vocab_size):
-    """Make the configuration of the model."""
-    same = "max_len", "d_model", "num_heads", "num_layers", "dropout_rate", "rotary", "activation"
-    sizes = {name: settings[name] for name in same}
+    """Make the configuration of the model: a GPT, or one with a memory."""
+    names = ["max_len", "d_model", "num_heads", "num_layers", "dropout_rate"]
+    if settings["longest"] > 1:
+        names += ["longest", "rows", "memory_dropout_rate"]
+        return mt.NGramGPTConfig(vocab_size=vocab_size, **{n: settings[n] for n in names})
+    names += ["rotary", "activation"]
+    sizes = {name: settings[name] for name in names}
     return mt.GPTConfig(vocab_size=vocab_size, use_bias=settings["bias"], **sizes)
 
 
@@ -153,14 +168,20 @@ def fit(run, corpus, config):
     keras.config.set_dtype_policy("mixed_bfloat16" if settings["mixed"] else "float32")
     keras.utils.set_random_seed(settings["seed"])
     with run.strategy.scope():
-        model = mt.GPT(config)
         schedule = mt.WarmupCosine(
             peak=settings["learning_rate"],
             final=settings["learning_rate"] * settings["final_rate"],
             warmup_steps=min(100, settings["steps"] // 10),
             steps=settings["steps"],
         )
-        optimizer = mt.make_optimizer(model, learning_rate=schedule, beta_2=settings["beta_2"])
+        if isinstance(config, mt.NGramGPTConfig):
+            model = mt.NGramGPT(config)
+            optimizer = mt.make_row_optimizer(
+                model, tables=model.memory.tables.values(), learning_rate=schedule
+            )
+        else:
+            model = mt.GPT(config)
+            optimizer = mt.make_optimizer(model, learning_rate=schedule, beta_2=settings["beta_2"])
         tell(
             f"text        {corpus.name}, {len(corpus.text):,} characters\n"
             f"tokens      {len(corpus.train_ids):,} to train on, "

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from minitransformer.learning.losses import masked_cross_entropy, total
 from minitransformer.learning.plain_step import CLIP_NORM, predict
+from minitransformer.learning.rows import divided, merged_rows
 
 PART = 768  # largest number of tokens in a part of a batch
 
@@ -46,13 +47,23 @@ def compile_steps(
     variables = model.trainable_variables
     dropouts = dropout_states(model, seed)
 
+    tables = getattr(optimizer, "tables", ())
+
+    def dense(variable, gradient):
+        return tf.convert_to_tensor(gradient)
+
+    def rows_of_tables(variable, gradient):
+        if any(variable is table for table in tables):
+            return merged_rows(gradient)
+        return tf.convert_to_tensor(gradient)
+
     @tf.function(jit_compile=use_xla, autograph=False)
-    def part_sums(inputs, targets, weights):
+    def part_sums(inputs, targets, weights, form=dense):
         with tf.GradientTape() as tape:
             logits = predict(model, inputs, training=True)
             sums = total(loss, logits, targets, weights)
         gradient = tape.gradient(sums[0], variables)
-        return [*sums, *map(tf.convert_to_tensor, gradient)]
+        return [*sums, *map(form, variables, gradient)]
 
     def one_step(stack, place, step):
         replica = tf.distribute.get_replica_context()
@@ -60,29 +71,35 @@ def compile_steps(
         reset_dropout(dropouts, step, replica_id)
         parts = count_parts(stack, replicas)
 
-        def add_part(i, *sums):
+        def read_part(i):
             batch = place * accumulate + i // parts
             share = replica_id * parts + i % parts
-            part = tf.nest.map_structure(
+            return tf.nest.map_structure(
                 lambda array: rows_of(
                     array[batch], share, replicas * parts
                 ),
                 stack,
             )
-            added = map(tf.add, sums, part_sums(*part))
+
+        def add_part(i, *sums):
+            added = map(tf.add, sums, part_sums(*read_part(i)))
             return i + 1, *added
 
-        _, *sums = tf.while_loop(
-            lambda i, *sums: i < accumulate * parts,
-            add_part,
-            (0, 0.0, 0.0, *(tf.zeros(v.shape) for v in variables)),
-        )
-        sums = replica.all_reduce("sum", sums)
+        if tables and accumulate * parts == 1:  # nothing to add up
+            sums = part_sums(*read_part(0), form=rows_of_tables)
+        else:
+            _, *sums = tf.while_loop(
+                lambda i, *sums: i < accumulate * parts,
+                add_part,
+                (0, 0.0, 0.0, *(tf.zeros(v.shape) for v in variables)),
+            )
+            sums = replica.all_reduce("sum", sums)
         loss_sum, weight_sum, *gradient = sums
-        gradient = [part / weight_sum for part in gradient]
+        gradient = [divided(part, weight_sum) for part in gradient]
         gradient, norm = tf.clip_by_global_norm(gradient, CLIP_NORM)
         # Keras sums over the replicas once more: this undoes it.
-        optimizer.apply([part / replicas for part in gradient], variables)
+        gradient = [divided(part, replicas) for part in gradient]
+        optimizer.apply(gradient, variables)
         return loss_sum / weight_sum, norm
 
     # With several replicas XLA compiles forward and backward only.
