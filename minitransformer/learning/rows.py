@@ -40,7 +40,9 @@ class RowAdamW(keras.optimizers.AdamW):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)
-        self.tables, self.factor = list(tables), rate("factor", factor)
+        self.factor = rate("factor", factor)
+        # Keras would take what it tracks for the optimizer's own state.
+        object.__setattr__(self, "tables", list(tables))
 
     def is_table(self, variable: keras.Variable) -> bool:
         """Tell whether a variable is one of the tables."""

@@ -245,7 +245,7 @@ class NGramGPT(SavedModel, keras.Model):
         ids = take_ids(token_ids, self.config.vocab_size)
         start = take_start(start, cache)
         check_length(ids, self.config.max_len, start)
-        marks, seq = ids + 1, tf.shape(ids)[1]
+        marks, seq = tf.cast(ids, tf.int32) + 1, tf.shape(ids)[1]
         if cache is not None:
             marks = write(cache["marks"], marks, start)
         memory = self.memory(marks, start=start, seq=seq)
