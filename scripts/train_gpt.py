@@ -26,7 +26,9 @@ RECIPES: dict[str, dict] = {
     "quick": {"steps": 800, "learning_rate": 3e-3, "rotary": True, "activation": "squared_relu"},
     # With an n-gram memory: docs/guides/fastest.md
     "fast": {
-        "steps": 5000,
+        "steps": 4000,
+        "max_len": 128,
+        "batch_size": 6,
         "learning_rate": 2e-3,
         "final_rate": 0.0,
         "longest": 5,

@@ -47,23 +47,23 @@ def compile_steps(
     variables = model.trainable_variables
     dropouts = dropout_states(model, seed)
 
-    tables = getattr(optimizer, "tables", ())
-
-    def dense(variable, gradient):
-        return tf.convert_to_tensor(gradient)
-
-    def rows_of_tables(variable, gradient):
-        if any(variable is table for table in tables):
-            return merged_rows(gradient)
-        return tf.convert_to_tensor(gradient)
+    tables = getattr(optimizer, "tables", ())  # see `learning.rows`
 
     @tf.function(jit_compile=use_xla, autograph=False)
-    def part_sums(inputs, targets, weights, form=dense):
+    def part_sums(inputs, targets, weights, rows=False):
         with tf.GradientTape() as tape:
             logits = predict(model, inputs, training=True)
             sums = total(loss, logits, targets, weights)
         gradient = tape.gradient(sums[0], variables)
-        return [*sums, *map(form, variables, gradient)]
+        return [
+            *sums,
+            *(
+                merged_rows(part)
+                if rows and any(v is table for table in tables)
+                else tf.convert_to_tensor(part)
+                for v, part in zip(variables, gradient, strict=True)
+            ),
+        ]
 
     def one_step(stack, place, step):
         replica = tf.distribute.get_replica_context()
@@ -86,7 +86,7 @@ def compile_steps(
             return i + 1, *added
 
         if tables and accumulate * parts == 1:  # nothing to add up
-            sums = part_sums(*read_part(0), form=rows_of_tables)
+            sums = part_sums(*read_part(0), rows=True)
         else:
             _, *sums = tf.while_loop(
                 lambda i, *sums: i < accumulate * parts,

@@ -33,7 +33,7 @@ class NGramGPTConfig:
             n-grams best.
         dropout_rate: Share dropped in training: attention weights and the
             two sublayers' outputs.
-        memory_dropout_rate: Share of the memory dropped in training.
+        memory_dropout_rate: Share of the n-grams dropped in training.
 
     Raises:
         ValueError: if sizes are impossible.
@@ -109,6 +109,8 @@ class NGramMemory(layers.Layer):
 
     Args:
         vocab_size, d_model, longest, rows: Same as in `NGramGPTConfig`.
+        dropout_rate: Share of the n-grams dropped in training. A vector is
+            dropped whole, so that no model relies on a rare n-gram.
 
     Call arguments:
         marks: Integers `(batch, key)`: ids + 1, or 0 for no token.
@@ -132,9 +134,13 @@ class NGramMemory(layers.Layer):
         d_model: int,
         longest: int,
         rows: int,
+        dropout_rate: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)
+        self.dropout = layers.Dropout(
+            dropout_rate, noise_shape=(None, None, 1)
+        )
         self.base, self.d_model = vocab_size + 1, d_model
         # No more rows than there are different n-grams.
         self.rows = {
@@ -156,7 +162,7 @@ class NGramMemory(layers.Layer):
         for n, table in self.tables.items():
             rows = ngram_rows(marks, n, self.base, self.rows[n])
             rows = tf.slice(rows, (0, start), size)
-            memory += tf.gather(table, rows)
+            memory += self.dropout(tf.gather(table, rows))
         return tf.cast(memory, self.compute_dtype)
 
 
@@ -192,9 +198,9 @@ class NGramGPT(SavedModel, keras.Model):
             **sizes,
             longest=config.longest,
             rows=config.rows,
+            dropout_rate=config.memory_dropout_rate,
             name="memory",
         )
-        self.dropout = layers.Dropout(config.memory_dropout_rate)
         self.decoder = Decoder(
             num_layers=config.num_layers,
             d_model=config.d_model,
@@ -248,8 +254,8 @@ class NGramGPT(SavedModel, keras.Model):
         marks, seq = tf.cast(ids, tf.int32) + 1, tf.shape(ids)[1]
         if cache is not None:
             marks = write(cache["marks"], marks, start)
-        memory = self.memory(marks, start=start, seq=seq)
-        x = self.embedding(ids) + self.dropout(memory)
+        x = self.embedding(ids)
+        x += self.memory(marks, start=start, seq=seq)
         x, weights, blocks = self.decoder(
             x, cache=cache and cache["blocks"], start=start
         )

@@ -35,6 +35,31 @@ LADDER = {
     "a memory of three tokens": {"longest": 3, "learning_rate": 2e-3},
     "of five tokens": {"longest": 5},
 }
+SHORT = {"recipe": "fast", "steps": 300}
+# Trials of the lab notebook: each changes one thing of the fast recipe.
+TRIALS = {
+    "fast recipe, 300 steps": {},
+    "pairs only": {"longest": 2},
+    "up to three tokens": {"longest": 3},
+    "up to four tokens": {"longest": 4},
+    "up to six tokens": {"longest": 6},
+    "a quarter of the rows": {"rows": 4093},
+    "four times the rows": {"rows": 65521},
+    "no dropout of the memory": {"memory_dropout_rate": 0.0},
+    "more dropout of the memory": {"memory_dropout_rate": 0.5},
+    "dropout in the blocks": {"dropout_rate": 0.1},
+    "half the rate": {"learning_rate": 1e-3},
+    "twice the rate": {"learning_rate": 4e-3},
+    "the rate ends at a tenth": {"final_rate": 0.1},
+    "windows half as long": {"max_len": 64, "batch_size": 12},
+    "windows twice as long": {"max_len": 256, "batch_size": 3},
+    "two blocks": {"num_layers": 2},
+    "six blocks": {"num_layers": 6},
+    "wider": {"d_model": 192, "num_heads": 6},
+    "heads of 16": {"num_heads": 8},
+    "heads of 64": {"num_heads": 2},
+    "half the batch, twice the steps": {"batch_size": 3, "steps": 600},
+}
 TRACKS = {
     "nanoGPT's loss": {"target": 1.898, "recipe": "fast", "steps": 120},
     "three minutes": {"target": 1.52, "recipe": "fast"},
@@ -104,6 +129,7 @@ def main():
     for name, change in LADDER.items():
         settings = settings | change
         rows[name] = settings
+    rows |= {name: SHORT | change for name, change in TRIALS.items()}
     rows |= {name: {k: v for k, v in t.items() if k != "target"} for name, t in TRACKS.items()}
     for seed in flags.seeds:
         for name, settings in rows.items():

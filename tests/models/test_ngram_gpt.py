@@ -52,6 +52,18 @@ def test_memory_sums_one_vector_for_each_length(rng):
     np.testing.assert_allclose(layer(marks, start=6, seq=1)[:, 0], last, rtol=1e-6)
 
 
+def test_dropout_drops_an_n_gram_whole_and_only_in_training(rng):
+    layer = NGramMemory(vocab_size=9, d_model=50, longest=2, rows=997, dropout_rate=0.4)
+    marks = rng.integers(1, 10, (3, 70)).astype("int32")
+    layer(marks, start=0, seq=70)
+    layer.tables[2].assign(np.ones((100, 50)))
+    kept = layer(marks, start=0, seq=70, training=True).numpy()
+    np.testing.assert_allclose(np.unique(kept.round(4)), [0, 1.6667])
+    assert (kept == kept[..., :1]).all()
+    assert (kept[..., 0] == 0).mean() == pytest.approx(0.4, abs=0.15)
+    np.testing.assert_array_equal(layer(marks, start=0, seq=70), np.ones((3, 70, 50)))
+
+
 def test_changing_a_token_changes_no_earlier_logits(model, rng):
     ids = rng.integers(0, 23, (2, 9))
     before = model(ids).numpy()
