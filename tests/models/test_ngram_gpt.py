@@ -28,7 +28,8 @@ def test_the_row_is_the_polynomial_of_the_last_tokens():
 def test_long_n_grams_of_large_vocabularies_wrap_around_to_rows(rng):
     marks = rng.integers(1, 50_001, (4, 90))
     rows = ngram_rows(tf.constant(marks, tf.int32), 5, 50_001, 997).numpy()
-    assert rows.min() >= 0 and rows.max() < 997
+    assert rows.min() >= 0
+    assert rows.max() < 997
     assert len(np.unique(rows)) > 250  # of 360 n-grams: spread over the table
 
 
