@@ -7,12 +7,15 @@ if __name__ == "__main__":  # before slower imports
 
 import argparse
 import sys
+from pathlib import Path
 
 import minitransformer as mt
 from minitransformer.figures import plain
 from minitransformer.runs.commands import refuse, user_errors
 from minitransformer.runs.flags import Parser, positive, seed
 from minitransformer.runs.folders import newest_run
+from minitransformer.runs.given import read_json
+from minitransformer.runs.saving import CONFIG
 
 
 def parse(argv):
@@ -56,10 +59,17 @@ def main(argv=None):
         print()
 
 
+def load_gpt(folder):
+    """Load a GPT, or one with an n-gram memory, as its configuration says."""
+    file = folder / CONFIG
+    settings = read_json(file) if file.is_file() else {}
+    return (mt.NGramGPT if "longest" in settings else mt.GPT).load(folder)
+
+
 def text(flags):
     """Yield the prompt, then the new text as it is generated."""
     folder = flags.run or newest_run("runs", ["characters.json", "sentencepiece.model", "bpe.json"])
-    model, tokenizer = mt.GPT.load(folder), mt.load_tokenizer(folder)
+    model, tokenizer = load_gpt(Path(folder)), mt.load_tokenizer(folder)
     unknown = tokenizer.unknown(flags.prompt)
     if unknown:
         raise ValueError(

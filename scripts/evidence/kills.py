@@ -28,8 +28,8 @@ from scripts.evidence.dates import about  # noqa: E402
 
 RUNS = 12
 FLAGS = {
-    "train_gpt": "--steps 1500 --num-layers 1 --num-heads 2 --d-model 16 --max-len 8 "
-    "--batch-size 2 --dropout-rate 0.1 --evaluate-every 100",
+    "train_gpt": "--recipe nanogpt --steps 1500 --num-layers 1 --num-heads 2 --d-model 16 "
+    "--max-len 8 --batch-size 2 --dropout-rate 0.1 --evaluate-every 100",
     "train_bert": "--steps 200 --max-len 16 --vocab-size 120 --batch-size 3 --evaluate-every 20",
     "train_translation": "--steps 100 --batch-size 4 --evaluate-every 20",
     "finetune_bert": "--epochs 2 --seeds 1 --batch-size 4 --max-len 24 --bert",

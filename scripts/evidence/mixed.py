@@ -29,6 +29,8 @@ def train(*flags):
             [
                 sys.executable,
                 str(ROOT / "scripts" / "train_gpt.py"),
+                "--recipe",
+                "nanogpt",
                 "--steps",
                 "200",
                 "--evaluate-every",

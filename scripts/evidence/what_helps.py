@@ -33,8 +33,8 @@ def measure(settings, seed, text, folder):
     from minitransformer.runs.logs import read_log
     from scripts import train_gpt
 
-    train_gpt.DEFAULTS.update(settings)
-    flags = ["--text", text, "--steps", "800", "--seed", str(seed)]
+    train_gpt.RECIPES["nanogpt"] = train_gpt.NANOGPT | settings
+    flags = ["--recipe", "nanogpt", "--text", text, "--steps", "800", "--seed", str(seed)]
     train_gpt.main([*flags, "--out", str(folder), "--resume"])
     return read_log(folder)[-1].valid_loss
 

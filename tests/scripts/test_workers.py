@@ -19,6 +19,8 @@ SCRIPT = str(ROOT / "scripts" / "train_gpt.py")
 
 def flags(text, out, steps):
     return [
+        "--recipe",
+        "nanogpt",
         "--text",
         str(text),
         "--steps",
