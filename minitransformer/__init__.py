@@ -30,7 +30,6 @@ _MODULES = {
     "blocks": ["EncoderBlock", "DecoderBlock"],
     "stacks": ["Encoder", "Decoder"],
     "models.gpt": ["GPT", "GPTConfig"],
-    "models.ngram_gpt": ["NGramGPT", "NGramGPTConfig"],
     "scoring": [
         "DotScore",
         "ScaledDotScore",
@@ -43,6 +42,7 @@ _MODULES = {
     "models.transformer": ["Transformer", "TransformerConfig"],
     "models.bert": ["Bert", "BertConfig"],
     "models.bert_heads": ["BertPretraining", "BertClassifier"],
+    "models.ngram_gpt": ["NGramGPT", "NGramGPTConfig"],
     "tokenizers": ["load_tokenizer"],
     "tokenizers.characters": ["CharTokenizer"],
     "tokenizers.sentencepieces": ["SentencePieceTokenizer"],

@@ -73,6 +73,10 @@ from minitransformer.models.bert_heads import (
     BertPretraining as BertPretraining,
     BertClassifier as BertClassifier,
 )
+from minitransformer.models.ngram_gpt import (
+    NGramGPT as NGramGPT,
+    NGramGPTConfig as NGramGPTConfig,
+)
 from minitransformer.tokenizers import (
     load_tokenizer as load_tokenizer,
 )
@@ -135,6 +139,9 @@ from minitransformer.learning.schedules import (
 from minitransformer.learning.plain_step import (
     make_optimizer as make_optimizer,
     plain_step as plain_step,
+)
+from minitransformer.learning.rows import (
+    make_row_optimizer as make_row_optimizer,
 )
 from minitransformer.learning.validation import (
     compile_evaluation as compile_evaluation,

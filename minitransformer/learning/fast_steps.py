@@ -46,7 +46,6 @@ def compile_steps(
     replicas = strategy.num_replicas_in_sync
     variables = model.trainable_variables
     dropouts = dropout_states(model, seed)
-
     tables = getattr(optimizer, "tables", ())  # see `learning.rows`
 
     @tf.function(jit_compile=use_xla, autograph=False)

@@ -63,7 +63,13 @@ TRIALS = {
 TRACKS = {
     "nanoGPT's loss": {"target": 1.898, "recipe": "fast", "steps": 120},
     "three minutes": {"target": 1.52, "recipe": "fast"},
-    "one budget": {"target": 1.72, "recipe": "quick", "steps": 2000, "final_rate": 0.0},
+    "one budget": {
+        "target": 1.72,
+        "recipe": "quick",
+        "steps": 2000,
+        "final_rate": 0.0,
+        "learning_rate": 4e-3,
+    },
 }
 
 
