@@ -208,6 +208,7 @@ def test_ids_outside_the_vocabulary_are_named(name):
             model(np.array([["a"]]))
 
 
+@pytest.mark.slow
 def test_inputs_can_be_a_dictionary_of_names(ids):
     model = MODELS["Transformer"][0]()
     names = {"source_ids": ids, "target_ids": ids[:, 1:]}
@@ -238,6 +239,7 @@ def run_python(code, **environment):
     return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
 
 
+@pytest.mark.slow
 def test_another_backend_is_replaced_or_named(tmp_path):
     (tmp_path / "keras.json").write_text('{"floatx": "float64", "backend": "torch"}')
     code = (

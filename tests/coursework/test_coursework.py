@@ -140,6 +140,7 @@ def test_a_mistake_is_named_in_every_report(capsys, started, tmp_path):
         assert mistake.page in words
 
 
+@pytest.mark.slow
 def test_what_an_exercise_builds_on_is_pointed_to(capsys, started):
     second, fourth = find_task(TASKS, "02"), find_task(TASKS, "04")
     assert fourth.builds_on == [second.name]

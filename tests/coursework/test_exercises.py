@@ -89,8 +89,8 @@ def test_two_mistakes_together_are_named_unless_one_hides_the_other(task):
 @pytest.mark.parametrize(
     "task",
     [
-        pytest.param(task, marks=[pytest.mark.slow] if task.name == "gpt" else [])
-        for task in CHECKED  # a whole GPT takes seconds
+        pytest.param(task, marks=[pytest.mark.slow] if task.name in ("gpt", "cache") else [])
+        for task in CHECKED  # a whole GPT and its cache take seconds
     ],
     ids=name,
 )

@@ -17,6 +17,7 @@ def docs(tmp_path_factory):
         yield python_docs()
 
 
+@pytest.mark.slow
 def test_the_documentation_is_clean_and_holds_nothing_twice(docs):
     assert docs.isascii()
     assert len(docs) > 300_000
@@ -85,6 +86,7 @@ def test_shakespeare_is_fetched_once_and_verified(tmp_path, monkeypatch):
         shakespeare()
 
 
+@pytest.mark.slow
 def test_documents_have_names_and_each_paragraph_once(docs):
     documents = corpora.python_documents()
     assert {"topic assert", "json.decoder", "asyncio.queues"} <= set(documents)

@@ -124,6 +124,7 @@ def test_the_loss_falls_to_the_lowest_possible():
     assert rows[-1].loss < 0.3 * rows[0].loss
 
 
+@pytest.mark.slow
 def test_accumulated_batches_are_one_large_batch(eagerly):
     large, small = small_gpt(), small_gpt()
 
@@ -149,7 +150,8 @@ def test_accumulated_batches_are_one_large_batch(eagerly):
     assert_same_weights(large, small, exactly=False, atol=1e-3)
 
 
-@pytest.mark.parametrize("use_xla", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("use_xla", [False, True])
 def test_a_batch_read_in_parts_makes_the_same_step(monkeypatch, use_xla):
     models = small_gpt(), small_gpt()
     # 4 rows of 7: parts of 14 tokens are 2 rows, and of 1 token, one.
@@ -169,13 +171,9 @@ def test_parts_are_as_large_as_they_may_be(monkeypatch, replicas, part, parts):
     assert fast_steps.count_parts(stack, replicas) == parts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("dropout_rate", "use_xla", "accumulate"),
-    [
-        (0.4, False, 1),
-        pytest.param(0.4, False, 2, marks=pytest.mark.slow),
-        pytest.param(0.4, True, 1, marks=pytest.mark.slow),
-    ],
+    ("dropout_rate", "use_xla", "accumulate"), [(0.4, False, 1), (0.4, False, 2), (0.4, True, 1)]
 )
 def test_resumed_training_ends_with_the_same_weights_bit_for_bit(
     tmp_path, dropout_rate, use_xla, accumulate
@@ -208,6 +206,7 @@ def test_resumed_training_ends_with_the_same_weights_bit_for_bit(
     assert_same_weights(whole, second)
 
 
+@pytest.mark.slow
 def test_dropout_differs_from_step_to_step_and_with_the_seed(eagerly):
     losses = {}
     for seed in (1, 1, 2):

@@ -40,7 +40,10 @@ def window_rule(model, ids, count):
     return ids
 
 
-@pytest.mark.parametrize("length", [1, 11, 30])
+@pytest.mark.parametrize(
+    "length",
+    [pytest.param(1, marks=pytest.mark.slow), pytest.param(11, marks=pytest.mark.slow), 30],
+)
 def test_greedy_follows_the_window_rule_past_its_end(tiny_gpt, eagerly, rng, length):
     prompt = rng.integers(0, 23, (2, length))
     expected = window_rule(tiny_gpt, prompt, 17)
