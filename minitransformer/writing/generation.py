@@ -54,10 +54,12 @@ def read_window(model: keras.Model, state: State) -> Any:
     """Read a whole window, and return a cache of its keys and values.
 
     Slots after the last token hold nonsense. Each is overwritten before
-    any token can attend to it.
+    any token can attend to it. A band's cache has no such slots: it ends
+    before the last token, which `read_token` reads again.
     """
     cache = model.start_cache(tf.shape(state.ids)[0])
-    return model.forward(window(model, state), cache, 0)[2]
+    place = state.count - state.begin - 1
+    return model.forward(window(model, state), cache, 0, place)[2]
 
 
 def read_token(model: keras.Model, state: State) -> tuple[tf.Tensor, Any]:
