@@ -195,17 +195,17 @@ class DecoderBlock(Block):
     ) -> tuple[tf.Tensor, tuple, dict[str, tuple]]:
         h = self.attention_norm(x) if self.norm_first else x
         keys, values = self.self_attention.keys_and_values(h, h, start)
-        kept = keys, values
-        if cache is not None and self.band is not None:
+        kept: tuple = (keys, values)  # for the next call
+        if cache is not None:
             old_keys, old_values = cache["self"]
-            keys, kept_keys = roll_cache(old_keys, keys, length)
-            values, kept_values = roll_cache(old_values, values, length)
-            kept = kept_keys, kept_values
-        elif cache is not None:
-            old_keys, old_values = cache["self"]
-            keys = write_cache(old_keys, keys, start)
-            values = write_cache(old_values, values, start)
-            kept = keys, values
+            if self.band is None:
+                keys = write_cache(old_keys, keys, start)
+                values = write_cache(old_values, values, start)
+                kept = keys, values
+            else:
+                keys, kept_keys = roll_cache(old_keys, keys, length)
+                values, kept_values = roll_cache(old_values, values, length)
+                kept = kept_keys, kept_values
         h, self_weights = self.self_attention.attend(
             h, keys, values, attention_mask, start
         )
