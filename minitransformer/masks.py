@@ -71,8 +71,8 @@ def banded_mask(
          [0 0 1 1]]
 
     References:
-        Child et al. 2019, §4.3, call this local attention; Brown et al.
-        2020, §2.1, use it in GPT-3.
+        Child et al. 2019, §4.3: one of the two patterns of "strided"
+        attention. Brown et al. 2020, §2.1, for its use in GPT-3.
     """
     width = whole("width", width)
     key_len = query_len if key_len is None else key_len

@@ -49,6 +49,21 @@ def test_greedy_follows_the_window_rule_past_its_end(tiny_gpt, eagerly, rng, len
         np.testing.assert_array_equal(ids, expected)
 
 
+@pytest.mark.parametrize("band", [1, 3, 10])
+@pytest.mark.parametrize("length", [1, 4, 11, 30])
+def test_a_rolling_cache_writes_the_masked_models_text(eagerly, rng, band, length):
+    model = make_tiny_gpt(band=band, num_layers=3)
+    prompt = rng.integers(0, 23, (2, length))
+    ids = generate(model, prompt, max_new_tokens=17, temperature=0)
+    np.testing.assert_array_equal(ids, window_rule(model, prompt, 17))
+
+
+def test_a_rolling_cache_writes_the_same_text_in_xla():
+    model = make_tiny_gpt(band=4, rotary=True)
+    ids = generate(model, PROMPTS, max_new_tokens=25, temperature=0)
+    np.testing.assert_array_equal(ids, window_rule(model, np.array(PROMPTS), 25))
+
+
 @pytest.mark.parametrize("options", [{}, {"temperature": 0.7, "top_k": 5}, {"top_p": 0.8}])
 def test_with_and_without_cache_choose_the_same_tokens(tiny_gpt, eagerly, options):
     both = [
