@@ -39,7 +39,7 @@ def test_a_band_begins_where_the_queries_stand(start):
 
 @pytest.mark.parametrize("width", [0, -1, 2.5, True, "3", None, float("nan")])
 def test_a_band_without_a_width_is_refused(width):
-    with pytest.raises((TypeError, ValueError), match="width=.*: give an integer of at least 1"):
+    with pytest.raises((TypeError, ValueError), match=r"width=.*: give an integer of at least 1"):
         banded_mask(4, 5, width=width)
 
 
