@@ -34,7 +34,7 @@ MUTANTS = [
      "length = tf.shape(new)[2]",
      "test_stacks.py::test_what_follows_the_text_is_not_remembered"),
     ("a prompt's padding rolls into the cache", "writing/generation.py",
-     "cache, 0, place)[2]", "cache, 0)[2]",
+     "cache, 0, **options)[2]", "cache, 0)[2]",
      "writing/test_generation.py::test_a_rolling_cache_writes_the_masked_models_text"),
     ("softmax over the queries", "attention.py",
      "weights = tf.nn.softmax(scores)",

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from inspect import signature
 from typing import Any, NamedTuple
 
 import keras
@@ -58,8 +59,12 @@ def read_window(model: keras.Model, state: State) -> Any:
     before the last token, which `read_token` reads again.
     """
     cache = model.start_cache(tf.shape(state.ids)[0])
-    place = state.count - state.begin - 1
-    return model.forward(window(model, state), cache, 0, place)[2]
+    options: dict[
+        str, tf.Tensor
+    ] = {}  # a band's length, if there may be one
+    if "length" in signature(model.forward).parameters:
+        options["length"] = state.count - state.begin - 1
+    return model.forward(window(model, state), cache, 0, **options)[2]
 
 
 def read_token(model: keras.Model, state: State) -> tuple[tf.Tensor, Any]:
@@ -246,7 +251,8 @@ def generate(
 
     Args:
         model: Has `config.max_len`, and maps ids `(batch, seq)` to logits;
-            with the cache, it has `start_cache` and `forward` as `GPT`.
+            with the cache, it has `start_cache` and `forward` as `GPT`
+            (without `length` if it has no band).
         prompt_ids: Integers `(batch, prompt)`, at least one per row.
         max_new_tokens: Number of tokens to append.
         temperature: 0 is greedy; 1 follows the model's probabilities.

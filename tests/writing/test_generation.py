@@ -58,6 +58,17 @@ def test_a_rolling_cache_writes_the_masked_models_text(eagerly, rng, band, lengt
     np.testing.assert_array_equal(ids, window_rule(model, prompt, 17))
 
 
+def test_a_model_without_bands_needs_no_length(tiny_gpt, eagerly):
+    class Own:
+        config, start_cache = tiny_gpt.config, tiny_gpt.start_cache
+
+        def forward(self, token_ids, cache, start):
+            return tiny_gpt.forward(token_ids, cache, start)
+
+    ids = generate(Own(), PROMPTS, max_new_tokens=14, temperature=0)
+    np.testing.assert_array_equal(ids, window_rule(tiny_gpt, np.array(PROMPTS), 14))
+
+
 def test_a_rolling_cache_writes_the_same_text_in_xla():
     model = make_tiny_gpt(band=4, rotary=True)
     ids = generate(model, PROMPTS, max_new_tokens=25, temperature=0)
