@@ -59,9 +59,7 @@ def read_window(model: keras.Model, state: State) -> Any:
     before the last token, which `read_token` reads again.
     """
     cache = model.start_cache(tf.shape(state.ids)[0])
-    options: dict[
-        str, tf.Tensor
-    ] = {}  # a band's length, if there may be one
+    options: dict[str, tf.Tensor] = {}
     if "length" in signature(model.forward).parameters:
         options["length"] = state.count - state.begin - 1
     return model.forward(window(model, state), cache, 0, **options)[2]
