@@ -16,7 +16,12 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 # The one list of names: `python -m scripts.book.names` writes the rest.
 _MODULES = {
     "attention": ["attention_weights", "scaled_dot_product_attention"],
-    "masks": ["causal_mask", "padding_mask", "widen_padding_mask"],
+    "masks": [
+        "causal_mask",
+        "banded_mask",
+        "padding_mask",
+        "widen_padding_mask",
+    ],
     "positions": [
         "sinusoidal_positions",
         "SinusoidalPositions",

@@ -10,6 +10,7 @@ from minitransformer.attention import (
 )
 from minitransformer.masks import (
     causal_mask as causal_mask,
+    banded_mask as banded_mask,
     padding_mask as padding_mask,
     widen_padding_mask as widen_padding_mask,
 )

@@ -16,9 +16,13 @@ import tensorflow as tf
 from keras import layers
 
 from minitransformer.feed_forward import FeedForward
-from minitransformer.multi_head import MultiHeadAttention, write_cache
+from minitransformer.multi_head import (
+    MultiHeadAttention,
+    roll_cache,
+    write_cache,
+)
 from minitransformer.normalization import LayerNorm
-from minitransformer.runs.given import rate
+from minitransformer.runs.given import rate, whole
 
 
 class Block(layers.Layer):
@@ -41,6 +45,7 @@ class Block(layers.Layer):
         use_bias: bool = True,
         epsilon: float = 1e-5,
         rotary: bool = False,
+        band: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -69,6 +74,7 @@ class Block(layers.Layer):
 
         dropout_rate = rate("dropout_rate", dropout_rate, below=1)
         self.norm_first = norm_first
+        self.band = band if band is None else whole("band", band)
         self.self_attention = attention("self_attention", rotary=rotary)
         encoder = isinstance(self, EncoderBlock)
         if encoder:  # the order of weights that its checkpoints have
@@ -122,7 +128,9 @@ class EncoderBlock(Block):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(cross_attention=False, rotary=False, **options)
+        super().__init__(
+            cross_attention=False, rotary=False, band=None, **options
+        )
 
     def call(
         self, x: tf.Tensor, attention_mask: tf.Tensor | None = None
@@ -149,6 +157,8 @@ class DecoderBlock(Block):
             none.
         rotary: Whether self-attention rotates queries and keys by their
             positions.
+        band: Number of positions that self-attention reaches, its own
+            included: the cache keeps the last `band - 1`. None for all.
 
     Call arguments:
         x: `(batch, target, d_model)`.
@@ -160,6 +170,8 @@ class DecoderBlock(Block):
             target's. (Keras itself would fill in a `memory_mask`.)
         cache: The cache that an earlier call returned, or None.
         start: Position of `x[:, 0]`: the first slot to write.
+        length: How many tokens of `x` the cache of a band remembers, if
+            padding follows them; all if None.
 
     Returns:
         output: `(batch, target, d_model)`.
@@ -179,19 +191,27 @@ class DecoderBlock(Block):
         memory_attention_mask: tf.Tensor | None = None,
         cache: dict[str, tuple] | None = None,
         start: int = 0,
+        length: int | None = None,
     ) -> tuple[tf.Tensor, tuple, dict[str, tuple]]:
         h = self.attention_norm(x) if self.norm_first else x
         keys, values = self.self_attention.keys_and_values(h, h, start)
+        kept: tuple = (keys, values)  # for the next call
         if cache is not None:
             old_keys, old_values = cache["self"]
-            keys = write_cache(old_keys, keys, start)
-            values = write_cache(old_values, values, start)
+            if self.band is None:
+                keys = write_cache(old_keys, keys, start)
+                values = write_cache(old_values, values, start)
+                kept = keys, values
+            else:
+                keys, kept_keys = roll_cache(old_keys, keys, length)
+                values, kept_values = roll_cache(old_values, values, length)
+                kept = kept_keys, kept_values
         h, self_weights = self.self_attention.attend(
             h, keys, values, attention_mask, start
         )
         x = x + self.dropout(h)
         x = x if self.norm_first else self.attention_norm(x)
-        new_cache: dict[str, tuple] = {"self": (keys, values)}
+        new_cache: dict[str, tuple] = {"self": kept}
         cross_weights = ()  # not None, which Keras cannot handle
 
         cross = self.cross_attention

@@ -7,6 +7,7 @@ and Equinox.
 import tensorflow as tf
 
 from minitransformer.attention import bool_mask
+from minitransformer.runs.given import whole
 
 
 def causal_mask(
@@ -39,6 +40,46 @@ def causal_mask(
     query_position = tf.cast(start, tf.int32) + query[:, None]  # (query, 1)
     key_position = tf.range(key_len, dtype=tf.int32)[None, :]  # (1, key)
     return key_position <= query_position
+
+
+def banded_mask(
+    query_len: int,
+    key_len: int | None = None,
+    *,
+    width: int,
+    start: int | None = None,
+) -> tf.Tensor:
+    """Let each position attend to itself and the `width - 1` before it.
+
+        mask[i, j]  =  start + i - width < j ≤ start + i
+
+    Args:
+        query_len, key_len, start: Same as in `causal_mask`.
+        width: The largest number of keys that a query may attend to.
+
+    Returns:
+        Bool `(query, key)`, True = may attend.
+
+    Raises:
+        TypeError, ValueError: if `width` is not an integer of at least 1.
+
+    Examples:
+        >>> print(tf.cast(banded_mask(4, width=2), tf.int32).numpy())
+        [[1 0 0 0]
+         [1 1 0 0]
+         [0 1 1 0]
+         [0 0 1 1]]
+
+    References:
+        Child et al. 2019, §4.3: one of the two patterns of "strided"
+        attention. Brown et al. 2020, §2.1, for its use in GPT-3.
+    """
+    width = whole("width", width)
+    key_len = query_len if key_len is None else key_len
+    start = key_len - query_len if start is None else start
+    causal = causal_mask(query_len, key_len, start=start)
+    too_early = causal_mask(query_len, key_len, start=start - width)
+    return causal & ~too_early
 
 
 def padding_mask(token_ids: tf.Tensor, *, pad_id: int) -> tf.Tensor:

@@ -83,6 +83,38 @@ def write_cache(cache: tf.Tensor, new: tf.Tensor, start: int) -> tf.Tensor:
     return tf.tensor_scatter_nd_update(cache, tf.stack(slots, -1), new)
 
 
+def roll_cache(
+    cache: tf.Tensor, new: tf.Tensor, length: int | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Append new keys or values, and forget as many of the oldest.
+
+    Args:
+        cache: `(batch, heads, slots, head_dim)`: those of the positions
+            just before the new ones, in order. Slots before position 0
+            hold zeros.
+        new: `(batch, heads, seq, head_dim)`.
+        length: How many of the new ones to remember: the first `length`;
+            all if None.
+
+    Returns:
+        joined: `(batch, heads, slots + seq, head_dim)`, for the queries
+            of the new positions.
+        rolled: The new cache, of the same shape as the old one.
+
+    Examples:
+        >>> cache = tf.reshape([2.0, 3.0], (1, 1, 2, 1))
+        >>> joined, rolled = roll_cache(cache, tf.ones((1, 1, 1, 1)))
+        >>> tf.squeeze(joined).numpy().tolist()
+        [2.0, 3.0, 1.0]
+        >>> tf.squeeze(rolled).numpy().tolist()
+        [3.0, 1.0]
+    """
+    joined = tf.concat([cache, new], axis=2)
+    length = tf.shape(new)[2] if length is None else length
+    rolled = tf.slice(joined, (0, 0, length, 0), tf.shape(cache))
+    return joined, tf.ensure_shape(rolled, cache.shape)
+
+
 class MultiHeadAttention(layers.Layer):
     """Attend with several heads, each with its own projections.
 

@@ -6,7 +6,11 @@ import tensorflow as tf
 from keras import layers
 
 from minitransformer.blocks import DecoderBlock, EncoderBlock
-from minitransformer.masks import causal_mask, widen_padding_mask
+from minitransformer.masks import (
+    banded_mask,
+    causal_mask,
+    widen_padding_mask,
+)
 from minitransformer.normalization import LayerNorm
 from minitransformer.positions import take_start
 from minitransformer.runs.given import whole
@@ -19,6 +23,8 @@ class Stack(layers.Layer):
 
     Args:
         num_layers: Number of blocks.
+        band: Same as in `DecoderBlock`, for blocks 1, 3, 5, … of a
+            decoder.
         name, trainable, dtype: Same as in Keras; the default name is
             "encoder" or "decoder".
         **options: The arguments of a block.
@@ -30,6 +36,7 @@ class Stack(layers.Layer):
         self,
         *,
         num_layers: int,
+        band: int | None = None,
         name: str | None = None,
         trainable: bool = True,
         dtype: Any = None,
@@ -39,10 +46,12 @@ class Stack(layers.Layer):
         name = name or type(self).__name__.lower()
         super().__init__(name=name, trainable=trainable, dtype=dtype)
         options["dtype"] = self.dtype_policy
-        self.blocks = [
-            self.block(name=f"block_{i}", **options)
-            for i in range(num_layers)
-        ]
+        blocks = []
+        for i in range(num_layers):
+            # Dense and banded blocks take turns, as in GPT-3.
+            turn = {"band": band} if band is not None and i % 2 else {}
+            blocks.append(self.block(name=f"block_{i}", **turn, **options))
+        self.blocks = blocks
         self.final_norm = None
         if options["norm_first"]:
             given = options.keys() & {"epsilon", "use_bias", "dtype"}
@@ -86,6 +95,24 @@ class Encoder(Stack):
         return x, all_weights
 
 
+def self_mask(
+    x: tf.Tensor, cache: dict | None, start: Any, band: int | None
+) -> tf.Tensor:
+    """Make the mask of a block's self-attention, `(1, query, key)`.
+
+    Args:
+        x, cache, start, band: Same as in `DecoderBlock`.
+    """
+    seq = tf.shape(x)[1]
+    slots = 0 if cache is None else tf.shape(cache["self"][0])[2]
+    if band is None:
+        key_len = seq if cache is None else slots
+        return causal_mask(seq, key_len, start=start)[None]
+    mask = banded_mask(seq, slots + seq, width=band)
+    # The slots end before start; those of positions below 0 are empty.
+    return (mask & (tf.range(slots + seq) >= slots - start))[None]
+
+
 class Decoder(Stack):
     """Write a sequence from left to right; no token sees a later one.
 
@@ -101,6 +128,7 @@ class Decoder(Stack):
         cache: From `start_cache` or an earlier call, or None.
         start: Position of `x[:, 0]`, an integer or a scalar tensor; only
             with a cache, which knows the tokens before it.
+        length: Same as in `DecoderBlock`.
 
     Returns:
         output: `(batch, target, d_model)`.
@@ -126,21 +154,24 @@ class Decoder(Stack):
         memory_padding_mask: tf.Tensor | None = None,
         cache: list | None = None,
         start: int = 0,
+        length: int | None = None,
     ) -> tuple[tf.Tensor, list, list]:
         start = take_start(start, cache)
-        seq = tf.shape(x)[1]
-        key_len = seq if cache is None else tf.shape(cache[0]["self"][0])[2]
-        mask = causal_mask(seq, key_len, start=start)[None]
+        masks: dict[int | None, tf.Tensor] = {}
         memory_mask = widen_padding_mask(memory_padding_mask)
         all_weights, new_cache = [], []
         for i, block in enumerate(self.blocks):
+            old = None if cache is None else cache[i]
+            if block.band not in masks:
+                masks[block.band] = self_mask(x, old, start, block.band)
             x, weights, block_cache = block(
                 x,
-                attention_mask=mask,
+                attention_mask=masks[block.band],
                 memory=memory,
                 memory_attention_mask=memory_mask,
                 start=start,
-                cache=None if cache is None else cache[i],
+                length=length,
+                cache=old,
             )
             all_weights.append(weights)
             new_cache.append(block_cache)
@@ -159,11 +190,13 @@ class Decoder(Stack):
         Returns:
             A list with a dictionary for each block: "self" holds a pair of
             `(batch, heads, max_len, head_dim)`, "cross" a pair of
-            `(batch, heads, source, head_dim)`.
+            `(batch, heads, source, head_dim)`. A block with a band has
+            `band - 1` slots instead of `max_len`.
         """
         cache = []
         for block in self.blocks:
-            slots = block.self_attention.empty_cache(batch_size, max_len)
+            count = max_len if block.band is None else block.band - 1
+            slots = block.self_attention.empty_cache(batch_size, count)
             entry, cross = {"self": slots}, block.cross_attention
             if cross is not None:
                 entry["cross"] = cross.keys_and_values(memory, memory)

@@ -213,6 +213,12 @@ CASES = {
         [OUT, TO_CACHE, *cached(MAX_LEN)],
         decode_with_cache,
     ),
+    "Decoder with a band": Case(
+        lambda: mt.Decoder(num_layers=2, band=4, norm_first=True, cross_attention=False, **BLOCK),
+        [X],
+        [OUT, TO_CACHE, (BATCH, HEADS, QUERY, 3 + QUERY), *cached(MAX_LEN), *cached(3)],
+        decode_with_cache,
+    ),
     "Decoder with cross-attention": Case(
         lambda: mt.Decoder(num_layers=1, norm_first=False, cross_attention=True, **BLOCK),
         [X, MEMORY, REAL],

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from minitransformer import causal_mask, padding_mask, widen_padding_mask
+from minitransformer import banded_mask, causal_mask, padding_mask, widen_padding_mask
 
 
 def test_true_means_may_attend_and_no_position_sees_a_later_one():
@@ -19,6 +19,28 @@ def test_queries_are_the_last_positions_when_there_are_more_keys():
 def test_start_says_where_the_queries_stand(start):
     mask = causal_mask(2, 6, start=start).numpy()
     np.testing.assert_array_equal(mask.sum(axis=1), [start + 1, start + 2])
+
+
+@pytest.mark.parametrize("width", [1, 3, 5, 9])
+def test_a_band_is_the_position_itself_and_those_just_before_it(width):
+    mask = banded_mask(5, width=width).numpy()
+    expected = [[i - width < j <= i for j in range(5)] for i in range(5)]
+    np.testing.assert_array_equal(mask, expected)
+    assert (mask == causal_mask(5).numpy()).all() == (width >= 5)
+
+
+@pytest.mark.parametrize("start", [None, 0, 3])
+def test_a_band_begins_where_the_queries_stand(start):
+    mask = banded_mask(2, 7, width=3, start=start).numpy()
+    first = 5 if start is None else start  # the last positions by default
+    keys = [np.flatnonzero(row).tolist() for row in mask]
+    assert keys == [[j for j in range(7) if i - 3 < j <= i] for i in (first, first + 1)]
+
+
+@pytest.mark.parametrize("width", [0, -1, 2.5, True, "3", None, float("nan")])
+def test_a_band_without_a_width_is_refused(width):
+    with pytest.raises((TypeError, ValueError), match=r"width=.*: give an integer of at least 1"):
+        banded_mask(4, 5, width=width)
 
 
 def test_padding_mask_is_true_for_real_tokens():

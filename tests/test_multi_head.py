@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from minitransformer import MultiHeadAttention, causal_mask, merge_heads, split_heads
-from minitransformer.multi_head import write_cache
+from minitransformer.multi_head import roll_cache, write_cache
 
 
 def copy_weights(ours, theirs):
@@ -174,3 +174,14 @@ def test_numpys_numbers_are_sizes(normal):
     x = normal(2, 3, 12)
     layer = MultiHeadAttention(d_model=np.int64(12), num_heads=np.int64(3))
     assert layer(x, x, x)[0].shape == (2, 3, 12)
+
+
+def test_a_rolling_cache_keeps_the_newest_in_order(normal):
+    cache, new = normal(2, 4, 3, 7), normal(2, 4, 5, 7)
+    joined, rolled = roll_cache(tf.constant(cache), tf.constant(new))
+    expected = np.concatenate([cache, new], axis=2)
+    np.testing.assert_array_equal(joined, expected)
+    np.testing.assert_array_equal(rolled, new[:, :, 2:])
+    for length in (0, 1, 4):
+        _, rolled = roll_cache(tf.constant(cache), tf.constant(new), length)
+        np.testing.assert_array_equal(rolled, expected[:, :, length : length + 3])

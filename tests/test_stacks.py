@@ -77,6 +77,51 @@ def test_cached_equals_uncached(normal, norm_first, cross_attention):
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, atol=1e-5)
 
 
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("band", [1, 3])
+def test_a_rolling_cache_equals_the_masked_form(normal, band, jit):
+    sizes = SIZES | {"num_heads": 2}  # an even head_dim, for rotary
+    decoder = Decoder(norm_first=True, cross_attention=False, rotary=True, band=band, **sizes)
+    assert [block.band for block in decoder.blocks] == [None, band, None]
+    x = normal(2, 11, 12)
+    whole, weights, _ = decoder(x)
+    for i, (own, _) in enumerate(weights):
+        reach = (own.numpy() > 0).sum(-1).max()
+        assert reach == (band if i % 2 else 11)
+    call = tf.function(
+        lambda piece, cache, start: decoder(piece, cache=cache, start=start),
+        jit_compile=jit,
+        autograph=False,
+    )
+    cache = decoder.start_cache(2, 11)
+    slots = [entry["self"][0].shape[2] for entry in cache]
+    assert slots == [11, band - 1, 11]
+    pieces = []
+    for start, stop in ((0, 1), (1, 6), (6, 7), (7, 8), (8, 9), (9, 10), (10, 11)):
+        piece, _, cache = call(tf.constant(x[:, start:stop]), cache, tf.constant(start))
+        pieces.append(piece)
+    np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, atol=1e-5)
+    assert [entry["self"][1].shape[2] for entry in cache] == slots
+
+
+def test_what_follows_the_text_is_not_remembered(normal):
+    decoder = Decoder(norm_first=True, cross_attention=False, band=3, **SIZES)
+    x = normal(2, 7, 12)
+    whole, _, _ = decoder(x)
+    for length in (0, 1, 4):  # the rest of the first call is padding
+        padded = np.concatenate([x[:, :length], normal(2, 6 - length, 12)], axis=1)
+        cache = decoder.start_cache(2, 7)
+        _, _, cache = decoder(padded, cache=cache, start=0, length=length)
+        after, _, _ = decoder(x[:, length:], cache=cache, start=length)
+        np.testing.assert_allclose(after, whole[:, length:], atol=1e-5)
+
+
+@pytest.mark.parametrize("band", [0, 2.5])
+def test_a_band_of_no_width_is_refused(band):
+    with pytest.raises((TypeError, ValueError), match=f"band={band}"):
+        Decoder(norm_first=True, cross_attention=False, band=band, **SIZES)
+
+
 def test_only_a_pre_norm_stack_ends_with_a_norm(normal):
     for norm_first in (True, False):
         encoder = Encoder(norm_first=norm_first, use_bias=False, **SIZES)

@@ -79,7 +79,11 @@ PAIRS = [(np.ones((6, 4), "int32"), np.ones((6, 5), "int32"))]
 
 # What is called, with right arguments, and the kind of each that is tried.
 CALLS = {
-    "GPTConfig": (mt.GPTConfig, GPT, {**SIZES, "d_ff": "count", "dropout_rate": "share"}),
+    "GPTConfig": (
+        mt.GPTConfig,
+        GPT,
+        {**SIZES, "d_ff": "count", "band": "count", "dropout_rate": "share"},
+    ),
     "BertConfig": (
         mt.BertConfig,
         GPT,

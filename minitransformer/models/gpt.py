@@ -41,6 +41,8 @@ class GPTConfig:
         rotary: Whether attention rotates queries and keys by position,
             instead of a learned vector for each position.
         activation: "gelu", or "squared_relu": max(x, 0)².
+        band: Number of positions that every second block reaches, as in
+            GPT-3; None for all.
 
     Raises:
         ValueError: if sizes or activation are impossible.
@@ -56,6 +58,7 @@ class GPTConfig:
     use_bias: bool = True
     rotary: bool = False
     activation: str = "gelu"
+    band: int | None = None
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -76,6 +79,16 @@ class GPTConfig:
             raise ValueError(
                 f"activation={self.activation!r}: choose one of "
                 f"{', '.join(ACTIVATIONS)}."
+            )
+        if self.band is not None and self.num_layers < 2:
+            raise ValueError(
+                f"band={self.band} with num_layers=1: only every second "
+                "block has a band, so give 2 blocks or more, or no band."
+            )
+        if self.band is not None and self.band >= self.max_len:
+            raise ValueError(
+                f"band={self.band} hides nothing in max_len={self.max_len} "
+                "positions: give a smaller band, or None."
             )
 
     @classmethod
@@ -155,6 +168,7 @@ class GPT(SavedModel, keras.Model):
             activation=ACTIVATIONS[config.activation],
             use_bias=config.use_bias,
             rotary=config.rotary,
+            band=config.band,
         )
         self(tf.zeros((1, 1), tf.int32))  # makes the weights
         self.initialize()
@@ -187,6 +201,7 @@ class GPT(SavedModel, keras.Model):
         token_ids: tf.Tensor,
         cache: list | None = None,
         start: int = 0,
+        length: int | None = None,
     ) -> tuple[tf.Tensor, list, list]:
         """Compute the logits, and return weights and cache with them.
 
@@ -194,6 +209,8 @@ class GPT(SavedModel, keras.Model):
             token_ids: Integers `(batch, seq)`.
             cache: From `start_cache` or an earlier call, or None.
             start: Position of `token_ids[:, 0]`.
+            length: How many of these tokens a banded block's cache
+                remembers, if others follow that are no text; None for all.
 
         Returns:
             logits: `(batch, seq, vocab_size)`.
@@ -207,12 +224,14 @@ class GPT(SavedModel, keras.Model):
         if self.positions is not None:
             x = self.positions(x, start=start)
         x = self.dropout(x)  # (batch, seq, d_model)
-        x, weights, cache = self.decoder(x, cache=cache, start=start)
+        x, weights, cache = self.decoder(
+            x, cache=cache, start=start, length=length
+        )
         self_weights = [pair[0] for pair in weights]
         return self.embedding.logits(x), self_weights, cache
 
     def start_cache(self, batch_size: int) -> list:
-        """Make an empty cache of `config.max_len` positions."""
+        """Make an empty cache of `config.max_len` positions or a band."""
         return self.decoder.start_cache(batch_size, self.config.max_len)
 
     def attention_maps(self, token_ids: tf.Tensor) -> list:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from inspect import signature
 from typing import Any, NamedTuple
 
 import keras
@@ -54,10 +55,14 @@ def read_window(model: keras.Model, state: State) -> Any:
     """Read a whole window, and return a cache of its keys and values.
 
     Slots after the last token hold nonsense. Each is overwritten before
-    any token can attend to it.
+    any token can attend to it. A band's cache has no such slots: it ends
+    before the last token, which `read_token` reads again.
     """
     cache = model.start_cache(tf.shape(state.ids)[0])
-    return model.forward(window(model, state), cache, 0)[2]
+    options: dict[str, tf.Tensor] = {}
+    if "length" in signature(model.forward).parameters:
+        options["length"] = state.count - state.begin - 1
+    return model.forward(window(model, state), cache, 0, **options)[2]
 
 
 def read_token(model: keras.Model, state: State) -> tuple[tf.Tensor, Any]:
@@ -244,7 +249,8 @@ def generate(
 
     Args:
         model: Has `config.max_len`, and maps ids `(batch, seq)` to logits;
-            with the cache, it has `start_cache` and `forward` as `GPT`.
+            with the cache, it has `start_cache` and `forward` as `GPT`
+            (without `length` if it has no band).
         prompt_ids: Integers `(batch, prompt)`, at least one per row.
         max_new_tokens: Number of tokens to append.
         temperature: 0 is greedy; 1 follows the model's probabilities.

@@ -44,7 +44,7 @@ def export(run, out):
     if not isinstance(tokenizer, CharTokenizer):
         raise ValueError(f"{run} reads pieces of words: give one that reads characters.")
     model = GPT.load(run)
-    if model.config.rotary or model.config.activation != "gelu":
+    if model.config.rotary or model.config.band or model.config.activation != "gelu":
         raise ValueError(
             f"{run} was trained by another recipe than nanogpt, which is "
             "the one that the page computes."

@@ -136,6 +136,10 @@ def test_a_sequence_beyond_max_len_is_refused(tiny_gpt):
         ({"d_ff": "x"}, "d_ff='x'"),
         ({"use_bias": 1}, "use_bias=1: give True or False"),
         ({"activation": None}, "activation=None"),
+        ({"band": 0}, "band=0: give an integer of at least 1"),
+        ({"band": 2.5}, "band=2.5: give an integer of at least 1"),
+        ({"band": 11}, "band=11 hides nothing in max_len=11"),
+        ({"band": 3, "num_layers": 1}, "band=3 with num_layers=1"),
     ],
 )
 def test_impossible_sizes_are_refused(change, message):

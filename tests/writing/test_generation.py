@@ -52,6 +52,32 @@ def test_greedy_follows_the_window_rule_past_its_end(tiny_gpt, eagerly, rng, len
         np.testing.assert_array_equal(ids, expected)
 
 
+@pytest.mark.parametrize("band", [1, 3, 10])
+@pytest.mark.parametrize("length", [1, 4, 11, 30])
+def test_a_rolling_cache_writes_the_masked_models_text(eagerly, rng, band, length):
+    model = make_tiny_gpt(band=band, num_layers=3)
+    prompt = rng.integers(0, 23, (2, length))
+    ids = generate(model, prompt, max_new_tokens=17, temperature=0)
+    np.testing.assert_array_equal(ids, window_rule(model, prompt, 17))
+
+
+def test_a_model_without_bands_needs_no_length(tiny_gpt, eagerly):
+    class Own:
+        config, start_cache = tiny_gpt.config, tiny_gpt.start_cache
+
+        def forward(self, token_ids, cache, start):
+            return tiny_gpt.forward(token_ids, cache, start)
+
+    ids = generate(Own(), PROMPTS, max_new_tokens=14, temperature=0)
+    np.testing.assert_array_equal(ids, window_rule(tiny_gpt, np.array(PROMPTS), 14))
+
+
+def test_a_rolling_cache_writes_the_same_text_in_xla():
+    model = make_tiny_gpt(band=4, rotary=True)
+    ids = generate(model, PROMPTS, max_new_tokens=25, temperature=0)
+    np.testing.assert_array_equal(ids, window_rule(model, np.array(PROMPTS), 25))
+
+
 @pytest.mark.parametrize("options", [{}, {"temperature": 0.7, "top_k": 5}, {"top_p": 0.8}])
 def test_with_and_without_cache_choose_the_same_tokens(tiny_gpt, eagerly, options):
     both = [
