@@ -7,26 +7,21 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import add_settings, rewrite
 from safetensors.numpy import load_file, save_file
-from small_bert import IDS
+from small_bert import IDS, make_bert
 
 from minitransformer import Bert, WordPieceTokenizer, embed_sentences
-from minitransformer.runs.pretrained import bert_names, minilm_folder, sentence_form
+from minitransformer.models.bert import PUBLISHED
+from minitransformer.runs.pretrained import minilm_folder, sentence_form, their_names
+from minitransformer.runs.saving import named_weights
 
 TABLE = "embeddings.word_embeddings.weight"
 
 
-def rewrite(folder, change):
-    """Change the tensors of a published model."""
-    path = folder / "model.safetensors"
-    tensors = load_file(path)
-    change(tensors)
-    path.unlink()
-    save_file(tensors, path)
-
-
 def test_the_names_are_those_of_hugging_face():
-    names = bert_names(2)
+    found = their_names(named_weights(make_bert()), PUBLISHED)
+    names = {ours: theirs for theirs, [ours] in found.items()}
     for ours, theirs in {
         "query_dense/kernel": "attention.self.query.weight",
         "key_dense/bias": "attention.self.key.bias",
@@ -133,7 +128,7 @@ def test_a_header_that_lies_costs_no_memory(published, lie):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"hidden_size": 3 * 10**8}, "needs"),  # nothing of that size is made
+        ({"hidden_size": 3 * 10**8}, "far too few"),  # nothing of that size is made
         ({"vocab_size": 22}, "23 pieces, but the model 22"),
         ({"hidden_act": "gelu_new"}, "hidden_act 'gelu_new'"),
         ({"model_type": "roberta"}, "model_type 'roberta'"),
@@ -142,7 +137,7 @@ def test_a_header_that_lies_costs_no_memory(published, lie):
         ({"num_attention_heads": 5}, "multiple of 5"),
         ({"hidden_size": None}, "hidden_size as None"),
         ({"num_hidden_layers": 2.5}, "num_hidden_layers as 2.5"),
-        ({"num_hidden_layers": 10**9}, "too few for 1,000,000,000 layers"),
+        ({"num_hidden_layers": 10**9}, "far too few for the sizes"),
         ({"pad_token_id": -1}, "pad_id=-1"),
     ],
 )
@@ -170,14 +165,6 @@ def test_a_missing_package_is_named(monkeypatch):
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = "abcdefghijklmnopqr"  # with the special ones, 23 pieces
-
-
-def add_settings(folder, name, **settings):
-    """Write or change a file of settings beside a published model."""
-    path = folder / name
-    path.parent.mkdir(exist_ok=True)
-    old = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps(old | settings))
 
 
 def test_what_a_configuration_leaves_out_is_the_formats_default(published):
