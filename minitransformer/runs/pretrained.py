@@ -65,8 +65,8 @@ class Form(NamedTuple):
         sizes: From our name of a size to theirs, and to its default.
         must_be: For each file, the settings that have only one value that
             our code can compute.
-        layers: From our layer to theirs; "#" is a block's number. Layers
-            of ours with one name stand side by side in one of theirs.
+        layers: From our layer to theirs; "#" is a block's number. If
+            several have the same name there, they are side by side in it.
         not_needed: Pattern for the beginning of names of other tensors.
         by_rows: Whether kernels are stored as `(out, in)`.
         optional: Beginning of names of tensors that may all be missing.
@@ -260,7 +260,7 @@ def their_names(names: Iterable[str], form: Form) -> dict[str, list[str]]:
     Their `weight` is a kernel, a gain or a table here; a bias is a bias.
 
     Returns:
-        A dictionary from each name of theirs to one or several of ours.
+        A dictionary from each published name to one or several weights.
     """
     found: dict[str, list[str]] = {}
     for name in names:

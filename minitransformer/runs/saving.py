@@ -157,7 +157,7 @@ def refuse_too_few(arrays: Mapping, settings: Mapping) -> None:
     if least_bytes(settings) > 16 * found + 2**28:
         raise ValueError(
             f"the weights are {found:,} numbers, far too few for the sizes "
-            f"in {CONFIG}"
+            f"in {CONFIG}: the two files do not belong together."
         )
 
 
