@@ -25,10 +25,8 @@ from minitransformer.runs.saving import (
 )
 
 WEIGHTS = "model.safetensors"
-OLDER = {  # the first published models' names of a norm's two vectors
-    "gamma": "weight",
-    "beta": "bias",
-}
+# The first published models' names of a norm's two vectors.
+OLDER = {"gamma": "weight", "beta": "bias"}
 # Parts of names that come from an object around the model.
 WRAPPERS = "bert", "transformer", "model", "module", "_orig_mod"
 # The parts of a sentence model; vectors here are always normalized.
@@ -83,7 +81,7 @@ class Form(NamedTuple):
 
 
 def read_sizes(folder: Path, form: Form) -> dict[str, Any]:
-    """Read a published model's sizes, under the names of our configuration.
+    """Read a published model's sizes, and give them our names.
 
     Raises:
         ValueError: if a file is missing or damaged, the model is of another
@@ -99,13 +97,12 @@ def read_sizes(folder: Path, form: Form) -> dict[str, Any]:
         if ours == "pad_id":  # the tokenizer pads rows with its own id
             value = pieces.get("[PAD]", value)
         if type(value) not in (int, type(default)):
-            raise ValueError(
-                f"{path} gives {theirs} as {value!r:.60}: expected a "
-                "number."
-            )
+            given = f"{path} gives {theirs} as {value!r:.60}"
+            raise ValueError(f"{given}: expected a number.")
         sizes[ours] = value
-    numbers = [i for i in pieces.values() if type(i) is int]
-    count = max(numbers, default=-1) + 1
+    count = 1 + max(
+        (i for i in pieces.values() if type(i) is int), default=-1
+    )
     if count > sizes["vocab_size"]:  # fewer: the table was padded
         raise ValueError(
             f"{vocabulary} has {count:,} pieces, but the model "
@@ -128,10 +125,7 @@ def refuse_other_settings(folder: Path, form: Form) -> None:
 
 
 def read_vocabulary(folder: Path, form: Form) -> tuple[Path, dict]:
-    """Read the pieces of a published vocabulary.
-
-    Returns:
-        The file, and a dictionary from each piece to its id.
+    """Read a published vocabulary: its file, and the id of each piece.
 
     Raises:
         ValueError: if a file is missing or damaged, or
@@ -215,15 +209,13 @@ def read_model(make: Any, folder: str | Path, form: Form) -> Any:
             missing = {n for n in names if n.startswith(form.optional)}
             if missing & slices.keys():
                 missing = set()
-            for theirs in missing:
-                del names[theirs]
+            there = {n: names[n] for n in names if n not in missing}
             shapes = {
-                theirs: stored_shape(ours, weights, form)
-                for theirs, ours in names.items()
+                n: stored_shape(there[n], weights, form) for n in there
             }
             refuse_differences(shapes_of(slices), shapes)
             arrays = dict(weights)
-            for theirs, ours in names.items():
+            for theirs, ours in there.items():
                 array = slices[theirs][...].astype("float32")
                 if form.by_rows and ours[0].endswith("kernel"):
                     array = array.T  # PyTorch computes y = x Wᵀ
