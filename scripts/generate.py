@@ -15,13 +15,15 @@ from minitransformer.runs.commands import refuse, user_errors
 from minitransformer.runs.flags import Parser, positive, seed
 from minitransformer.runs.folders import newest_run
 from minitransformer.runs.given import read_json
-from minitransformer.runs.saving import CONFIG
 
 
 def parse(argv):
     parser = Parser(description=__doc__)
     parser.add_argument(
-        "--run", metavar="DIR", help="a run of train_gpt.py (default: the newest in runs/)"
+        "--run",
+        metavar="DIR",
+        help="a run of train_gpt.py, or the folder of a published GPT-2 "
+        "(default: the newest in runs/)",
     )
     parser.add_argument("--prompt", required=True, help="the beginning of the text")
     parser.add_argument(
@@ -59,17 +61,15 @@ def main(argv=None):
         print()
 
 
-def load_gpt(folder):
-    """Load a GPT, or one with an n-gram memory, as its configuration says."""
-    file = folder / CONFIG
-    settings = read_json(file) if file.is_file() else {}
-    return (mt.NGramGPT if "longest" in settings else mt.GPT).load(folder)
-
-
 def text(flags):
     """Yield the prompt, then the new text as it is generated."""
     folder = flags.run or newest_run("runs", ["characters.json", "sentencepiece.model", "bpe.json"])
-    model, tokenizer = load_gpt(Path(folder)), mt.load_tokenizer(folder)
+    config = Path(folder) / "config.json"
+    published = config.is_file() and "d_model" not in read_json(config)
+    model = mt.GPT.from_pretrained(folder) if published else mt.GPT.load(folder)
+    tokenizer = mt.load_tokenizer(folder)
+    # GPT-2's training text has this token after each document.
+    stop_id = tokenizer.eos_id if published else None
     unknown = tokenizer.unknown(flags.prompt)
     if unknown:
         raise ValueError(
@@ -85,9 +85,10 @@ def text(flags):
         top_k=flags.top_k,
         top_p=flags.top_p,
         seed=flags.seed,
+        stop_id=stop_id,
         use_xla=flags.xla,
     ):
-        ids.extend(part[0].tolist())
+        ids.extend(token for token in part[0].tolist() if token != stop_id)
         whole = tokenizer.decode(ids)
         # A character may be incomplete: wait for its last byte.
         ready = len(whole.rstrip("\N{REPLACEMENT CHARACTER}"))

@@ -5,6 +5,7 @@ import functools
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -116,22 +117,23 @@ def make_tiny_gpt(seed=0, **options):
 def published(tmp_path):
     """A small BERT as Hugging Face would have published it."""
     from safetensors.numpy import save_file
-    from small_bert import SIZES, make_bert
+    from small_bert import make_bert
 
-    from minitransformer.runs.pretrained import MUST_BE, bert_names
+    from minitransformer.models.bert import PUBLISHED
+    from minitransformer.runs.pretrained import their_names
     from minitransformer.runs.saving import named_weights
 
     model = make_bert()
     weights = named_weights(model)
     tensors = {}
-    for ours, theirs in bert_names(SIZES["num_layers"]).items():
+    for theirs, [ours] in their_names(weights, PUBLISHED).items():
         array = weights[ours].numpy()
         tensors[theirs] = np.ascontiguousarray(array.T if ours.endswith("kernel") else array)
     assert len(tensors) == len(weights)
     tensors["embeddings.position_ids"] = np.arange(11)[None]
     save_file(tensors, tmp_path / "model.safetensors")
     config = {
-        **MUST_BE,
+        **PUBLISHED.must_be["config.json"],
         "vocab_size": 23,
         "max_position_embeddings": 11,
         "hidden_size": 12,
@@ -145,6 +147,32 @@ def published(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "vocab.txt").write_text("\n".join(map(str, range(23))) + "\n")
     return tmp_path, model
+
+
+@pytest.fixture
+def published_gpt(tmp_path):
+    """A copy of the small GPT-2 that Hugging Face's package saved."""
+    folder = ROOT / "tests" / "fixtures" / "gpt2"
+    return Path(shutil.copytree(folder, tmp_path / "gpt2"))
+
+
+def rewrite(folder, change):
+    """Change the tensors of a published model."""
+    from safetensors.numpy import load_file, save_file
+
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    change(tensors)
+    path.unlink()  # it may still be mapped
+    save_file(tensors, path)
+
+
+def add_settings(folder, name, **settings):
+    """Write or change a file of settings beside a published model."""
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    old = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(old | settings))
 
 
 def exit_code(main, argv):

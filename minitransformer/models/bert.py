@@ -3,7 +3,7 @@
 `Bert` turns tokens into vectors; a head from `bert_heads` uses them.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,15 +16,66 @@ from minitransformer.masks import padding_mask
 from minitransformer.normalization import LayerNorm
 from minitransformer.positions import LearnedPositions, check_length
 from minitransformer.runs.pretrained import (
-    bert_arrays,
-    bert_sizes,
+    Form,
+    read_model,
     sentence_form,
 )
-from minitransformer.runs.saving import SavedModel, assign_weights
+from minitransformer.runs.saving import SavedModel
 from minitransformer.runs.sizes import check_sizes
 from minitransformer.stacks import Encoder
 
 EPSILON = 1e-12  # of all norms
+# Our layers → Hugging Face's: outside the blocks, and in a block.
+LAYERS = {
+    "embedding": "embeddings.word_embeddings",
+    "segment_embedding": "embeddings.token_type_embeddings",
+    "positions": "embeddings.position_embeddings",
+    "embedding_norm": "embeddings.LayerNorm",
+    "pooler_dense": "pooler.dense",
+}
+BLOCK = {
+    "self_attention/query_dense": "attention.self.query",
+    "self_attention/key_dense": "attention.self.key",
+    "self_attention/value_dense": "attention.self.value",
+    "self_attention/output_dense": "attention.output.dense",
+    "attention_norm": "attention.output.LayerNorm",
+    "feed_forward/expand_dense": "intermediate.dense",
+    "feed_forward/contract_dense": "output.dense",
+    "feed_forward_norm": "output.LayerNorm",
+}
+PUBLISHED = Form(
+    kind="BERT",
+    vocabularies=(("vocab.txt",),),
+    sizes={
+        "vocab_size": ("vocab_size", 30522),
+        "max_len": ("max_position_embeddings", 512),
+        "d_model": ("hidden_size", 768),
+        "num_heads": ("num_attention_heads", 12),
+        "num_layers": ("num_hidden_layers", 12),
+        "d_ff": ("intermediate_size", 3072),
+        "num_segments": ("type_vocab_size", 2),
+        "pad_id": ("pad_token_id", 0),
+        "dropout_rate": ("hidden_dropout_prob", 0.1),
+    },
+    must_be={
+        "config.json": {
+            "model_type": "bert",
+            "hidden_act": "gelu",
+            "layer_norm_eps": EPSILON,
+            "position_embedding_type": "absolute",
+            "is_decoder": False,
+        }
+    },
+    layers=LAYERS
+    | {
+        f"encoder/block_#/{ours}": f"encoder.layer.#.{theirs}"
+        for ours, theirs in BLOCK.items()
+    },
+    # The numbers 0, 1, 2, …; zeros; and the heads of pre-training.
+    not_needed=r"embeddings\.(position_ids|token_type_ids)|cls\.",
+    by_rows=True,
+    optional=("pooler.",),
+)
 
 
 def gelu(x: tf.Tensor) -> tf.Tensor:
@@ -218,10 +269,8 @@ class Bert(SavedModel, keras.Model):
                 another kind or has a classifier, or tensors do not fit;
                 each is listed by its name.
         """
-        config = BertConfig(**bert_sizes(folder))
-        arrays = bert_arrays(folder, asdict(config))
-        model = cls(config)
-        assign_weights(model, arrays)
+        model = read_model(cls, folder, PUBLISHED)
         model.pooling, most = sentence_form(folder)
-        model.sentence_len = min(most or config.max_len, config.max_len)
+        max_len = model.config.max_len
+        model.sentence_len = min(most or max_len, max_len)
         return model

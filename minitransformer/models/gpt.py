@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import keras
@@ -14,6 +15,7 @@ from minitransformer.positions import (
     check_length,
     take_start,
 )
+from minitransformer.runs.pretrained import Form, read_model
 from minitransformer.runs.saving import SavedModel
 from minitransformer.runs.sizes import check_sizes
 from minitransformer.stacks import Decoder
@@ -22,6 +24,61 @@ ACTIVATIONS = {
     "gelu": functools.partial(tf.nn.gelu, approximate=True),
     "squared_relu": lambda x: tf.nn.relu(x) ** 2,  # So et al. 2021, §4
 }
+# Our layers → Hugging Face's: outside the blocks, and in a block.
+LAYERS = {
+    "embedding": "wte",
+    "positions": "wpe",
+    "decoder/final_norm": "ln_f",
+}
+BLOCK = {
+    "attention_norm": "ln_1",
+    "self_attention/query_dense": "attn.c_attn",  # its left third
+    "self_attention/key_dense": "attn.c_attn",
+    "self_attention/value_dense": "attn.c_attn",
+    "self_attention/output_dense": "attn.c_proj",
+    "feed_forward_norm": "ln_2",
+    "feed_forward/expand_dense": "mlp.c_fc",
+    "feed_forward/contract_dense": "mlp.c_proj",
+}
+PUBLISHED = Form(
+    kind="GPT-2",
+    vocabularies=(
+        ("vocab.json", "merges.txt"),
+        ("encoder.json", "vocab.bpe"),
+    ),
+    sizes={
+        "vocab_size": ("vocab_size", 50257),
+        "max_len": ("n_positions", 1024),
+        "d_model": ("n_embd", 768),
+        "num_heads": ("n_head", 12),
+        "num_layers": ("n_layer", 12),
+        "d_ff": ("n_inner", None),
+        "dropout_rate": ("resid_pdrop", 0.1),
+    },
+    must_be={
+        "config.json": {
+            "model_type": "gpt2",
+            "activation_function": "gelu_new",
+            "layer_norm_epsilon": 1e-5,
+            "scale_attn_weights": True,
+            "scale_attn_by_inverse_layer_idx": False,
+            "add_cross_attention": False,
+            "tie_word_embeddings": True,
+        },
+        "tokenizer_config.json": {
+            "add_prefix_space": False,
+            "add_bos_token": False,
+        },
+    },
+    layers=LAYERS
+    | {
+        f"decoder/block_#/{ours}": f"h.#.{theirs}"
+        for ours, theirs in BLOCK.items()
+    },
+    # The table of embeddings again, and causal masks.
+    not_needed=r"lm_head\.weight|h\.\d+\.attn\.(masked_)?bias",
+    by_rows=False,
+)
 
 
 @dataclass(frozen=True)
@@ -237,3 +294,18 @@ class GPT(SavedModel, keras.Model):
     def attention_maps(self, token_ids: tf.Tensor) -> list:
         """List the weights `(batch, heads, query, key)` of each block."""
         return self.forward(token_ids)[1]
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read a GPT-2 that was published in Hugging Face's form.
+
+        Args:
+            folder: Holds `config.json`, `model.safetensors` or its shards,
+                and the tokenizer's two files.
+
+        Raises:
+            ValueError: if a file is missing or damaged, the model is of
+                another kind, or tensors do not fit; each is listed by its
+                name.
+        """
+        return read_model(cls, folder, PUBLISHED)

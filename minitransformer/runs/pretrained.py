@@ -1,165 +1,173 @@
 """Pretrained: published weights, read through a map of their names.
 
 Other packages give the same matrices other names, and store some of them
-transposed. A map of names turns their file into weights for our layers.
+transposed or side by side. A map of names turns their files into weights
+for our layers.
 """
 
 import importlib.util
+import re
 import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from minitransformer.runs.given import read_json, read_text
 from minitransformer.runs.saving import (
+    CONFIG,
+    assign_weights,
+    named_weights,
     open_arrays,
     refuse_differences,
+    refuse_too_few,
     shapes_of,
 )
 
-FILES = "config.json", "model.safetensors", "vocab.txt"
-
-# Our names → Hugging Face's names: outside the blocks, and in block i.
-BERT = {
-    "embedding/table": "embeddings.word_embeddings.weight",
-    "segment_embedding/table": "embeddings.token_type_embeddings.weight",
-    "positions/table": "embeddings.position_embeddings.weight",
-    "embedding_norm/gain": "embeddings.LayerNorm.weight",
-    "embedding_norm/bias": "embeddings.LayerNorm.bias",
-    "pooler_dense/kernel": "pooler.dense.weight",
-    "pooler_dense/bias": "pooler.dense.bias",
-}
-BERT_BLOCK = {
-    "self_attention/query_dense/": "attention.self.query.",
-    "self_attention/key_dense/": "attention.self.key.",
-    "self_attention/value_dense/": "attention.self.value.",
-    "self_attention/output_dense/": "attention.output.dense.",
-    "attention_norm/": "attention.output.LayerNorm.",
-    "feed_forward/expand_dense/": "intermediate.dense.",
-    "feed_forward/contract_dense/": "output.dense.",
-    "feed_forward_norm/": "output.LayerNorm.",
-}
-SIZES = {  # our names of the entries of config.json → theirs, default
-    "vocab_size": ("vocab_size", 30522),
-    "max_len": ("max_position_embeddings", 512),
-    "d_model": ("hidden_size", 768),
-    "num_heads": ("num_attention_heads", 12),
-    "num_layers": ("num_hidden_layers", 12),
-    "d_ff": ("intermediate_size", 3072),
-    "num_segments": ("type_vocab_size", 2),
-    "pad_id": ("pad_token_id", 0),
-    "dropout_rate": ("hidden_dropout_prob", 0.1),
-}
-MUST_BE = {  # the only values that our layers can compute
-    "model_type": "bert",
-    "hidden_act": "gelu",
-    "layer_norm_eps": 1e-12,
-    "position_embedding_type": "absolute",
-    "is_decoder": False,
-}
-# The numbers 0, 1, 2, …; zeros; and the heads of pre-training.
-NOT_NEEDED = "embeddings.position_ids", "embeddings.token_type_ids", "cls."
-OLDER = {  # the first published models' names of a norm's two vectors
-    "gamma": "weight",
-    "beta": "bias",
-}
+WEIGHTS = "model.safetensors"
+# The first published models' names of a norm's two vectors.
+OLDER = {"gamma": "weight", "beta": "bias"}
 # Parts of names that come from an object around the model.
-WRAPPERS = "bert", "model", "module", "_orig_mod"
+WRAPPERS = "bert", "transformer", "model", "module", "_orig_mod"
 # The parts of a sentence model; vectors here are always normalized.
 KNOWN_MODULES = {"Transformer", "Pooling", "Normalize"}
-CONVERT = {  # files that cannot be read → Python code that converts them
-    "pytorch_model.bin": "from transformers import AutoModel as M; "
-    "M.from_pretrained('.').save_pretrained('.')",
-    "tokenizer.json": "import json; v = json.load(open('tokenizer.json', "
-    "'rb'))['model']['vocab']; open('vocab.txt', 'wb').write('\\n'.join("
-    "sorted(v, key=v.get)).encode())",
+READ = "import json; m = json.load(open('tokenizer.json', 'rb'))['model']; "
+BYTE_PAIRS = (
+    "tokenizer.json",
+    READ + "json.dump(m['vocab'], open('vocab.json', 'w')); "
+    "open('merges.txt', 'wb').write('\\n'.join(p if type(p) is str else "
+    "' '.join(p) for p in m['merges']).encode())",
+)
+CONVERT = {  # a missing file → one that may hold the same, and Python code
+    WEIGHTS: (
+        "pytorch_model.bin",
+        "from transformers import AutoModel as M; "
+        "M.from_pretrained('.').save_pretrained('.')",
+    ),
+    "vocab.txt": (
+        "tokenizer.json",
+        READ + "v = m['vocab']; open('vocab.txt', 'wb').write('\\n'.join("
+        "sorted(v, key=v.get)).encode())",
+    ),
+    "vocab.json": BYTE_PAIRS,
+    "merges.txt": BYTE_PAIRS,
 }
 
 
-def bert_sizes(folder: str | Path) -> dict[str, Any]:
-    """Read a published BERT's sizes from its configuration.
+class Form(NamedTuple):
+    """How other packages publish one kind of model.
 
-    Args:
-        folder: Holds `config.json`, `model.safetensors` and `vocab.txt`.
+    Attributes:
+        kind: The model's name, for messages.
+        vocabularies: Groups of files; each group holds a vocabulary.
+        sizes: From our name of a size to theirs, and to its default.
+        must_be: For each file, the settings that have only one value that
+            our code can compute.
+        layers: From our layer to theirs; "#" is a block's number. If
+            several have the same name there, they are side by side in it.
+        not_needed: Pattern for the beginning of names of other tensors.
+        by_rows: Whether kernels are stored as `(out, in)`.
+        optional: Beginning of names of tensors that may all be missing.
+    """
 
-    Returns:
-        A dictionary, the arguments of `BertConfig`.
+    kind: str
+    vocabularies: tuple[tuple[str, ...], ...]
+    sizes: dict[str, tuple[str, Any]]
+    must_be: dict[str, dict[str, Any]]
+    layers: dict[str, str]
+    not_needed: str
+    by_rows: bool
+    optional: tuple[str, ...] = ()  # "" would begin every name
+
+
+def read_sizes(folder: Path, form: Form) -> dict[str, Any]:
+    """Read a published model's sizes, and give them our names.
 
     Raises:
         ValueError: if a file is missing or damaged, the model is of another
             kind, or the vocabulary has another size.
     """
-    folder = Path(folder)
-    path = require(folder, FILES[0])
-    weight_files(folder)
-    vocabulary = require(folder, FILES[2], instead="tokenizer.json")
-    published = read_json(path)
-    sizes = {
-        ours: published.get(theirs, default)
-        for ours, (theirs, default) in SIZES.items()
-    }
-    pieces = read_text(vocabulary).rstrip("\n").split("\n")
-    if "[PAD]" in pieces:  # the tokenizer pads rows with this id
-        sizes["pad_id"] = pieces.index("[PAD]")
-    for ours, value in sizes.items():
-        kinds = (int, float) if ours == "dropout_rate" else (int,)
-        if type(value) not in kinds:
-            raise ValueError(
-                f"{path} gives {SIZES[ours][0]} as {value!r:.60}: expected "
-                "a number."
-            )
-    for name, value in MUST_BE.items():
-        if published.get(name, value) != value:
-            raise ValueError(
-                f"{path} has {name} {published[name]!r:.60}, expected "
-                f"{value!r}: choose another model."
-            )
-    if len(pieces) > sizes["vocab_size"]:  # fewer: the table was padded
+    path = require(folder, CONFIG, form)
+    refuse_other_settings(folder, form)
+    weight_files(folder, form)
+    vocabulary, pieces = read_vocabulary(folder, form)
+    published, sizes = read_json(path), {}
+    for ours, (theirs, default) in form.sizes.items():
+        value = published.get(theirs, default)
+        if ours == "pad_id":  # the tokenizer pads rows with its own id
+            value = pieces.get("[PAD]", value)
+        if type(value) not in (int, type(default)):
+            given = f"{path} gives {theirs} as {value!r:.60}"
+            raise ValueError(f"{given}: expected a number.")
+        sizes[ours] = value
+    count = 1 + max(
+        (i for i in pieces.values() if type(i) is int), default=-1
+    )
+    if count > sizes["vocab_size"]:  # fewer: the table was padded
         raise ValueError(
-            f"{vocabulary} has {len(pieces):,} pieces, but the model "
+            f"{vocabulary} has {count:,} pieces, but the model "
             f"{sizes['vocab_size']:,}: they do not belong together."
         )
-    refuse_added_tokens(folder, pieces)
     return sizes
 
 
-def refuse_added_tokens(folder: Path, pieces: list[str]) -> None:
-    """Refuse `added_tokens.json` if it adds to a vocabulary."""
-    path = folder / "added_tokens.json"
-    known = {piece: number for number, piece in enumerate(pieces)}
-    added = read_json(path) if path.exists() else {}
-    if new := [
-        token for token, n in added.items() if known.get(token) != n
-    ]:
+def refuse_other_settings(folder: Path, form: Form) -> None:
+    """Refuse settings that our code cannot compute, by their names."""
+    for name, settings in form.must_be.items():
+        path = folder / name
+        published = read_json(path) if path.exists() else {}
+        for key, value in settings.items():
+            if published.get(key, value) != value:
+                raise ValueError(
+                    f"{path} has {key} {published[key]!r:.60}, expected "
+                    f"{value!r}: choose another model."
+                )
+
+
+def read_vocabulary(folder: Path, form: Form) -> tuple[Path, dict]:
+    """Read a published vocabulary: its file, and the id of each piece.
+
+    Raises:
+        ValueError: if a file is missing or damaged, or
+            `added_tokens.json` adds to the vocabulary.
+    """
+    first, *others = form.vocabularies
+    names = next((v for v in others if (folder / v[0]).exists()), first)
+    path, *_ = [require(folder, name, form) for name in names]
+    if path.suffix == ".json":
+        pieces = read_json(path)
+    else:
+        lines = read_text(path).rstrip("\n").split("\n")
+        pieces = {piece: number for number, piece in enumerate(lines)}
+    more = folder / "added_tokens.json"
+    added = read_json(more) if more.exists() else {}
+    for token in [t for t in added if pieces.get(t) != added[t]][:1]:
         raise ValueError(
-            f"{path} adds {new[0]!r:.40} to vocab.txt, and added tokens "
+            f"{more} adds {token!r:.40} to {path.name}, and added tokens "
             "cannot be read: choose a model without them."
         )
+    return path, pieces
 
 
-def require(folder: Path, name: str, instead: str = "") -> Path:
-    """Find a file of a published folder, or say how to make it.
-
-    Args:
-        folder, name: Where the file is, and its name.
-        instead: A file that may hold the same in another form.
-    """
+def require(folder: Path, name: str, form: Form) -> Path:
+    """Find a file of a published folder, or say how to make it."""
     if (folder / name).is_file():
         return folder / name
+    other, code = CONVERT.get(name, ("", ""))
     convert = ""
-    if instead and (folder / instead).exists():
-        convert = f' Convert {instead} there: python -c "'
-        convert += CONVERT[instead] + '"'
+    if other and (folder / other).exists():
+        convert = f' Convert {other} there: python -c "{code}"'
     raise ValueError(
-        f"{str(folder)[-50:]} holds no published BERT: {name} is not there."
-        + convert
+        f"{str(folder)[-50:]} holds no published {form.kind}: {name} is "
+        "not there." + convert
     )
 
 
-def weight_files(folder: Path) -> list[Path]:
+def weight_files(folder: Path, form: Form) -> list[Path]:
     """List the files of a model's weights: one, or several shards."""
-    index = folder / f"{FILES[1]}.index.json"
-    if (folder / FILES[1]).exists() or not index.exists():
-        return [require(folder, FILES[1], instead="pytorch_model.bin")]
+    index = folder / f"{WEIGHTS}.index.json"
+    if (folder / WEIGHTS).exists() or not index.exists():
+        return [require(folder, WEIGHTS, form)]
     try:
         names = sorted(set(read_json(index)["weight_map"].values()))
         inside = all(Path(name).name == name for name in names)
@@ -167,69 +175,67 @@ def weight_files(folder: Path) -> list[Path]:
         inside = False
     if not inside:
         raise ValueError(f"{index} is damaged: it names no shards.")
-    return [require(folder, name) for name in names]
+    return [require(folder, name, form) for name in names]
 
 
-def bert_arrays(folder: str | Path, sizes: dict[str, Any]) -> dict:
-    """Read a published BERT's weights, under our names and in our layout.
+def read_model(make: Any, folder: str | Path, form: Form) -> Any:
+    """Make a model with published weights.
 
     Args:
-        folder: Holds `model.safetensors`, or its shards and their index.
-        sizes: From `bert_sizes`.
+        make: The class of the model, a `SavedModel`.
+        folder: Holds `config.json`, the weights and the vocabulary.
+        form: The form in which such models are published.
 
     Returns:
-        A dictionary from our names to NumPy arrays. If the file has no
-        pooler, its weights are random, and there is a warning.
+        The model. Tensors that may be missing, and are, keep their first
+        weights, and there is a warning.
 
     Raises:
-        ValueError: if the file is damaged, or tensors are missing, unknown
-            or of another shape; the message names the first of them.
+        ValueError: if a file is missing or damaged, the model is of another
+            kind, or tensors are missing, unknown or of another shape; the
+            message names the first of them.
     """
     import numpy as np
 
-    files = weight_files(Path(folder))
+    folder = Path(folder)
+    config = make.config_class(**read_sizes(folder, form))
+    files = weight_files(folder, form)
     try:
-        with open_arrays(files, modern) as (slices, _):
-            if sizes["num_layers"] > len(slices):
-                raise ValueError(
-                    f"{FILES[1]} holds {len(slices)} tensors, too few for "
-                    f"{sizes['num_layers']:,} layers."
-                )
-            names, shapes = (
-                bert_names(sizes["num_layers"]),
-                bert_shapes(sizes),
-            )
-            missing = [ours for ours in names if "pooler" in ours]
-            if any(names[ours] in slices for ours in missing):
-                missing = []
-            kept = {k: v for k, v in names.items() if k not in missing}
-            needs = {theirs: shapes[ours] for ours, theirs in kept.items()}
-            refuse_differences(shapes_of(slices), needs)
-            arrays = {
-                ours: slices[theirs][...].astype("float32")
-                for ours, theirs in kept.items()
+        with open_arrays(files, lambda s: modern(s, form)) as (slices, _):
+            refuse_too_few(slices, asdict(config))
+            model = make(config)
+            weights = named_weights(model)
+            names = their_names(weights, form)
+            missing = {n for n in names if n.startswith(form.optional)}
+            if missing & slices.keys():
+                missing = set()
+            there = {n: names[n] for n in names if n not in missing}
+            shapes = {
+                n: stored_shape(there[n], weights, form) for n in there
             }
+            refuse_differences(shapes_of(slices), shapes)
+            arrays = dict(weights)
+            for theirs, ours in there.items():
+                array = slices[theirs][...].astype("float32")
+                if form.by_rows and ours[0].endswith("kernel"):
+                    array = array.T  # PyTorch computes y = x Wᵀ
+                parts = np.split(array, len(ours), axis=-1)
+                arrays.update(zip(ours, parts, strict=True))
+            assign_weights(model, arrays)
     except ValueError as error:
         raise ValueError(
             f"The model in {folder} cannot be loaded: {error}"
         ) from error
     if missing:
         warnings.warn(
-            f"{folder} has no pooler: its weights are drawn at random, so "
-            "train it before you use `pooled`.",
+            f"{folder} has no {', '.join(sorted(missing))}: these weights "
+            "are drawn at random, so train them before you use them.",
             stacklevel=3,
         )
-        rng = np.random.default_rng(0)
-        for name in missing:
-            arrays[name] = 0.02 * rng.normal(size=shapes[name])
-    # PyTorch multiplies from the other side: y = x Wᵀ.
-    return {
-        name: array.T if name.endswith("kernel") else array
-        for name, array in arrays.items()
-    }
+    return model
 
 
-def modern(name: str) -> str:
+def modern(name: str, form: Form) -> str:
     """Spell a tensor's name as today's models without heads do.
 
     Returns:
@@ -237,40 +243,33 @@ def modern(name: str) -> str:
     """
     parts = [OLDER.get(part, part) for part in name.split(".")]
     name = ".".join(part for part in parts if part not in WRAPPERS)
-    return "" if name.startswith(NOT_NEEDED) else name
+    return "" if re.match(form.not_needed, name) else name
 
 
-def bert_names(num_layers: int) -> dict[str, str]:
-    """List the name of each weight: ours → Hugging Face's."""
-    names = dict(BERT)
-    for i in range(num_layers):
-        for ours, theirs in BERT_BLOCK.items():
-            first = "gain" if ours.endswith("norm/") else "kernel"
-            for part, other in ((first, "weight"), ("bias", "bias")):
-                names[f"encoder/block_{i}/{ours}{part}"] = (
-                    f"encoder.layer.{i}.{theirs}{other}"
-                )
-    return names
+def their_names(names: Iterable[str], form: Form) -> dict[str, list[str]]:
+    """Find the published names of our weights.
+
+    Their `weight` is a kernel, a gain or a table here; a bias is a bias.
+
+    Returns:
+        A dictionary from each published name to one or several weights.
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        layer, _, part = name.rpartition("/")
+        number = "".join(re.findall(r"block_(\d+)", layer))
+        theirs = form.layers[re.sub(r"block_\d+", "block_#", layer)]
+        theirs += ".bias" if part == "bias" else ".weight"
+        found.setdefault(theirs.replace("#", number), []).append(name)
+    return found
 
 
-def bert_shapes(sizes: dict[str, Any]) -> dict[str, tuple]:
-    """List the shape of each weight by our name, as PyTorch stores it."""
-    d_model, d_ff = sizes["d_model"], sizes["d_ff"]
-    others = {
-        "embedding/table": (sizes["vocab_size"], d_model),
-        "segment_embedding/table": (sizes["num_segments"], d_model),
-        "positions/table": (sizes["max_len"], d_model),
-        "expand_dense/kernel": (d_ff, d_model),
-        "expand_dense/bias": (d_ff,),
-        "contract_dense/kernel": (d_model, d_ff),
-    }
-    shapes = {}
-    for name in bert_names(sizes["num_layers"]):
-        is_kernel = name.endswith("kernel")
-        shape = (d_model, d_model) if is_kernel else (d_model,)
-        layer = name.rpartition("feed_forward/")[2]
-        shapes[name] = others.get(layer, shape)
-    return shapes
+def stored_shape(ours: list[str], weights: Mapping, form: Form) -> tuple:
+    """Compute the shape of a tensor that holds weights side by side."""
+    *rows, width = weights[ours[0]].shape
+    shape = (*rows, width * len(ours))
+    is_kernel = ours[0].endswith("kernel")
+    return shape[::-1] if form.by_rows and is_kernel else shape
 
 
 def sentence_form(folder: str | Path) -> tuple[str, int | None]:

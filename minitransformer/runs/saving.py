@@ -150,6 +150,17 @@ def refuse_differences(has: Mapping, needs: Mapping) -> None:
         )
 
 
+def refuse_too_few(arrays: Mapping, settings: Mapping) -> None:
+    """Refuse arrays that cannot fill a model, before the model is made."""
+    found = sum(map(math.prod, shapes_of(arrays).values()))
+    # The estimate is rough, so the limit is generous.
+    if least_bytes(settings) > 16 * found + 2**28:
+        raise ValueError(
+            f"the weights are {found:,} numbers, far too few for the sizes "
+            f"in {CONFIG}: the two files do not belong together."
+        )
+
+
 def assign_weights(model: Any, arrays: Mapping[str, Any]) -> None:
     """Give a model the values of named arrays, all of them or none.
 
@@ -272,13 +283,7 @@ class SavedModel:
         settings = read_json(folder / CONFIG)
         try:
             with open_arrays([folder / WEIGHTS]) as (slices, checksum):
-                found = sum(map(math.prod, shapes_of(slices).values()))
-                # The estimate is rough, so the limit is generous.
-                if least_bytes(settings) > 16 * found + 2**28:
-                    raise ValueError(
-                        f"{WEIGHTS} holds {found:,} numbers, far too few "
-                        f"for the sizes in {CONFIG}"
-                    )
+                refuse_too_few(slices, settings)
                 model = cls.from_config(settings)
                 needs = shapes_of(named_weights(model))
                 refuse_differences(shapes_of(slices), needs)

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def load_tokenizer(folder: str | Path) -> Any:
-    """Load the tokenizer in a run's folder, whichever of the four it is.
+    """Load the tokenizer in a run's folder, or in GPT-2's.
 
     Raises:
         ValueError: if there is none.
@@ -27,4 +27,7 @@ def load_tokenizer(folder: str | Path) -> Any:
         path = Path(folder) / kind.file_name
         if path.is_file():
             return kind.load(path)
+    for pieces, merges in bpe.GPT2_FILES:
+        if (Path(folder) / pieces).is_file():
+            return kinds[2].from_gpt2(folder, pieces, merges)
     raise ValueError(f"{folder} has no tokenizer: give a run's folder.")

@@ -27,6 +27,8 @@ from minitransformer.tokenizers.merges import (
     split,
 )
 
+# Names of pieces and merges: OpenAI's, and Hugging Face's.
+GPT2_FILES = ("encoder.json", "vocab.bpe"), ("vocab.json", "merges.txt")
 END = "<|endoftext|>"
 ENDS = END, "</s>"  # end of a text, in GPT-2 and in other models
 SPECIAL = re.compile(r"<.+>|\[.+\]")  # how special tokens are spelled

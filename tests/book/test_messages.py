@@ -16,7 +16,7 @@ FILLED_IN = re.compile(
     # An encoding, a kind of file, what a number must be, another message:
     r"|\bUTF-8(?= \(byte)|\ba folder(?=: give)|(?<=': give )|(?<=cannot be loaded: )"
     r"|(?<=cannot be read: )|(?<=\bits )(?:translation|label)\b|(?<=No pair to )train\b"
-    r"|(?<=: found )steps\b"
+    r"|(?<=: found )steps\b|(?<=no published )[\w-]+"
 )
 
 

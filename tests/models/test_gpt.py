@@ -1,3 +1,4 @@
+import json
 import math
 
 import keras
@@ -5,46 +6,33 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ROOT, make_tiny_gpt
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from minitransformer import GPT, GPTConfig, masked_cross_entropy
-from minitransformer.runs.saving import assign_weights
+from minitransformer import GPT, GPTConfig, generate, load_tokenizer, masked_cross_entropy
 
-FIXTURE = ROOT / "tests" / "fixtures" / "gpt2.safetensors"
-
-
-def from_hugging_face(theirs, num_layers):
-    """Map GPT-2's names to ours; its Conv1D kernels are (in, out), too."""
-    names = {
-        "wte.weight": "embedding/table",
-        "wpe.weight": "positions/table",
-        "ln_f.weight": "decoder/final_norm/gain",
-        "ln_f.bias": "decoder/final_norm/bias",
-    }
-    ours = {new: theirs[f"transformer.{old}"] for old, new in names.items()}
-    for i in range(num_layers):
-        block, new = f"transformer.h.{i}.", f"decoder/block_{i}/"
-        for old, name in (("ln_1", "attention"), ("ln_2", "feed_forward")):
-            ours[f"{new}{name}_norm/gain"] = theirs[f"{block}{old}.weight"]
-            ours[f"{new}{name}_norm/bias"] = theirs[f"{block}{old}.bias"]
-        for kind, part in (("weight", "kernel"), ("bias", "bias")):
-            query, key, value = np.split(theirs[f"{block}attn.c_attn.{kind}"], 3, axis=-1)
-            attention = f"{new}self_attention/"
-            ours[f"{attention}query_dense/{part}"] = query
-            ours[f"{attention}key_dense/{part}"] = key
-            ours[f"{attention}value_dense/{part}"] = value
-            ours[f"{attention}output_dense/{part}"] = theirs[f"{block}attn.c_proj.{kind}"]
-            for old, name in (("c_fc", "expand"), ("c_proj", "contract")):
-                ours[f"{new}feed_forward/{name}_dense/{part}"] = theirs[f"{block}mlp.{old}.{kind}"]
-    return ours
+FIXTURES = ROOT / "tests" / "fixtures"
 
 
 def test_same_logits_as_hugging_face_gpt2():
-    theirs = load_file(FIXTURE)
-    model = GPT(GPTConfig(vocab_size=97, max_len=23, d_model=28, num_heads=4, num_layers=3))
-    assign_weights(model, from_hugging_face(theirs, 3))
+    model = GPT.from_pretrained(FIXTURES / "gpt2")
+    theirs = load_file(FIXTURES / "gpt2.safetensors")
     logits = model(theirs["token_ids"])
     np.testing.assert_allclose(logits, theirs["logits"], atol=1e-4)
+
+
+def test_a_published_gpt2_continues_a_text_as_hugging_face_does():
+    with safe_open(FIXTURES / "gpt2.safetensors", "numpy") as file:
+        about, expected = file.metadata(), file.get_tensor("greedy")
+    model, tokenizer = GPT.from_pretrained(FIXTURES / "gpt2"), load_tokenizer(FIXTURES / "gpt2")
+    ids = tokenizer.encode(about["text"])
+    assert ids == json.loads(about["ids"])
+    assert tokenizer.eos_id == tokenizer.vocab_size - 1 == model.config.vocab_size - 1
+    [found] = generate(
+        model, [ids], max_new_tokens=len(expected) - len(ids), temperature=0, use_xla=False
+    )
+    np.testing.assert_array_equal(found, expected)
+    assert tokenizer.decode(found).startswith(about["text"])
 
 
 def test_changing_a_later_token_leaves_earlier_logits_unchanged(tiny_gpt, rng):

@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -7,26 +9,22 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import ROOT, add_settings, rewrite
 from safetensors.numpy import load_file, save_file
-from small_bert import IDS
+from small_bert import IDS, make_bert
 
-from minitransformer import Bert, WordPieceTokenizer, embed_sentences
-from minitransformer.runs.pretrained import bert_names, minilm_folder, sentence_form
+from minitransformer import GPT, Bert, WordPieceTokenizer, embed_sentences, load_tokenizer
+from minitransformer.models.bert import PUBLISHED
+from minitransformer.models.gpt import PUBLISHED as GPT2
+from minitransformer.runs.pretrained import minilm_folder, sentence_form, their_names
+from minitransformer.runs.saving import named_weights
 
 TABLE = "embeddings.word_embeddings.weight"
 
 
-def rewrite(folder, change):
-    """Change the tensors of a published model."""
-    path = folder / "model.safetensors"
-    tensors = load_file(path)
-    change(tensors)
-    path.unlink()
-    save_file(tensors, path)
-
-
 def test_the_names_are_those_of_hugging_face():
-    names = bert_names(2)
+    found = their_names(named_weights(make_bert()), PUBLISHED)
+    names = {ours: theirs for theirs, [ours] in found.items()}
     for ours, theirs in {
         "query_dense/kernel": "attention.self.query.weight",
         "key_dense/bias": "attention.self.key.bias",
@@ -133,7 +131,7 @@ def test_a_header_that_lies_costs_no_memory(published, lie):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"hidden_size": 3 * 10**8}, "needs"),  # nothing of that size is made
+        ({"hidden_size": 3 * 10**8}, "far too few"),  # nothing of that size is made
         ({"vocab_size": 22}, "23 pieces, but the model 22"),
         ({"hidden_act": "gelu_new"}, "hidden_act 'gelu_new'"),
         ({"model_type": "roberta"}, "model_type 'roberta'"),
@@ -142,7 +140,7 @@ def test_a_header_that_lies_costs_no_memory(published, lie):
         ({"num_attention_heads": 5}, "multiple of 5"),
         ({"hidden_size": None}, "hidden_size as None"),
         ({"num_hidden_layers": 2.5}, "num_hidden_layers as 2.5"),
-        ({"num_hidden_layers": 10**9}, "too few for 1,000,000,000 layers"),
+        ({"num_hidden_layers": 10**9}, "far too few for the sizes"),
         ({"pad_token_id": -1}, "pad_id=-1"),
     ],
 )
@@ -170,14 +168,6 @@ def test_a_missing_package_is_named(monkeypatch):
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = "abcdefghijklmnopqr"  # with the special ones, 23 pieces
-
-
-def add_settings(folder, name, **settings):
-    """Write or change a file of settings beside a published model."""
-    path = folder / name
-    path.parent.mkdir(exist_ok=True)
-    old = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps(old | settings))
 
 
 def test_what_a_configuration_leaves_out_is_the_formats_default(published):
@@ -383,3 +373,200 @@ def test_what_is_no_file_is_refused_at_once(tmp_path, monkeypatch, name, kind):
             server.bind(name)
     with pytest.raises(ValueError, match=name):
         Bert.from_pretrained(tmp_path)
+
+
+# GPT-2: the same reading with another map.
+
+
+def check_same_logits(folder, **tolerance):
+    """Check that a folder still holds the model of the fixture."""
+    expected = load_file(ROOT / "tests" / "fixtures" / "gpt2.safetensors")
+    logits = GPT.from_pretrained(folder)(expected["token_ids"])
+    np.testing.assert_allclose(logits, expected["logits"], **{"atol": 1e-4, **tolerance})
+
+
+@pytest.mark.parametrize("prefix", ["", "_orig_mod.module.transformer."])
+def test_a_published_gpt2_is_read_whatever_stands_around_it(published_gpt, prefix):
+    def change(tensors):
+        for name in list(tensors):
+            tensors[name.replace("transformer.", prefix)] = tensors.pop(name)
+        for i in range(3):  # the causal masks of older files
+            tensors[f"{prefix}h.{i}.attn.bias"] = np.tril(np.ones((1, 1, 23, 23), bool))
+            tensors[f"{prefix}h.{i}.attn.masked_bias"] = np.full((), -1e4, "float32")
+        tensors[prefix.removesuffix("transformer.") + "lm_head.weight"] = tensors[
+            prefix + "wte.weight"
+        ].copy()
+
+    rewrite(published_gpt, change)
+    settings = json.loads((published_gpt / "config.json").read_text())
+    kept = {"n_embd", "n_head", "n_layer", "n_positions", "vocab_size"}  # the rest: defaults
+    text = json.dumps({name: settings[name] for name in kept} | {"n_ctx": 23})
+    (published_gpt / "config.json").write_text(text)
+    check_same_logits(published_gpt)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_a_gpt2_in_half_precision_is_read_exactly(published_gpt, kind):
+    half = {}
+
+    def change(tensors):
+        half.update({name: array.astype(kind) for name, array in tensors.items()})
+        tensors.update(half)
+
+    rewrite(published_gpt, change)
+    weights = named_weights(GPT.from_pretrained(published_gpt))
+    for theirs, ours in their_names(weights, GPT2).items():
+        expected = half[f"transformer.{theirs}"].astype("float32")
+        joined = np.concatenate([weights[name].numpy() for name in ours], axis=-1)
+        np.testing.assert_array_equal(joined, expected, err_msg=theirs)
+
+
+def test_shards_of_a_gpt2_are_read(published_gpt):
+    tensors = load_file(published_gpt / "model.safetensors")
+    where = {name: f"{1 + i % 3}.safetensors" for i, name in enumerate(sorted(tensors))}
+    for shard in set(where.values()):
+        save_file({n: t for n, t in tensors.items() if where[n] == shard}, published_gpt / shard)
+    (published_gpt / "model.safetensors").unlink()
+    add_settings(published_gpt, "model.safetensors.index.json", weight_map=where)
+    check_same_logits(published_gpt)
+    (published_gpt / "2.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"no published GPT-2: 2\.safetensors is not there"):
+        GPT.from_pretrained(published_gpt)
+
+
+def test_an_inner_width_is_taken(published_gpt):
+    def change(tensors):
+        for name in list(tensors):
+            if "mlp.c_fc" in name:
+                tensors[name] = tensors[name][..., :100].copy()
+            elif name.endswith("mlp.c_proj.weight"):
+                tensors[name] = tensors[name][:100].copy()
+
+    rewrite(published_gpt, change)
+    with pytest.raises(ValueError, match=r"h\.0\.mlp\.c_fc\.bias has shape \(100,\), needs"):
+        GPT.from_pretrained(published_gpt)
+    add_settings(published_gpt, "config.json", n_inner=100, resid_pdrop=0.25)
+    model = GPT.from_pretrained(published_gpt)
+    assert model.config.d_ff == 100
+    assert model.config.dropout_rate == 0.25
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "gpt_neo"}, "config.json has model_type 'gpt_neo', expected 'gpt2'"),
+        ({"activation_function": "gelu"}, "activation_function 'gelu', expected 'gelu_new'"),
+        ({"layer_norm_epsilon": 1e-6}, "layer_norm_epsilon 1e-06, expected 1e-05"),
+        ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx True"),
+        ({"scale_attn_weights": False}, "scale_attn_weights False, expected True"),
+        ({"tie_word_embeddings": False}, "tie_word_embeddings False"),
+        ({"add_cross_attention": True}, "add_cross_attention True"),
+        ({"n_inner": "big"}, "n_inner as 'big'"),
+        ({"n_embd": None}, "n_embd as None"),
+        ({"n_layer": True}, "n_layer as True"),
+        ({"n_head": 5}, "multiple of 5"),
+        ({"n_embd": 28 * 10**7}, "far too few"),
+        ({"n_layer": 10**9}, "far too few"),
+        ({"n_layer": 2}, "h.2.attn.c_attn.bias is unknown"),
+        ({"vocab_size": 287}, "vocab.json has 288 pieces, but the model 287"),
+        ({"n_positions": 24}, "wpe.weight has shape (23, 28), needs (24, 28)"),
+    ],
+)
+def test_settings_of_another_gpt_are_refused_by_name(published_gpt, change, message):
+    add_settings(published_gpt, "config.json", **change)
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        GPT.from_pretrained(published_gpt)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("name", ["add_prefix_space", "add_bos_token"])
+def test_a_tokenizer_that_adds_to_the_text_is_refused(published_gpt, name):
+    add_settings(published_gpt, "tokenizer_config.json", **{name: True})
+    with pytest.raises(ValueError, match=f"{name} True, expected False"):
+        GPT.from_pretrained(published_gpt)
+
+
+def test_openais_names_of_the_vocabulary_are_read(published_gpt):
+    (published_gpt / "vocab.json").rename(published_gpt / "encoder.json")
+    with pytest.raises(ValueError, match=r"vocab\.bpe is not there"):
+        GPT.from_pretrained(published_gpt)
+    (published_gpt / "merges.txt").rename(published_gpt / "vocab.bpe")
+    assert load_tokenizer(published_gpt).decode([284]) == " lowest"
+    check_same_logits(published_gpt)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "vocab.json is damaged"),
+        ("[]", "vocab.json is damaged"),
+        ('{"a": 999}', "has 1,000 pieces, but the model 288"),
+    ],
+)
+def test_a_vocabulary_that_is_damaged_or_anothers_is_refused(published_gpt, text, message):
+    (published_gpt / "vocab.json").write_text(text)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        GPT.from_pretrained(published_gpt)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.json", "merges.txt"])
+def test_a_missing_file_of_a_gpt2_is_named(published_gpt, name):
+    (published_gpt / name).unlink()
+    with pytest.raises(ValueError, match=f"no published GPT-2: {name} is not there"):
+        GPT.from_pretrained(published_gpt)
+
+
+def test_another_form_of_a_gpt2_is_refused_with_the_command_that_converts_it(published_gpt):
+    (published_gpt / "model.safetensors").rename(published_gpt / "pytorch_model.bin")
+    with pytest.raises(ValueError, match=r"Convert pytorch_model\.bin there: python -c "):
+        GPT.from_pretrained(published_gpt)
+    (published_gpt / "pytorch_model.bin").rename(published_gpt / "model.safetensors")
+    ids = json.loads((published_gpt / "vocab.json").read_text())
+    lines = (published_gpt / "merges.txt").read_text("utf-8").splitlines()[1:]
+    for merges in (lines, [line.split() for line in lines]):  # older, newer
+        for name in ("vocab.json", "merges.txt"):
+            (published_gpt / name).unlink()
+        model = {"model": {"vocab": ids, "merges": merges}}
+        (published_gpt / "tokenizer.json").write_text(json.dumps(model))
+        with pytest.raises(ValueError, match=r"Convert tokenizer\.json there") as caught:
+            GPT.from_pretrained(published_gpt)
+        code = str(caught.value).split('python -c "')[1].removesuffix('"')
+        subprocess.run([sys.executable, "-c", code], cwd=published_gpt, check=True)
+        assert load_tokenizer(published_gpt).encode(" lowest 안") == [284, 220, 168, 243, 230]
+
+
+def test_a_bert_is_no_gpt_and_a_gpt_is_no_bert(published, published_gpt):
+    bert, _ = published
+    with pytest.raises(ValueError, match="model_type 'bert', expected 'gpt2'"):
+        GPT.from_pretrained(bert)
+    with pytest.raises(ValueError, match="model_type 'gpt2', expected 'bert'"):
+        Bert.from_pretrained(published_gpt)
+    shutil.copy(bert / "model.safetensors", published_gpt)
+    rewrite(published_gpt, lambda tensors: tensors.pop("embeddings.position_ids"))
+    with pytest.raises(ValueError, match=r"weights are another model's .* more$") as caught:
+        GPT.from_pretrained(published_gpt)
+    assert "embeddings.LayerNorm.bias is unknown" in str(caught.value)
+
+
+def test_tensors_of_a_gpt2_that_do_not_fit_are_listed_by_their_names(published_gpt):
+    def change(tensors):
+        del tensors["transformer.h.1.ln_2.bias"]
+        tensors["score.weight"] = np.zeros((2, 28), "float32")
+        name = "transformer.h.0.attn.c_attn.weight"  # as a PyTorch `Linear`
+        tensors[name] = np.ascontiguousarray(tensors[name].T)
+
+    rewrite(published_gpt, change)
+    with pytest.raises(ValueError, match=r"cannot be loaded: .* \(3 differ\)") as caught:
+        GPT.from_pretrained(published_gpt)
+    for part in (
+        "h.1.ln_2.bias is missing",
+        "score.weight is unknown",
+        "h.0.attn.c_attn.weight has shape (84, 28), needs (28, 84)",
+    ):
+        assert part in str(caught.value)
+
+
+def test_a_gpt2_that_is_not_finite_is_refused(published_gpt):
+    rewrite(published_gpt, lambda tensors: tensors["transformer.wte.weight"].fill(np.nan))
+    with pytest.raises(ValueError, match="embedding/table holds NaN"):
+        GPT.from_pretrained(published_gpt)

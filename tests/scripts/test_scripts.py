@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from conftest import ROOT, exit_code, refuse
 
@@ -171,6 +172,40 @@ def test_a_run_from_text_to_sample(train_gpt, generate_script, text_file, tmp_pa
     assert exit_code(train_gpt.main, resume) == 0  # it knows the new place
     moved.write_text("another text " * 99)
     refuse(train_gpt.main, resume, capfd, "has changed")
+
+
+def test_a_published_gpt2_writes_until_its_text_ends(generate_script, tmp_path, capfd):
+    from safetensors.numpy import save_file
+
+    from minitransformer import GPT, GPTConfig
+    from minitransformer.models.gpt import PUBLISHED
+    from minitransformer.runs.pretrained import their_names
+    from minitransformer.runs.saving import named_weights
+
+    # Blocks add nothing. The first four positions ask for " the", later ones for the end.
+    a, b = np.float32([[1, -1, 0, 0], [0, 0, 1, -1]])
+    weights = named_weights(GPT(GPTConfig(50257, 9, d_model=4, num_heads=2, num_layers=1)))
+    arrays = {name: 0 * weight.numpy() for name, weight in weights.items()}
+    arrays["decoder/final_norm/gain"] += 1
+    arrays["positions/table"] += [*[a] * 4, *[b] * 5]
+    arrays["embedding/table"][[262, 50256]] = a / 9, b / 9
+    names = their_names(weights, PUBLISHED)
+    tensors = {n: np.concatenate([arrays[o] for o in ours], -1) for n, ours in names.items()}
+    save_file(tensors, tmp_path / "model.safetensors")
+    config = {"model_type": "gpt2", "n_embd": 4, "n_head": 2, "n_layer": 1, "n_positions": 9}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    fixture = ROOT / "tests" / "fixtures" / "gpt2_bpe.json"
+    published = json.loads(fixture.read_text("utf-8"))
+    (tmp_path / "vocab.json").write_text(json.dumps(published["encoder"]))
+    (tmp_path / "merges.txt").write_text("\n".join(published["merges"]), "utf-8")
+
+    argv = ["--run", str(tmp_path), "--temperature", "0", "--no-xla", "--prompt", "Hello world"]
+    assert exit_code(generate_script.main, argv) == 0
+    assert capfd.readouterr().out == "Hello world the the the\n"
+    (tmp_path / "merges.txt").unlink()
+    refuse(generate_script.main, argv, capfd, "no published GPT-2: merges.txt is not there")
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    refuse(generate_script.main, argv, capfd, "model_type 'bert', expected 'gpt2'")
 
 
 def test_a_disk_that_fills_up_ends_with_1_and_keeps_the_checkpoint(
