@@ -29,9 +29,11 @@ from minitransformer.embeddings import (
 )
 from minitransformer.normalization import (
     LayerNorm as LayerNorm,
+    RMSNorm as RMSNorm,
 )
 from minitransformer.feed_forward import (
     FeedForward as FeedForward,
+    GatedFeedForward as GatedFeedForward,
 )
 from minitransformer.blocks import (
     EncoderBlock as EncoderBlock,
@@ -72,6 +74,10 @@ from minitransformer.models.bert import (
 from minitransformer.models.bert_heads import (
     BertPretraining as BertPretraining,
     BertClassifier as BertClassifier,
+)
+from minitransformer.models.llama import (
+    Llama as Llama,
+    LlamaConfig as LlamaConfig,
 )
 from minitransformer.tokenizers import (
     load_tokenizer as load_tokenizer,

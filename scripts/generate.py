@@ -7,18 +7,22 @@ if __name__ == "__main__":  # before slower imports
 
 import argparse
 import sys
+from pathlib import Path
 
 import minitransformer as mt
 from minitransformer.figures import plain
 from minitransformer.runs.commands import refuse, user_errors
 from minitransformer.runs.flags import Parser, positive, seed
 from minitransformer.runs.folders import newest_run
+from minitransformer.runs.given import read_json
 
 
 def parse(argv):
     parser = Parser(description=__doc__)
     parser.add_argument(
-        "--run", metavar="DIR", help="a run of train_gpt.py (default: the newest in runs/)"
+        "--run",
+        metavar="DIR",
+        help="a run of train_gpt.py, or a published Llama (default: the newest in runs/)",
     )
     parser.add_argument("--prompt", required=True, help="the beginning of the text")
     parser.add_argument(
@@ -56,20 +60,39 @@ def main(argv=None):
         print()
 
 
+def load(path):
+    """Load a model, whether a run's or a published one, and its tokenizer."""
+    file = path / "config.json"
+    settings = read_json(file) if file.is_file() else {}
+    if path.suffix == ".bin" or settings.get("model_type") == "llama":
+        model = mt.Llama.from_pretrained(path)
+    else:
+        model = (mt.Llama if "num_kv_heads" in settings else mt.GPT).load(path)
+    tokenizer = mt.load_tokenizer(path.parent if path.suffix == ".bin" else path)
+    if tokenizer.vocab_size > model.config.vocab_size:
+        raise ValueError(
+            f"The tokenizer has {tokenizer.vocab_size} tokens, but the model "
+            f"{model.config.vocab_size}: they do not belong together. Give the model's own."
+        )
+    return model, tokenizer
+
+
 def text(flags):
     """Yield the prompt, then the new text as it is generated."""
     folder = flags.run or newest_run("runs", ["characters.json", "sentencepiece.model", "bpe.json"])
-    model, tokenizer = mt.GPT.load(folder), mt.load_tokenizer(folder)
+    model, tokenizer = load(Path(folder))
     unknown = tokenizer.unknown(flags.prompt)
     if unknown:
         raise ValueError(
             f"The prompt has characters that this model has never read: "
             f"{' '.join(map(repr, unknown))}. Leave them out."
         )
+    bos_id = getattr(model.config, "bos_id", None)
+    begin = [] if bos_id is None else [bos_id]
     ids, shown = [], 0
     for part in mt.stream(
         model,
-        [tokenizer.encode(flags.prompt)],
+        [begin + tokenizer.encode(flags.prompt)],
         max_new_tokens=flags.max_new_tokens,
         temperature=flags.temperature,
         top_k=flags.top_k,
@@ -78,7 +101,7 @@ def text(flags):
         use_xla=flags.xla,
     ):
         ids.extend(part[0].tolist())
-        whole = tokenizer.decode(ids)
+        whole = tokenizer.decode(ids[len(begin) :])
         # A character may be incomplete: wait for its last byte.
         ready = len(whole.rstrip("\N{REPLACEMENT CHARACTER}"))
         yield whole[shown:ready]

@@ -26,15 +26,12 @@ class LlamaConfig:
         vocab_size, max_len, d_model, num_layers: Same as in `GPTConfig`.
         num_heads: Number of heads of queries; must divide `d_model`.
         num_kv_heads: Number of heads of keys and values; must divide
-            `num_heads`. None means the same number.
-        d_ff: Width inside the feed-forward layers; if None, 8/3 · d_model,
-            rounded up to a multiple of 4.
+            `num_heads`. None means as many.
+        d_ff: Inner width of the feed-forward layers; None means 8/3 ·
+            d_model, rounded up to a multiple of 4.
         epsilon: ε of the norms.
         tied: Whether the logits use the table of embeddings.
         bos_id: The token before the beginning of each text, or None.
-
-    Raises:
-        ValueError: if the sizes are impossible.
     """
 
     vocab_size: int
@@ -54,12 +51,6 @@ class LlamaConfig:
         object.__setattr__(self, "num_kv_heads", heads)
         d_ff = self.d_ff or -(-8 * self.d_model // 12) * 4
         object.__setattr__(self, "d_ff", d_ff)
-        if self.num_heads % heads or self.d_model // self.num_heads % 2:
-            raise ValueError(
-                f"d_model={self.d_model}, num_heads={self.num_heads} and "
-                f"num_kv_heads={heads}: choose a multiple of {heads} for "
-                "num_heads, and an even d_model / num_heads."
-            )
 
 
 class Llama(SavedModel, keras.Model):
@@ -76,12 +67,8 @@ class Llama(SavedModel, keras.Model):
     Returns:
         Logits `(batch, seq, vocab_size)`: row t is about token t + 1.
 
-    Raises:
-        ValueError: if the sequence is longer than `config.max_len`.
-
     References:
-        Touvron et al. 2023, §2.2: RMSNorm, SwiGLU, rotary positions; the
-        second paper of that year, §2.2, for grouped-query attention.
+        Touvron et al. 2023a, §2.2; 2023b, §2.2, for shared key heads.
     Differs from the papers: logits can be tied, as in llama2.c.
     """
 
@@ -89,14 +76,13 @@ class Llama(SavedModel, keras.Model):
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__(config, "llama")
+        d_model = config.d_model
         self.embedding = TokenEmbedding(
-            vocab_size=config.vocab_size,
-            d_model=config.d_model,
-            name="embedding",
+            vocab_size=config.vocab_size, d_model=d_model, name="embedding"
         )
         self.decoder = Decoder(
             num_layers=config.num_layers,
-            d_model=config.d_model,
+            d_model=d_model,
             num_heads=config.num_heads,
             num_kv_heads=config.num_kv_heads,
             d_ff=config.d_ff,
@@ -121,13 +107,11 @@ class Llama(SavedModel, keras.Model):
         """Draw small first weights, as `GPT.initialize` does."""
         residual = "output_dense/kernel", "contract_dense/kernel"
         for weight in self.trainable_variables:
-            if len(weight.shape) == 2:
-                end = weight.path.endswith(residual)
-                shrink = (2 * self.config.num_layers) ** 0.5 if end else 1
-                normal = keras.initializers.RandomNormal(
-                    stddev=0.02 / shrink
-                )
-                weight.assign(normal(weight.shape))
+            if len(weight.shape) == 2:  # gains stay 1
+                ends_branch = weight.path.endswith(residual)
+                sums = 2 * self.config.num_layers if ends_branch else 1
+                values = tf.random.normal(weight.shape, 0, 0.02 / sums**0.5)
+                weight.assign(values)
 
     def call(self, token_ids: tf.Tensor) -> tf.Tensor:
         return self.forward(token_ids)[0]
@@ -157,15 +141,7 @@ class Llama(SavedModel, keras.Model):
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> Self:
-        """Read a published Llama; see `read_llama`.
-
-        Args:
-            path: A Hugging Face folder, or a `.bin` file of llama2.c.
-
-        Raises:
-            ValueError: if files are missing or damaged, the model is of
-                another kind, or tensors do not fit.
-        """
+        """Read what others have published; see `read_llama`."""
         sizes, arrays = read_llama(path)
         model = cls(LlamaConfig(**sizes))
         assign_weights(model, arrays)

@@ -1,7 +1,7 @@
 """Llama files: published weights, from Hugging Face or from llama2.c.
 
-Both store the same matrices, as `(out, in)`. They differ in their names, and
-in the order of the rows that make queries and keys.
+Both store the same matrices, as `(out, in)`. They differ in their names,
+and in the order of the rows that make queries and keys.
 """
 
 import math
@@ -149,7 +149,7 @@ def read_hugging_face(folder: Path) -> tuple[dict, dict]:
 
 
 def hugging_face_sizes(path: Path, published: dict) -> dict[str, Any]:
-    """Take our sizes from a `config.json`; refuse what we cannot compute."""
+    """Take the sizes from a `config.json`; refuse another kind of model."""
     # Since version 5 of transformers, two entries stand one level deeper.
     published = published | (published.get("rope_parameters") or {})
     for name, value in MUST_BE.items():
@@ -169,13 +169,13 @@ def hugging_face_sizes(path: Path, published: dict) -> dict[str, Any]:
         sizes["bos_id"] = sizes["bos_id"][0]
     for ours, value in sizes.items():
         kind = {"epsilon": float, "tied": bool}.get(ours, int)
-        optional = ours == "bos_id" and value is None
-        if type(value) is not kind and not optional:
+        wrong = type(value) is not kind or (kind is int and value < 1)
+        if wrong and ours != "bos_id":
             raise ValueError(
                 f"{path} gives {SIZES[ours][0]} as {value!r:.60}, expected "
-                f"a value of type {kind.__name__}."
+                f"a positive value of type {kind.__name__}."
             )
-    head_dim = sizes["d_model"] // max(1, sizes["num_heads"])
+    head_dim = sizes["d_model"] // sizes["num_heads"]
     if (published.get("head_dim") or head_dim) != head_dim:
         raise ValueError(
             f"{path} has head_dim {published['head_dim']}, expected "
@@ -235,8 +235,8 @@ def read_llama2c(path: Path) -> tuple[dict, dict]:
     expected = 28 + 4 * sum(map(math.prod, needs.values()))
     if len(data) != expected:
         raise ValueError(
-            f"{path} has {len(data):,} bytes, expected {expected:,} for the "
-            "sizes at its beginning: download or export it again."
+            f"{path} has {len(data):,} bytes, expected {expected:,} for "
+            "the sizes at its beginning: download or export it again."
         )
     arrays, place = {}, 28
     for name in filter(needs.__contains__, order):
@@ -245,7 +245,7 @@ def read_llama2c(path: Path) -> tuple[dict, dict]:
         arrays[name] = array.reshape(needs[name])
         place += 4 * count
         if name.endswith(("query_dense/kernel", "key_dense/kernel")):
-            # (heads, pair, first or second) → (heads, first or second, pair)
+            # (heads, pair, 2, d_model) → (heads, 2, pair, d_model)
             pairs = array.reshape(-1, head_dim // 2, 2, sizes["d_model"])
             halves = pairs.transpose(0, 2, 1, 3)
             arrays[name] = halves.reshape(needs[name])
@@ -279,7 +279,7 @@ def llama2c_sizes(path: Path, header: bytes) -> dict[str, Any]:
         or sizes["d_model"] % (2 * sizes["num_heads"])
     ):
         raise ValueError(
-            f"{path} begins with {numbers}, expected seven sizes: it is not "
-            "in llama2.c's first format. Export it with --version 0."
+            f"{path} begins with {numbers}, expected seven sizes: it is "
+            "not in llama2.c's first format. Export it with --version 0."
         )
     return sizes

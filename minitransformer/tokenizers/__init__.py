@@ -7,6 +7,9 @@ from typing import Any
 def load_tokenizer(folder: str | Path) -> Any:
     """Load the tokenizer in a run's folder, whichever of the four it is.
 
+    A published folder may hold one SentencePiece model of any name, such
+    as `tokenizer.model`.
+
     Raises:
         ValueError: if there is none.
     """
@@ -27,4 +30,6 @@ def load_tokenizer(folder: str | Path) -> Any:
         path = Path(folder) / kind.file_name
         if path.is_file():
             return kind.load(path)
+    if len(models := [*Path(folder).glob("*.model")]) == 1:
+        return sentencepieces.SentencePieceTokenizer.load(models[0])
     raise ValueError(f"{folder} has no tokenizer: give a run's folder.")
