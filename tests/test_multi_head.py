@@ -180,7 +180,7 @@ def test_numpys_numbers_are_sizes(normal):
 def test_shared_keys_are_the_same_as_keras(normal, rng, num_kv_heads):
     query, key = normal(2, 3, 10), normal(2, 5, 10)
     sizes = {"num_query_heads": 6, "num_key_value_heads": num_kv_heads, "head_dim": 7}
-    theirs = keras.layers.GroupedQueryAttention(**sizes)
+    theirs = keras.layers.GroupQueryAttention(**sizes)
     ours = MultiHeadAttention(d_model=10, num_heads=6, head_dim=7, num_kv_heads=num_kv_heads)
     ours(query, key, key), theirs(query, key, key)
     randomize(ours, rng)

@@ -67,8 +67,8 @@ def test_settings_of_newer_versions_are_read(tmp_path):
         ({"num_attention_heads": 0}, "gives num_attention_heads as 0, expected a positive"),
         ({"num_hidden_layers": 10**9}, "too few for 1,000,000,000 layers"),
         ({"vocab_size": 29}, r"embed_tokens.weight has shape \(23, 24\), needs \(29, 24\)"),
-        ({"num_key_value_heads": 6}, r"k_proj.weight has shape \(12, 24\), needs \(24, 24\)"),
-        ({"num_key_value_heads": 4}, r"k_proj.weight has shape \(12, 24\), needs \(16, 24\)"),
+        ({"num_key_value_heads": 6}, r"k_proj.weight has shape \(12, 24\), needs \(24, 24"),
+        ({"num_key_value_heads": 4}, r"k_proj.weight has shape \(12, 24\), needs \(16, 24"),
     ],
 )
 def test_settings_of_another_model_are_named(tmp_path, settings, message):
