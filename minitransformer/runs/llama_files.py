@@ -151,7 +151,8 @@ def read_hugging_face(folder: Path) -> tuple[dict, dict]:
 def hugging_face_sizes(path: Path, published: dict) -> dict[str, Any]:
     """Take the sizes from a `config.json`; refuse another kind of model."""
     # Since version 5 of transformers, two entries stand one level deeper.
-    published = published | (published.get("rope_parameters") or {})
+    deeper = published.get("rope_parameters")
+    published = published | (deeper if isinstance(deeper, dict) else {})
     for name, value in MUST_BE.items():
         found = published.get(name, None if name == "model_type" else value)
         if found != value:
@@ -159,14 +160,14 @@ def hugging_face_sizes(path: Path, published: dict) -> dict[str, Any]:
                 f"{path} has {name} {found!r:.60}, expected {value!r}: "
                 "choose another model."
             )
-    sizes = {
+    sizes: dict[str, Any] = {
         ours: published.get(theirs, default)
         for ours, (theirs, default) in SIZES.items()
     }
     if sizes["num_kv_heads"] is None:
         sizes["num_kv_heads"] = sizes["num_heads"]
     if isinstance(sizes["bos_id"], list):
-        sizes["bos_id"] = sizes["bos_id"][0]
+        sizes["bos_id"] = [*sizes["bos_id"], None][0]
     for ours, value in sizes.items():
         kind = {"epsilon": float, "tied": bool}.get(ours, int)
         wrong = type(value) is not kind or (kind is int and value < 1)
@@ -202,10 +203,10 @@ def weight_files(folder: Path) -> list[Path]:
     if (folder / WEIGHTS).exists() or not index.exists():
         return [require(folder, WEIGHTS)]
     shards = read_json(index).get("weight_map")
-    files = {*shards.values()} if isinstance(shards, dict) else {None}
+    files = [*shards.values()] if isinstance(shards, dict) else [None]
     if not all(isinstance(f, str) and Path(f).name == f for f in files):
         raise ValueError(f"{index} is damaged: it names no shards.")
-    return [require(folder, name) for name in sorted(files)]
+    return [require(folder, file) for file in sorted({*map(str, files)})]
 
 
 def needed(name: str) -> str:
