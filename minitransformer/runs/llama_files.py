@@ -219,7 +219,8 @@ def read_llama2c(path: Path) -> tuple[dict, dict]:
     """Read a file of llama2.c: seven sizes, then float32 numbers.
 
     It keeps one kind of weight of all blocks together. Of a head's queries
-    and keys, neighbouring rows turn together; ours stand half a head apart.
+    and keys, neighbouring rows turn together; in our order, a row turns
+    with the one half a head later.
     """
     import numpy as np
 

@@ -85,7 +85,7 @@ def measure(name, corpus, steps, seed):
         seed=seed,
         report=report,
     )
-    # Ten steps a call; the first call compiles, and the last one evaluates.
+    # Calls of ten steps: the first one compiles, and the last one evaluates.
     processor = np.diff(times)[1:-1] / 10
     return {
         "valid_loss": rows[-1].valid_loss,
