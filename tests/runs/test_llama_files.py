@@ -150,3 +150,13 @@ def test_generate_refuses_a_tokenizer_of_another_size(with_tokenizer, generate_s
     flags = ["--run", str(with_tokenizer), "--prompt", "a"]
     message = "The tokenizer has 27 tokens, but the model 23"
     refuse(generate_script.main, flags, capfd, message)
+
+
+def test_a_published_folder_may_hold_one_sentencepiece_model(tmp_path):
+    text = "once upon a time there was a little test of a tokenizer\n" * 9
+    tokenizer = mt.SentencePieceTokenizer.train(text, vocab_size=320)
+    tokenizer.save(tmp_path / "tok320.model")
+    assert mt.load_tokenizer(tmp_path).encode(text) == tokenizer.encode(text)
+    tokenizer.save(tmp_path / "other.model")
+    with pytest.raises(ValueError, match="has no tokenizer"):
+        mt.load_tokenizer(tmp_path)
