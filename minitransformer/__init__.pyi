@@ -30,9 +30,11 @@ from minitransformer.embeddings import (
 )
 from minitransformer.normalization import (
     LayerNorm as LayerNorm,
+    RMSNorm as RMSNorm,
 )
 from minitransformer.feed_forward import (
     FeedForward as FeedForward,
+    GatedFeedForward as GatedFeedForward,
 )
 from minitransformer.blocks import (
     EncoderBlock as EncoderBlock,

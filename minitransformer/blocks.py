@@ -46,6 +46,9 @@ class Block(layers.Layer):
         epsilon: float = 1e-5,
         rotary: bool = False,
         band: int | None = None,
+        num_kv_heads: int | None = None,
+        norm: type[LayerNorm] = LayerNorm,
+        feed_forward: type[FeedForward] = FeedForward,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -61,11 +64,11 @@ class Block(layers.Layer):
                 **options,
             )
 
-        def norm(name):
-            return LayerNorm(epsilon=epsilon, name=name, **common)
+        def make_norm(name):
+            return norm(epsilon=epsilon, name=name, **common)
 
-        def feed_forward():
-            return FeedForward(
+        def make_feed_forward():
+            return feed_forward(
                 d_ff=d_ff,
                 activation=activation,
                 name="feed_forward",
@@ -75,18 +78,20 @@ class Block(layers.Layer):
         dropout_rate = rate("dropout_rate", dropout_rate, below=1)
         self.norm_first = norm_first
         self.band = band if band is None else whole("band", band)
-        self.self_attention = attention("self_attention", rotary=rotary)
+        self.self_attention = attention(
+            "self_attention", rotary=rotary, num_kv_heads=num_kv_heads
+        )
         encoder = isinstance(self, EncoderBlock)
         if encoder:  # the order of weights that its checkpoints have
-            self.feed_forward = feed_forward()
-        self.attention_norm = norm("attention_norm")
+            self.feed_forward = make_feed_forward()
+        self.attention_norm = make_norm("attention_norm")
         self.cross_attention = None
         if cross_attention:
             self.cross_attention = attention("cross_attention")
-            self.cross_attention_norm = norm("cross_attention_norm")
+            self.cross_attention_norm = make_norm("cross_attention_norm")
         if not encoder:
-            self.feed_forward = feed_forward()
-        self.feed_forward_norm = norm("feed_forward_norm")
+            self.feed_forward = make_feed_forward()
+        self.feed_forward_norm = make_norm("feed_forward_norm")
         self.dropout = layers.Dropout(dropout_rate, dtype=self.dtype_policy)
 
     def build(self, x_shape: tuple) -> None:
@@ -114,6 +119,10 @@ class EncoderBlock(Block):
         activation: Same as in `FeedForward`.
         use_bias: Whether Dense layers and norms have biases.
         epsilon: ε of the norms.
+        num_kv_heads: Same as in `MultiHeadAttention`, for self-attention.
+        norm: The class of the norms, `LayerNorm` or `RMSNorm`.
+        feed_forward: The class of the feed-forward layer, `FeedForward` or
+            `GatedFeedForward`.
 
     Call arguments:
         x: `(batch, seq, d_model)`.

@@ -55,3 +55,47 @@ class FeedForward(layers.Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         hidden = self.activation(self.expand_dense(x))  # (batch, seq, d_ff)
         return self.contract_dense(hidden)
+
+
+class GatedFeedForward(FeedForward):
+    """Multiply the expanded vector by a gate, number by number.
+
+        SwiGLU(x) = (silu(x W_gate) ⊙ x W₁) W₂
+
+    Args:
+        activation: f, applied to the gate: "silu" makes it SwiGLU.
+        d_model, d_ff, use_bias: Same as in `FeedForward`. With ⅔ of its
+            d_ff, three matrices have the size of its two.
+
+    Call arguments:
+        x: `(batch, seq, d_model)`.
+
+    Returns:
+        `(batch, seq, d_model)`.
+
+    References:
+        Shazeer 2020, §2, equation 6.
+    """
+
+    def __init__(
+        self,
+        *,
+        d_ff: int,
+        activation: str | Callable[[tf.Tensor], tf.Tensor] = "silu",
+        **options: Any,
+    ) -> None:
+        super().__init__(d_ff=d_ff, activation=activation, **options)
+        self.gate_dense = layers.Dense(
+            d_ff,
+            use_bias=self.expand_dense.use_bias,
+            name="gate_dense",
+            dtype=self.dtype_policy,
+        )
+
+    def build(self, x_shape: tuple) -> None:
+        super().build(x_shape)
+        self.gate_dense.build(x_shape)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        gate = self.activation(self.gate_dense(x))  # (batch, seq, d_ff)
+        return self.contract_dense(gate * self.expand_dense(x))

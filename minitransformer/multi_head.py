@@ -56,6 +56,25 @@ def merge_heads(x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, (batch, seq, width))
 
 
+def repeat_heads(x: tf.Tensor, times: int) -> tf.Tensor:
+    """Give each head of keys or values to several heads of queries.
+
+    Args:
+        x: `(batch, kv_heads, seq, head_dim)`.
+        times: Number of query heads that share a head of `x`.
+
+    Returns:
+        `(batch, kv_heads · times, seq, head_dim)`: each head is followed
+        by its copies.
+
+    Examples:
+        >>> x = tf.constant([[[[1]], [[2]]]])  # 2 heads
+        >>> tf.squeeze(repeat_heads(x, 3)).numpy().tolist()
+        [1, 1, 1, 2, 2, 2]
+    """
+    return x if times == 1 else tf.repeat(x, times, axis=1)
+
+
 def write_cache(cache: tf.Tensor, new: tf.Tensor, start: int) -> tf.Tensor:
     """Copy a cache, and write new keys or values into the copy.
 
@@ -126,6 +145,8 @@ class MultiHeadAttention(layers.Layer):
         num_heads: Number of heads.
         head_dim: Any width of one head (Keras calls it `key_dim`); None
             means d_model // num_heads.
+        num_kv_heads: Number of heads of keys and values. Each serves
+            num_heads / num_kv_heads heads of queries; None means one each.
         use_bias: Whether the four projections add a bias.
         dropout_rate: Share of the attention weights dropped in training.
         rotary: Whether to rotate queries and keys by their positions.
@@ -141,11 +162,13 @@ class MultiHeadAttention(layers.Layer):
 
     Raises:
         ValueError: if `num_heads` does not divide `d_model` and there is
-            no `head_dim`, or if rotary needs an even `head_dim`.
+            no `head_dim`, if rotary needs an even `head_dim`, or if
+            `num_kv_heads` does not divide `num_heads`.
 
     References:
         Vaswani et al. 2017, §3.2.2. One Dense layer holds the matrices of
-        all heads side by side: W_Q = [W_Q₁ … W_Qₕ].
+        all heads side by side: W_Q = [W_Q₁ … W_Qₕ]. Ainslie et al. 2023,
+        §2.2, for `num_kv_heads`.
     Differs from the paper: the projections have biases by default, and
     weights can be dropped, as in GPT-2 and BERT.
     """
@@ -159,6 +182,7 @@ class MultiHeadAttention(layers.Layer):
         use_bias: bool = True,
         dropout_rate: float = 0.0,
         rotary: bool = False,
+        num_kv_heads: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -182,13 +206,21 @@ class MultiHeadAttention(layers.Layer):
                 f"head_dim={self.head_dim} is odd, and rotary needs pairs: "
                 "choose another d_model or num_heads."
             )
+        num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+        self.num_kv_heads = whole("num_kv_heads", num_kv_heads)
+        if num_heads % self.num_kv_heads:
+            raise ValueError(
+                f"num_heads={num_heads} is not divisible by num_kv_heads="
+                f"{num_kv_heads}: choose a divisor of {num_heads}."
+            )
         width = num_heads * self.head_dim
+        kv_width = self.num_kv_heads * self.head_dim
         dense = partial(
             layers.Dense, use_bias=use_bias, dtype=self.dtype_policy
         )
         self.query_dense = dense(width, name="query_dense")
-        self.key_dense = dense(width, name="key_dense")
-        self.value_dense = dense(width, name="value_dense")
+        self.key_dense = dense(kv_width, name="key_dense")
+        self.value_dense = dense(kv_width, name="value_dense")
         self.output_dense = dense(d_model, name="output_dense")
         self.dropout = layers.Dropout(dropout_rate, dtype=self.dtype_policy)
 
@@ -211,10 +243,10 @@ class MultiHeadAttention(layers.Layer):
             start: Position of the first key.
 
         Returns:
-            Two tensors `(batch, heads, key, head_dim)`.
+            Two tensors `(batch, num_kv_heads, key, head_dim)`.
         """
-        keys = split_heads(self.key_dense(key), self.num_heads)
-        values = split_heads(self.value_dense(value), self.num_heads)
+        keys = split_heads(self.key_dense(key), self.num_kv_heads)
+        values = split_heads(self.value_dense(value), self.num_kv_heads)
         return rotate(keys, start) if self.rotary else keys, values
 
     def attend(
@@ -234,6 +266,11 @@ class MultiHeadAttention(layers.Layer):
         """
         queries = split_heads(self.query_dense(query), self.num_heads)
         queries = rotate(queries, start) if self.rotary else queries
+        times = self.num_heads // self.num_kv_heads
+        keys, values = (
+            repeat_heads(keys, times),
+            repeat_heads(values, times),
+        )
         heads, weights = scaled_dot_product_attention(
             queries, keys, values, attention_mask, dropout=self.dropout
         )
@@ -252,7 +289,7 @@ class MultiHeadAttention(layers.Layer):
     def empty_cache(
         self, batch_size: int, max_len: int
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Make two tensors of zeros `(batch, heads, max_len, head_dim)`."""
-        shape = (batch_size, self.num_heads, max_len, self.head_dim)
+        """Make two tensors of zeros, as `keys_and_values` shapes them."""
+        shape = (batch_size, self.num_kv_heads, max_len, self.head_dim)
         zeros = tf.zeros(shape, self.compute_dtype)
         return zeros, zeros

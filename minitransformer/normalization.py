@@ -1,4 +1,4 @@
-"""Layer normalization: bring every vector to mean 0 and variance 1."""
+"""Normalization: bring the numbers of every vector to one size."""
 
 from typing import Any
 
@@ -50,5 +50,43 @@ class LayerNorm(layers.Layer):
         centred = x - mean
         variance = tf.reduce_mean(centred**2, axis=-1, keepdims=True)
         y = centred * tf.math.rsqrt(variance + self.epsilon)
+        y = tf.cast(y, dtype) * self.gain
+        return y + self.bias if self.use_bias else y
+
+
+class RMSNorm(LayerNorm):
+    """Divide each vector by its root mean square; keep its mean.
+
+        y = gain · x / √(mean(x²) + ε)
+
+    Args:
+        epsilon: ε, added to the mean square. Llama uses 1e-5 or 1e-6.
+        use_bias: Whether a bias is learned. Llama has none.
+
+    Call arguments:
+        x: `(…, d_model)`.
+
+    Returns:
+        `(…, d_model)`.
+
+    References:
+        Zhang & Sennrich 2019, §4, equation 4.
+    Differs from the paper: it has no ε.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: float = 1e-5,
+        use_bias: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(epsilon=epsilon, use_bias=use_bias, **kwargs)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        dtype = x.dtype
+        x = tf.cast(x, tf.float32)
+        mean_square = tf.reduce_mean(x**2, axis=-1, keepdims=True)
+        y = x * tf.math.rsqrt(mean_square + self.epsilon)
         y = tf.cast(y, dtype) * self.gain
         return y + self.bias if self.use_bias else y

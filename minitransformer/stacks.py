@@ -55,8 +55,9 @@ class Stack(layers.Layer):
         self.final_norm = None
         if options["norm_first"]:
             given = options.keys() & {"epsilon", "use_bias", "dtype"}
-            norm = {key: options[key] for key in given}
-            self.final_norm = LayerNorm(name="final_norm", **norm)
+            norm = options.get("norm", LayerNorm)
+            same = {key: options[key] for key in given}
+            self.final_norm = norm(name="final_norm", **same)
 
     def build(self, x_shape: tuple) -> None:
         for layer in filter(None, [*self.blocks, self.final_norm]):

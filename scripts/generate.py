@@ -15,6 +15,8 @@ from minitransformer.runs.commands import refuse, user_errors
 from minitransformer.runs.flags import Parser, positive, seed
 from minitransformer.runs.folders import newest_run
 from minitransformer.runs.given import read_json
+from minitransformer.runs.saving import CONFIG
+from minitransformer.runs.shipped import named_folder
 
 
 def parse(argv):
@@ -22,8 +24,8 @@ def parse(argv):
     parser.add_argument(
         "--run",
         metavar="DIR",
-        help="a run of train_gpt.py, or the folder of a published GPT-2 "
-        "(default: the newest in runs/)",
+        help="a run of train_gpt.py, a published GPT-2 or Llama, or 'shipped' for the "
+        "trained GPT that came with the package (default: the newest in runs/)",
     )
     parser.add_argument("--prompt", required=True, help="the beginning of the text")
     parser.add_argument(
@@ -61,25 +63,48 @@ def main(argv=None):
         print()
 
 
+def load(path):
+    """Load a model, whether a run's or a published one, and its tokenizer."""
+    file = path / CONFIG
+    settings = read_json(file) if file.is_file() else {}
+    if path.suffix == ".bin" or settings.get("model_type") == "llama":
+        model = mt.Llama.from_pretrained(path)
+    elif settings and "d_model" not in settings:
+        model = mt.GPT.from_pretrained(path)
+    else:
+        kinds = {"num_kv_heads": mt.Llama, "longest": mt.NGramGPT}
+        names = kinds.keys() & settings
+        model = (kinds[names.pop()] if names else mt.GPT).load(path)
+    tokenizer = mt.load_tokenizer(path.parent if path.suffix == ".bin" else path)
+    if tokenizer.vocab_size > model.config.vocab_size:
+        raise ValueError(
+            f"The tokenizer has {tokenizer.vocab_size} tokens, but the model "
+            f"{model.config.vocab_size}: they do not belong together. Give the model's own."
+        )
+    return model, tokenizer
+
+
 def text(flags):
     """Yield the prompt, then the new text as it is generated."""
-    folder = flags.run or newest_run("runs", ["characters.json", "sentencepiece.model", "bpe.json"])
-    config = Path(folder) / "config.json"
-    published = config.is_file() and "d_model" not in read_json(config)
-    model = mt.GPT.from_pretrained(folder) if published else mt.GPT.load(folder)
-    tokenizer = mt.load_tokenizer(folder)
+    if flags.run:
+        folder = named_folder(flags.run, "gpt")
+    else:
+        folder = newest_run("runs", ["characters.json", "sentencepiece.model", "bpe.json"])
+    model, tokenizer = load(Path(folder))
     # GPT-2's training text has this token after each document.
-    stop_id = tokenizer.eos_id if published else None
+    stop_id = tokenizer.eos_id if isinstance(tokenizer, mt.BytePairTokenizer) else None
     unknown = tokenizer.unknown(flags.prompt)
     if unknown:
         raise ValueError(
             f"The prompt has characters that this model has never read: "
             f"{' '.join(map(repr, unknown))}. Leave them out."
         )
+    bos_id = getattr(model.config, "bos_id", None)
+    begin = [] if bos_id is None else [bos_id]
     ids, shown = [], 0
     for part in mt.stream(
         model,
-        [tokenizer.encode(flags.prompt)],
+        [begin + tokenizer.encode(flags.prompt)],
         max_new_tokens=flags.max_new_tokens,
         temperature=flags.temperature,
         top_k=flags.top_k,
@@ -89,7 +114,7 @@ def text(flags):
         use_xla=flags.xla,
     ):
         ids.extend(token for token in part[0].tolist() if token != stop_id)
-        whole = tokenizer.decode(ids)
+        whole = tokenizer.decode(ids[len(begin) :])
         # A character may be incomplete: wait for its last byte.
         ready = len(whole.rstrip("\N{REPLACEMENT CHARACTER}"))
         yield whole[shown:ready]

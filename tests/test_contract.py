@@ -117,6 +117,20 @@ def gpt(**options):
     return mt.GPT(config)
 
 
+def llama(**options):
+    config = mt.LlamaConfig(
+        vocab_size=VOCAB,
+        max_len=MAX_LEN,
+        d_model=D_MODEL,
+        num_heads=HEADS,
+        num_kv_heads=1,
+        num_layers=1,
+        d_ff=D_FF,
+        **options,
+    )
+    return mt.Llama(config)
+
+
 def transformer(**options):
     config = mt.TransformerConfig(
         vocab_size=VOCAB,
@@ -167,6 +181,11 @@ CASES = {
         [QUERIES, KEYS, KEYS, MAY_ATTEND],
         [OUT, TO_KEYS],
     ),
+    "MultiHeadAttention with shared keys": Case(
+        lambda: mt.MultiHeadAttention(d_model=D_MODEL, num_heads=HEADS, num_kv_heads=1, name="it"),
+        [QUERIES, KEYS, KEYS, MAY_ATTEND],
+        [OUT, TO_KEYS],
+    ),
     "SinusoidalPositions": Case(
         lambda: mt.SinusoidalPositions(max_len=MAX_LEN, d_model=D_MODEL),
         [X],
@@ -186,6 +205,10 @@ CASES = {
         lambda layer, ids, hidden: (layer(ids), layer.logits(hidden)),
     ),
     "LayerNorm": Case(lambda: mt.LayerNorm(name="it"), [X], [OUT]),
+    "RMSNorm": Case(lambda: mt.RMSNorm(name="it"), [X], [OUT]),
+    "GatedFeedForward": Case(
+        lambda: mt.GatedFeedForward(d_model=D_MODEL, d_ff=D_FF, name="it"), [X], [OUT]
+    ),
     "FeedForward": Case(lambda: mt.FeedForward(d_model=D_MODEL, d_ff=D_FF, name="it"), [X], [OUT]),
     "EncoderBlock": Case(
         lambda: mt.EncoderBlock(norm_first=False, **BLOCK),
@@ -283,6 +306,8 @@ MODELS = {
         [ids(KEY)],
         [(BATCH, KEY, VOCAB)],
     ),
+    "Llama": Case(llama, [ids(KEY)], [(BATCH, KEY, VOCAB)]),
+    "Llama, untied": Case(lambda: llama(tied=False), [ids(KEY)], [(BATCH, KEY, VOCAB)]),
     "Bert": Case(bert, [ids(KEY), ids(KEY) % SEGMENTS], [KEYS.shape, (BATCH, D_MODEL)]),
     "BertPretraining": Case(
         lambda: mt.BertPretraining(bert()),
@@ -367,9 +392,10 @@ def test_sums_statistics_and_angles_are_float32(dtype, rounding):
     np.testing.assert_allclose(half[large], exact[large], rtol=1.01 * rounding)
     # Float16 cannot hold the square of 300.
     policy = keras.DTypePolicy(f"mixed_{dtype}")
-    norms = {dtype: mt.LayerNorm(dtype=policy), "float32": mt.LayerNorm()}
-    half, exact = both(lambda x: norms[x.dtype.name](x), 300 + floats(3, D_FF))
-    np.testing.assert_allclose(half, exact, rtol=2 * rounding, atol=1e-4)
+    for kind in (mt.LayerNorm, mt.RMSNorm):
+        norms = {dtype: kind(dtype=policy), "float32": kind()}
+        half, exact = both(lambda x, norms=norms: norms[x.dtype.name](x), 300 + floats(3, D_FF))
+        np.testing.assert_allclose(half, exact, rtol=2 * rounding, atol=1e-4)
     # Nor can either hold an angle of 9,000, but it can hold its sine.
     half, exact = both(lambda x: mt.rotate(x, start=9001), floats(1, 1, 4, HEAD_DIM))
     np.testing.assert_allclose(half, exact, atol=6 * rounding)

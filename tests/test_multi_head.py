@@ -185,3 +185,48 @@ def test_a_rolling_cache_keeps_the_newest_in_order(normal):
     for length in (0, 1, 4):
         _, rolled = roll_cache(tf.constant(cache), tf.constant(new), length)
         np.testing.assert_array_equal(rolled, expected[:, :, length : length + 3])
+@pytest.mark.parametrize("num_kv_heads", [1, 2, 3, 6])
+def test_shared_keys_are_the_same_as_keras(normal, rng, num_kv_heads):
+    query, key = normal(2, 3, 10), normal(2, 5, 10)
+    sizes = {"num_query_heads": 6, "num_key_value_heads": num_kv_heads, "head_dim": 7}
+    theirs = keras.layers.GroupQueryAttention(**sizes)
+    ours = MultiHeadAttention(d_model=10, num_heads=6, head_dim=7, num_kv_heads=num_kv_heads)
+    ours(query, key, key), theirs(query, key, key)
+    randomize(ours, rng)
+    layers = [ours.query_dense, ours.key_dense, ours.value_dense, ours.output_dense]
+    weights = [weight for dense in layers for weight in dense.get_weights()]
+    shapes = [weight.shape for weight in theirs.weights]
+    theirs.set_weights([w.reshape(s) for w, s in zip(weights, shapes, strict=True)])
+    mask = rng.random((2, 1, 3, 5)) < 0.6
+    mask[..., 0] = True
+    output, scores = ours(query, key, key, attention_mask=mask)
+    expected, expected_scores = theirs(
+        query, key, key, attention_mask=mask[:, 0], return_attention_scores=True
+    )
+    np.testing.assert_allclose(output, expected, atol=1e-4)
+    np.testing.assert_allclose(scores, expected_scores, atol=1e-5)
+
+
+def test_a_head_of_keys_serves_neighbouring_heads_of_queries(normal):
+    layer = MultiHeadAttention(d_model=12, num_heads=6, num_kv_heads=3)
+    x = normal(2, 5, 12)
+    before = layer(x, x, x)[1].numpy()
+    kernel = layer.key_dense.kernel.numpy()
+    assert kernel.shape == (12, 6)
+    kernel[:, 2:4] += 1  # the second of three heads
+    layer.key_dense.kernel.assign(kernel)
+    changed = (before != layer(x, x, x)[1].numpy()).any(axis=(0, 2, 3))
+    np.testing.assert_array_equal(changed, [False, False, True, True, False, False])
+
+
+def test_the_cache_holds_shared_heads_once():
+    layer = MultiHeadAttention(d_model=12, num_heads=6, num_kv_heads=3)
+    keys, values = layer.empty_cache(2, 5)
+    assert keys.shape == values.shape == (2, 3, 5, 2)
+
+
+def test_key_heads_that_do_not_divide_are_refused():
+    with pytest.raises(ValueError, match="num_heads=6 is not divisible by num_kv_heads=4"):
+        MultiHeadAttention(d_model=12, num_heads=6, num_kv_heads=4)
+    with pytest.raises(ValueError, match="num_kv_heads=0"):
+        MultiHeadAttention(d_model=12, num_heads=6, num_kv_heads=0)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from minitransformer import LayerNorm
+from minitransformer import LayerNorm, RMSNorm
 
 
 def test_every_token_has_mean_0_and_variance_1(normal):
@@ -64,3 +64,33 @@ def test_half_precision_neither_overflows_nor_divides_by_zero(dtype):
 def test_a_negative_epsilon_is_refused():
     with pytest.raises(ValueError, match="epsilon=-1"):
         LayerNorm(epsilon=-1)
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 1e-5])
+def test_rms_norm_is_the_same_as_keras(normal, epsilon):
+    x = 0.1 * normal(2, 3, 7)
+    ours, theirs = RMSNorm(epsilon=epsilon), keras.layers.RMSNormalization(epsilon=epsilon)
+    ours(x), theirs(x)
+    assert [w.name for w in ours.trainable_weights] == ["gain"]
+    gain = [normal(7)]
+    ours.set_weights(gain)
+    theirs.set_weights(gain)
+    np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
+
+
+def test_rms_norm_keeps_the_direction_and_layer_norm_the_centred_one(normal):
+    x = 2 + normal(2, 3, 7)
+    y = RMSNorm()(x).numpy()
+    np.testing.assert_allclose((y**2).mean(axis=-1), 1, atol=1e-4)
+    lengths = np.linalg.norm(x, axis=-1) * np.linalg.norm(y, axis=-1)
+    np.testing.assert_allclose((x * y).sum(axis=-1) / lengths, 1, atol=1e-5)
+    centred = x - x.mean(axis=-1, keepdims=True)
+    np.testing.assert_allclose(RMSNorm()(centred), LayerNorm()(x), atol=1e-5)
+
+
+def test_rms_norm_can_have_a_bias(normal):
+    layer = RMSNorm(use_bias=True)
+    x = normal(2, 3, 7)
+    layer(x)
+    layer.set_weights([np.ones(7), np.arange(7)])
+    np.testing.assert_allclose(layer(x), RMSNorm()(x) + np.arange(7), atol=1e-6)

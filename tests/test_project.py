@@ -20,7 +20,7 @@ ORDER = ORDER[: ORDER.index("tokenizers")]
 LADDER = [name for name in ORDER if "." not in name]
 # What a room may import besides itself; models never import each other.
 MAY_IMPORT = {
-    "models": {*LADDER, "runs.saving", "runs.sizes", "runs.pretrained"},
+    "models": {*LADDER, "runs.saving", "runs.sizes", "runs.pretrained", "runs.llama_files"},
     "tokenizers": {"tokenizers", "runs.saving"},
     "data": {"data", "masks", "runs.saving"},
     "learning": {"learning", "runs.saving", "runs.signals"},

@@ -30,7 +30,7 @@ SHORT = [
 PROGRAMS = ["scripts/train_gpt.py", "scripts/generate.py"]
 # Other tokenizers and other models, with what only they need.
 OTHER = ["sentencepieces", "merges", "bpe", "wordpiece"]
-OTHER += ["lstm_seq2seq", "transformer", "bert", "pretrained"]
+OTHER += ["lstm_seq2seq", "transformer", "bert", "pretrained", "llama", "llama_files"]
 
 
 def tracked(*patterns: str) -> list[Path]:
