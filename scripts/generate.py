@@ -13,12 +13,16 @@ from minitransformer.figures import plain
 from minitransformer.runs.commands import refuse, user_errors
 from minitransformer.runs.flags import Parser, positive, seed
 from minitransformer.runs.folders import newest_run
+from minitransformer.runs.shipped import named_folder
 
 
 def parse(argv):
     parser = Parser(description=__doc__)
     parser.add_argument(
-        "--run", metavar="DIR", help="a run of train_gpt.py (default: the newest in runs/)"
+        "--run",
+        metavar="DIR",
+        help="a run of train_gpt.py, or 'shipped' for the trained GPT that came with the "
+        "package (default: the newest in runs/)",
     )
     parser.add_argument("--prompt", required=True, help="the beginning of the text")
     parser.add_argument(
@@ -58,7 +62,10 @@ def main(argv=None):
 
 def text(flags):
     """Yield the prompt, then the new text as it is generated."""
-    folder = flags.run or newest_run("runs", ["characters.json", "sentencepiece.model", "bpe.json"])
+    if flags.run:
+        folder = named_folder(flags.run, "gpt")
+    else:
+        folder = newest_run("runs", ["characters.json", "sentencepiece.model", "bpe.json"])
     model, tokenizer = mt.GPT.load(folder), mt.load_tokenizer(folder)
     unknown = tokenizer.unknown(flags.prompt)
     if unknown:
