@@ -61,13 +61,16 @@ RECIPES = {
     # Fewer pieces and units than usual: else 16-bit weights exceed LARGEST.
     "bert": Recipe(
         "train_bert.py",
-        ["--vocab-size", "1000"],
+        ["--vocab-size", "1000", "--steps", "4000", "--evaluate-every", "1000"],
         ["vocab.txt", "tokenizer_config.json"],
         "results.json",
     ),
     "transformer": Recipe("train_translation.py", [], SIDES, "alignment.svg"),
     "lstm": Recipe(
-        "train_translation.py", ["--model", "lstm", "--units", "192"], SIDES, "alignment.svg"
+        "train_translation.py",
+        ["--model", "lstm", "--units", "192", "--steps", "800"],
+        SIDES,
+        "alignment.svg",
     ),
 }
 
