@@ -54,7 +54,7 @@ SIDES = ["source.model", "target.model"]
 RECIPES = {
     "gpt": Recipe(
         "train_gpt.py",
-        ["--recipe", "quick", "--steps", "5000"],
+        ["--steps", "10000"],
         ["characters.json"],
         "attention.svg",
     ),

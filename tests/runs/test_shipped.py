@@ -31,6 +31,8 @@ def test_a_shipped_model_is_small_and_says_how_it_was_made(name):
     folder, made = shipped_folder(name), provenance(name)
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 2_000_000
     assert [field for field in FIELDS if made.get(field) in (None, "", [])] == []
+    recipe = evidence.RECIPES[name]
+    assert made["command"].split()[1:] == [f"scripts/{recipe.script}", *recipe.flags]
     weights = folder / "weights.safetensors"
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == made["weights_sha256"]
     with safe_open(weights, "numpy") as file:
