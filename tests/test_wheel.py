@@ -33,7 +33,7 @@ def test_the_wheel_trains_and_writes_elsewhere(tmp_path):
     assert "minitransformer/__init__.pyi" in names
     for name in ("course", "mistakes", "forbidden", "exercises/attention"):
         assert f"minitransformer/coursework/{name}.toml" in names
-    for name in ("gpt", "bert", "transformer", "lstm"):
+    for name in ("gpt", "transformer", "lstm"):
         assert f"minitransformer/shipped/{name}/weights.safetensors" in names
         assert f"minitransformer/shipped/{name}/provenance.json" in names
     assert all(name.split("/")[0].startswith("minitransformer") for name in names)

@@ -7,16 +7,15 @@ Each stands in a folder like that of a run. Its weights are float16, and
 from pathlib import Path
 
 SHIPPED = Path(__file__).parents[1] / "shipped"
-NAMES = "gpt", "bert", "transformer", "lstm"
+NAMES = "gpt", "transformer", "lstm"
 
 
 def shipped_folder(name: str) -> Path:
     """Find the folder of a trained model that came with the package.
 
     Args:
-        name: "gpt" (it continues Python's documentation), "bert" (it
-            guesses hidden words of it), "transformer" or "lstm" (they
-            translate dates into their ISO form).
+        name: "gpt" (it continues Python's documentation), "transformer"
+            or "lstm" (they translate dates into their ISO form).
 
     Raises:
         ValueError: if no model has this name, or its files are missing.

@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 from minitransformer import __version__
 from minitransformer.runs.commands import user_errors
-from minitransformer.runs.shipped import NAMES, SHIPPED
+from minitransformer.runs.shipped import SHIPPED
 from scripts.evidence.bert import run as train
 from scripts.evidence.dates import ROOT, about, count_parameters, read_rows
 
@@ -61,7 +61,7 @@ RECIPES = {
     # Fewer pieces and units than usual: else 16-bit weights exceed LARGEST.
     "bert": Recipe(
         "train_bert.py",
-        ["--vocab-size", "1000", "--steps", "4000", "--evaluate-every", "1000"],
+        ["--vocab-size", "1000"],
         ["vocab.txt", "tokenizer_config.json"],
         "results.json",
     ),
@@ -84,9 +84,9 @@ def main():
     parser.add_argument("--out", type=Path, default=SHIPPED)
     flags = parser.parse_args()
     for name in flags.names:
-        if name not in NAMES:
-            parser.error(f"found {name!r}, expected some of {', '.join(NAMES)}")
-    for name in flags.names or NAMES:
+        if name not in RECIPES:
+            parser.error(f"found {name!r}, expected some of {', '.join(RECIPES)}")
+    for name in flags.names or RECIPES:
         run, recipe = flags.runs / f"shipped-{name}", RECIPES[name]
         if not (run / recipe.last).is_file():
             train(recipe.script, *recipe.flags, "--out", run)
