@@ -51,7 +51,7 @@ def test_the_gpt_writes_what_the_seed_says(generate_script, capfd):
     assert len(text) == 11 + 12 + 1
 
 
-@pytest.mark.parametrize("run", ["shipped", "shipped-transformer", "shipped-lstm"])
+@pytest.mark.parametrize("run", ["shipped", "shipped-lstm"])
 def test_a_translator_translates_a_date(run, tmp_path, capfd):
     picture = tmp_path / "alignment.svg"
     flags = ["le 1er mars 2026", "--run", run, "--picture", str(picture)]
