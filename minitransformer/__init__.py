@@ -82,6 +82,7 @@ _MODULES = {
     "writing.translating": ["translate"],
     "writing.evaluation": ["exact_match", "corpus_bleu"],
     "runs.pretrained": ["minilm_folder"],
+    "runs.shipped": ["shipped_folder"],
     "runs.run": ["Run"],
     "figures": ["curve_svg", "heatmap_svg"],
     "diagrams": ["diagram_svg"],

@@ -179,6 +179,9 @@ from minitransformer.writing.evaluation import (
 from minitransformer.runs.pretrained import (
     minilm_folder as minilm_folder,
 )
+from minitransformer.runs.shipped import (
+    shipped_folder as shipped_folder,
+)
 from minitransformer.runs.run import (
     Run as Run,
 )

@@ -50,6 +50,7 @@ FLAGS = {
             True,
             "LSTM: feed the attended vector back in (Luong); else the textbook's form",
         ),
+        "units": (256, "LSTM: width of both LSTMs"),
         "warmup_steps": (400, "steps until the peak"),
         "dropout_rate": (0.1, "share dropped in training", share),
         "label_smoothing": (0.1, "share of the probability spread over all tokens", share),
@@ -191,10 +192,8 @@ def make_config(tokenizers, settings):
     rate = settings["dropout_rate"]
     if settings["model"] == "transformer":
         return mt.TransformerConfig.small(tokenizers[0], settings["max_len"], dropout_rate=rate)
-    attention, input_feeding = settings["attention"], settings["input_feeding"]
-    return mt.LSTMSeq2SeqConfig.small(
-        tokenizers, attention, dropout_rate=rate, input_feeding=input_feeding
-    )
+    options = {name: settings[name] for name in ("attention", "input_feeding", "units")}
+    return mt.LSTMSeq2SeqConfig.small(tokenizers, dropout_rate=rate, **options)
 
 
 def fit(run, corpus, model_config):

@@ -16,13 +16,17 @@ from minitransformer.runs.flags import Parser, positive
 from minitransformer.runs.folders import newest_run, read_settings
 from minitransformer.runs.given import read_text
 from minitransformer.runs.saving import write_atomically
+from minitransformer.runs.shipped import named_folder
 
 
 def parse(argv):
     parser = Parser(description=__doc__)
     parser.add_argument("sentence", help="the sentence to translate")
     parser.add_argument(
-        "--run", metavar="DIR", help="a run of train_translation.py (default: the newest in runs/)"
+        "--run",
+        metavar="DIR",
+        help="a run of train_translation.py, or a trained translator of dates that came with the "
+        "package: 'shipped' for the Transformer, 'shipped-lstm' (default: the newest in runs/)",
     )
     parser.add_argument(
         "--picture",
@@ -55,7 +59,10 @@ def run(flags):
     """Translate, print, and draw."""
     from minitransformer.writing.translating import alignment_svg
 
-    folder = flags.run or newest_run("runs", ["target.model"])
+    if flags.run:
+        folder = named_folder(flags.run, "transformer", "lstm")
+    else:
+        folder = newest_run("runs", ["target.model"])
     model, tokenizers, max_len = load(folder)
     if spelled_in_bytes(tokenizers[0], flags.sentence) > 0.5:
         say(

@@ -77,13 +77,11 @@ class LSTMSeq2SeqConfig:
         return cls(
             source_vocab_size=source.vocab_size,
             target_vocab_size=target.vocab_size,
-            d_model=128,
-            units=256,
             attention=attention,
             pad_id=target.pad_id,
             bos_id=target.bos_id,
             eos_id=target.eos_id,
-            **options,
+            **{"d_model": 128, "units": 256} | options,
         )
 
 

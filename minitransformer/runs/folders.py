@@ -56,8 +56,8 @@ def newest_run(parent: str | Path, holds: Iterable[str]) -> Path:
     ]
     if not runs:
         raise ValueError(
-            f"There is no finished run in {parent}: train one first, or "
-            "name a folder with --run."
+            f"There is no finished run in {parent}: train one first, name "
+            "a folder with --run, or try --run shipped."
         )
     return max(runs, key=lambda run: (run / "config.json").stat().st_mtime)
 

@@ -270,6 +270,8 @@ class SavedModel:
     def load(cls, folder: str | Path) -> Self:
         """Read a model that `save` wrote into a folder.
 
+        The file may hold float16, which becomes float32 in the model.
+
         Raises:
             ValueError: if a file is missing, damaged, or another model's.
         """

@@ -5,7 +5,7 @@
 Outputs are stored in `docs/outputs`, one file per page. The site's build looks
 them up; `tests/book/test_pages.py` runs all cells again and compares. A cell's
 key covers the page's cells up to it, the modules that they import, and the
-evidence that they read. `python run recorded` is for cells that measure time,
+evidence or shipped models that they read. `python run recorded` is for cells that measure time,
 train or read the corpus: the page shows their versions, and the test compares
 only the words of their output. `python run folded` hides the code behind a
 click, for figures; `python run quiz` hides the output, for readers to predict.
@@ -72,6 +72,9 @@ def next_key(previous, code):
         text += [s for s in lines if not s.lstrip().startswith("#")]
     for name in re.findall(r'"(docs/evidence/[^"]+\.json)"', code):
         text.append((ROOT / name).read_text("utf-8"))
+    if "shipped_folder" in code:
+        made = (ROOT / "minitransformer" / "shipped").glob("*/provenance.json")
+        text += [path.read_text("utf-8") for path in sorted(made)]
     return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
 
 

@@ -306,6 +306,19 @@ def test_a_key_covers_the_evidence_that_a_cell_reads(tmp_path, monkeypatch):
     assert cells.cells(text) != before
 
 
+def test_a_key_covers_the_shipped_models_that_a_cell_loads(tmp_path, monkeypatch):
+    file = tmp_path / "minitransformer" / "shipped" / "gpt" / "provenance.json"
+    file.parent.mkdir(parents=True)
+    monkeypatch.setattr(cells, "ROOT", tmp_path)
+    keys = []
+    for text in "12":
+        file.write_text(text)
+        pages = (f"```python run\n{name}\n```\n" for name in ("shipped_folder", "other"))
+        keys.append([cells.cells(page) for page in pages])
+    assert keys[0][0] != keys[1][0]
+    assert keys[0][1] == keys[1][1]
+
+
 def test_a_key_covers_earlier_cells_and_the_modules_they_import(monkeypatch):
     page = "```python run\n{}\n```\n\n```python run\nprint(1)\n```\n"
     plain = [key for key, *_ in cells.cells(page.format("x = 1"))]

@@ -93,6 +93,18 @@ def change_weights(folder, change, **metadata):
     save_file(arrays | change(arrays), path, **metadata)
 
 
+def test_half_precision_in_a_file_becomes_float32_in_the_model(saved):
+    model, folder = saved
+    change_weights(folder, lambda arrays: {n: a.astype("float16") for n, a in arrays.items()})
+    ids = np.array([[1, 2, 3]])
+    loaded = GPT.load(folder)
+    for old, new in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        assert new.dtype == "float32"
+        np.testing.assert_array_equal(new, old.astype("float16").astype("float32"))
+    assert loaded(ids).dtype == "float32"
+    np.testing.assert_allclose(loaded(ids), model(ids), atol=0.02)
+
+
 @pytest.mark.parametrize("kind", ["int8", "bool", "uint64", "complex64"])
 def test_weights_of_another_type_are_named(saved, kind):
     change_weights(saved[1], lambda a: {"embedding/table": a["embedding/table"].astype(kind)})

@@ -29,6 +29,13 @@ def translate_script():
     return load_script("translate")
 
 
+def test_units_is_the_width_of_the_lstms(train_translation, tokenizer):
+    for units in (24, 256):
+        settings = train_translation.DEFAULTS | {"model": "lstm", "units": units}
+        config = train_translation.make_config([tokenizer, tokenizer], settings)
+        assert (config.d_model, config.units) == (128, units)
+
+
 class Upside:
     """Stands in for a model: writes the source's tokens, then the end."""
 
