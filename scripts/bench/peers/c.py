@@ -35,7 +35,7 @@ def export(sizes, weights, path):
         sizes: Six whole numbers, in the order of the header.
         weights: Arrays by name, as `ours.weights_of` returns them.
     """
-    vocab_size, max_len, d_model, _, num_layers, d_ff = sizes
+    _, _, d_model, _, num_layers, d_ff = sizes
 
     def with_bias(name, width):
         return weights[name].T, weights.get(f"{name}.bias", np.zeros(width))

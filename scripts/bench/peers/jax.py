@@ -8,6 +8,8 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
+from scripts.bench.peers.measure import PAIRS
+
 
 def draw(sizes, seed):
     """Draw nanoGPT's first weights: matrices `(in, out)`, gains of 1."""
@@ -41,7 +43,7 @@ def norm(gain, x):
 
 
 def block_of(weights, x, num_heads):
-    batch, seq, width = x.shape
+    batch, seq, _ = x.shape
     parts = jnp.split(norm(weights["attention_norm"], x) @ weights["query_key_value"], 3, -1)
     parts = [part.reshape(batch, seq, num_heads, -1) for part in parts]
     heads = jax.nn.dot_product_attention(*parts, is_causal=True)
@@ -108,7 +110,10 @@ def train(sizes, meter):
 
 
 def check(sizes, reference):
-    weights = {name: jnp.asarray(reference[f"weights/{name}"]) for name in ("embedding", "positions", "final_norm")}
+    weights = {
+        name: jnp.asarray(reference[f"weights/{name}"])
+        for name in ("embedding", "positions", "final_norm")
+    }
     weights["blocks"] = [
         {
             name.split(".")[-1]: jnp.asarray(array)
@@ -124,3 +129,12 @@ def check(sizes, reference):
         weights, state, loss = step(weights, state, *batch, 1e-2, sizes.num_heads)
         losses.append(float(loss))
     return {"logits": np.asarray(logits), "losses": losses}
+
+
+def products(*matrices):
+    @jax.jit
+    def multiply(x, expand, contract):
+        return jax.lax.fori_loop(0, PAIRS, lambda i, x: x @ expand @ contract, x)
+
+    matrices = [jnp.asarray(matrix) for matrix in matrices]
+    return lambda: multiply(*matrices).block_until_ready()

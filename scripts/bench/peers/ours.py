@@ -14,7 +14,7 @@ from minitransformer import GPT, GPTConfig, generate, make_optimizer, plain_step
 from minitransformer.learning.fast_steps import compile_steps
 from minitransformer.runs.logs import read_log
 from minitransformer.runs.saving import named_weights
-from scripts.bench.peers.measure import CALL
+from scripts.bench.peers.measure import CALL, PAIRS
 
 
 def train(sizes, meter):
@@ -130,4 +130,15 @@ def reference(sizes):
         batch = inputs[i % 4], targets[i % 4], tf.ones(targets[0].shape)
         losses.append(float(plain_step(model, optimizer, [batch])[0]))
     found = {"logits": logits, "prompt": prompt, "greedy": greedy, "losses": losses}
-    return weights | {name: np.array(array) for name, array in found.items()}
+    return weights | {name: np.ascontiguousarray(array) for name, array in found.items()}
+
+
+def products(*matrices):
+    @tf.function(jit_compile=True, autograph=False)
+    def multiply(x, expand, contract):
+        return tf.while_loop(
+            lambda i, x: i < PAIRS, lambda i, x: (i + 1, x @ expand @ contract), (0, x)
+        )[1]
+
+    matrices = [tf.constant(matrix) for matrix in matrices]
+    return lambda: multiply(*matrices).numpy()

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from scripts.bench.peers.measure import cores
+from scripts.bench.peers.measure import PAIRS, cores
 
 
 class Block(nn.Module):
@@ -186,3 +186,17 @@ def check(sizes, reference, step=step):
         step(model, optimizer, inputs[i % 4], targets[i % 4]).item() for i in range(sizes.steps)
     ]
     return {"logits": logits, "losses": losses}
+
+
+def products(*matrices):
+    torch.set_num_threads(cores())
+    x, expand, contract = map(torch.from_numpy, matrices)
+
+    @torch.no_grad()
+    def multiply():
+        result = x
+        for _ in range(PAIRS):
+            result = result @ expand @ contract
+        return result
+
+    return multiply
