@@ -216,6 +216,20 @@ def test_the_stored_ratios_are_those_of_the_stored_rounds(benchmark):
                 assert place["ratios"][f"{task}/{peer}"] == min(others)
 
 
+def test_the_page_claims_what_was_measured():
+    machines = json.loads((ROOT / "docs/evidence/benchmark.json").read_text())["machines"]
+    first, second = [*machines.values()][:2]
+    page = (ROOT / "docs/guides/speed.md").read_text("utf-8").split("## In short")
+    for part, peers in ((page[0], ["pytorch"]), (page[1], ["pytorch", "keras_hub_xla"])):
+        for peer in peers:
+            small, baby = (first["ratios"][f"train/{size}/{peer}"] for size in ("small", "baby"))
+            assert f"{small:.2f}" in part
+            assert f"{baby:.2f}" in part
+    assert first["fastest"]["train/small"] == first["fastest"]["train/baby"] == "keras_hub_xla"
+    low, high = second["ranges"]["train/baby/pytorch"]
+    assert f"{second['ratios']['train/small/pytorch']} and {low:.2f} to {high:.2f}" in page[0]
+
+
 def test_memory_and_the_rate_are_measured():
     now, most = memory()
     assert 0 < now <= most * 1.01
