@@ -77,7 +77,10 @@ def test_ratios_are_ours_over_theirs(benchmark):
 
 def test_a_ratio_and_the_fastest_peer_come_from_rounds_that_have_both(benchmark):
     def speeds(**speed):
-        return {f"{peer}/train/small": {"tokens_per_s": value} for peer, value in speed.items()}
+        return {
+            f"{peer}/train/small": {"tokens_per_s": value, "growth_mb": 1}
+            for peer, value in speed.items()
+        }
 
     rounds = [
         speeds(ours=900, keras_hub=10),  # a faster day, without PyTorch
@@ -89,6 +92,7 @@ def test_a_ratio_and_the_fastest_peer_come_from_rounds_that_have_both(benchmark)
         "train/small/pytorch": 2.5,
         "train/small/jax": pytest.approx((200 / 150 + 300 / 250) / 2),
         "train/small/keras_hub": 90,
+        "memory/small/pytorch": 1,
     }
     assert result["fastest"] == {"train/small": "jax"}
 
@@ -237,7 +241,7 @@ def test_memory_and_the_rate_are_measured():
 
 
 def test_the_rate_of_products_counts_two_operations_per_product(monkeypatch):
-    sizes, seconds = CONFIGS["small"], iter([0, 0, 2, 9])  # a product of 2 s, and the end
+    sizes, seconds = CONFIGS["small"], iter([0, 0, 0, 2, 9])  # a product of 2 s, and the end
     monkeypatch.setattr(time, "perf_counter", lambda: next(seconds))
     shapes = []
 
