@@ -80,7 +80,7 @@ def comparisons():
         for size in ("", "32") if config == "small" else ("",):
             for name, peer in (
                 ("transformers", "transformers_gpt2"),
-                ("pytorch", "pytorch"),
+                ("pytorch_uncached", "pytorch"),
                 ("pytorch_cached", "pytorch_cached"),
                 ("c", "c"),
             ):
