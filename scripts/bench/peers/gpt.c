@@ -127,12 +127,25 @@ static float dot(const float *a, const float *b, int width) {
     return sum;
 }
 
-/* y = matrix · x + bias; large matrices are shared by the cores. */
+/* y = matrix · x + bias. Four sums at a time, since each waits for its last addition;
+   large matrices are shared by the cores. */
 static void multiply(float *y, const float *x, const float *matrix, const float *bias, int out,
                      int in) {
-#pragma omp parallel for if (out * in > 100000)
-    for (int i = 0; i < out; i++)
-        y[i] = dot(matrix + (size_t)i * in, x, in) + (bias ? bias[i] : 0);
+#pragma omp parallel for if ((long)out * in > 100000)
+    for (int i = 0; i < out - 3; i += 4) {
+        const float *a = matrix + (size_t)i * in, *b = a + in, *c = b + in, *d = c + in;
+        float sum_a = 0, sum_b = 0, sum_c = 0, sum_d = 0;
+        for (int j = 0; j < in; j++) {
+            sum_a += a[j] * x[j];
+            sum_b += b[j] * x[j];
+            sum_c += c[j] * x[j];
+            sum_d += d[j] * x[j];
+        }
+        y[i] = sum_a, y[i + 1] = sum_b, y[i + 2] = sum_c, y[i + 3] = sum_d;
+    }
+    for (int i = out / 4 * 4; i < out; i++) y[i] = dot(matrix + (size_t)i * in, x, in);
+    if (bias)
+        for (int i = 0; i < out; i++) y[i] += bias[i];
 }
 
 static float softmax(float *x, int count) {
