@@ -10,24 +10,41 @@ import sys
 import time
 from pathlib import Path
 
-from scripts.bench.peers.measure import CONFIGS, Meter, matrix_rate, seconds_of
+from safetensors.numpy import load_file, save_file
+
+from scripts.bench.peers.measure import (
+    CHECK,
+    CONFIGS,
+    Meter,
+    differences,
+    matrix_rate,
+    product_rate,
+    seconds_of,
+)
 
 
-def main(peer, task, config, started=None, text=None, seed=1):
+def main(peer, task, config, started=None, file=None, seed=1):
     meter = Meter(float(started or time.time()))
     if task == "rate":
         meter.notes["gflop_per_s"] = matrix_rate()
     else:
         module = importlib.import_module(f"scripts.bench.peers.{peer}")
-        sizes = CONFIGS[config]
+        sizes = CONFIGS.get(config)
         meter.imported()
         if task.startswith("sample"):
             batch_size = int(task.removeprefix("sample") or 1)
             tokens = batch_size * (sizes.max_len - 1)
             seconds = seconds_of(module.sample(sizes, batch_size))
             meter.timed(tokens, seconds)
+        elif task == "products":
+            meter.notes["gflop_per_s"] = product_rate(module.products, sizes)
+        elif task == "reference":
+            save_file(module.reference(CHECK), file)
+        elif task == "check":
+            reference = load_file(file)
+            meter.notes = differences(module.check(CHECK, reference), reference)
         elif task == "recipe":
-            text = Path(text).read_text(encoding="utf-8")
+            text = Path(file).read_text(encoding="utf-8")
             module.recipe(sizes, meter, text, int(seed))
         else:
             getattr(module, task)(sizes, meter)

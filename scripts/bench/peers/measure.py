@@ -54,6 +54,7 @@ class Sizes:
 
 
 CONFIGS = {"small": Sizes(65, 64, 128, 4, 4, 12, 200), "baby": Sizes(65, 256, 384, 6, 6, 16, 10)}
+CHECK = Sizes(29, 16, 24, 3, 2, 5, 20)  # for comparing what peers compute
 CALL = 10  # steps per compiled call, as in `train`
 
 
@@ -116,6 +117,50 @@ def matrix_rate(size=2048, seconds=3):
         a @ a
         best = max(best, 2 * size**3 / (time.perf_counter() - since) / 1e9)
     return best
+
+
+PAIRS = 20  # of matrix products per call of `products`
+
+
+def product_rate(products, sizes, rows=768, seconds=2):
+    """Measure a library's rate for a feed-forward layer's products, in GFLOP/s.
+
+    `products` takes x `(768, d_model)` and the layer's two matrices, and
+    returns a function that multiplies x by both, `PAIRS` times.
+    """
+    width, normal = sizes.d_model, np.random.default_rng(1).normal
+    x, expand, contract = (
+        normal(size=shape, scale=shape[0] ** -0.5).astype("float32")
+        for shape in ((rows, width), (width, 4 * width), (4 * width, width))
+    )
+    multiply = products(x, expand, contract)
+    multiply()  # compiles
+    best, until = 0, time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        since = time.perf_counter()
+        multiply()
+        done = PAIRS * 2 * 2 * rows * expand.size
+        best = max(best, done / (time.perf_counter() - since) / 1e9)
+    return best
+
+
+def differences(computed, reference, tolerance=1e-3):
+    """Compare what a peer computed from our weights with what we computed.
+
+    Raises:
+        ValueError: if a number differs by more than `tolerance`, or a token
+            at all.
+    """
+    found = {}
+    for name, array in computed.items():
+        difference = float(np.abs(np.asarray(array) - reference[name]).max())
+        if not difference <= tolerance:
+            raise ValueError(
+                f"{name} differ from this package's by {difference:.3g}, expected at most "
+                f"{tolerance}: this peer computes another model, so do not compare its speed."
+            )
+        found[name] = difference
+    return found
 
 
 def cores():

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from scripts.bench.peers.measure import cores
+from scripts.bench.peers.measure import PAIRS, cores
 
 
 class Block(nn.Module):
@@ -83,12 +83,16 @@ def step(model, optimizer, inputs, targets):
     loss = loss_of(model, inputs, targets)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
+    update(model, optimizer)
     return loss
 
 
-def train(sizes, meter):
+def update(model, optimizer):
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+
+def train(sizes, meter, step=step):
     torch.set_num_threads(cores())
     torch.manual_seed(1)
     model = GPT(**sizes.model)
@@ -157,3 +161,42 @@ def write(model, token_ids, max_new_tokens):
         token = torch.multinomial(probabilities, 1)
         token_ids = torch.cat([token_ids, token], dim=1)
     return token_ids
+
+
+def load(sizes, reference):
+    """Make a model with the reference's weights; a Linear's matrix is transposed."""
+    model = GPT(**sizes.model)
+    weights = {
+        f"{name.removeprefix('weights/')}.weight": torch.from_numpy(array.copy())
+        for name, array in reference.items()
+        if name.startswith("weights/")
+    }
+    linear = ("query_key_value.weight", "output.weight", "expand.weight", "contract.weight")
+    model.load_state_dict({n: w.T if n.endswith(linear) else w for n, w in weights.items()})
+    return model
+
+
+def check(sizes, reference, step=step):
+    """Compute what the reference has: logits, and the losses of some steps."""
+    model = load(sizes, reference)
+    inputs, targets = (torch.from_numpy(part).long() for part in sizes.batches(4))
+    logits = model(inputs[0]).detach().numpy()
+    optimizer = make_optimizer(model, 1e-2)
+    losses = [
+        step(model, optimizer, inputs[i % 4], targets[i % 4]).item() for i in range(sizes.steps)
+    ]
+    return {"logits": logits, "losses": losses}
+
+
+def products(*matrices):
+    torch.set_num_threads(cores())
+    x, expand, contract = map(torch.from_numpy, matrices)
+
+    @torch.no_grad()
+    def multiply():
+        result = x
+        for _ in range(PAIRS):
+            result = result @ expand @ contract
+        return result
+
+    return multiply
