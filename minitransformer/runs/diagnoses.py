@@ -44,7 +44,7 @@ def diagnose(
     ]
     looks = [
         start(curve, uniform),
-        flat(curve),
+        flat(curve, uniform),
         spikes(rows, uniform),
         overfitting(curve, valid, uniform),
     ]
@@ -113,15 +113,17 @@ def solved(
     )
 
 
-def flat(curve: Sequence[tuple[int, float]]) -> Finding | None:
-    """Find a loss that hardly falls in two hundred steps or more."""
-    (_, first), (step, last) = curve[0], curve[-1]
-    if step < 200 or last < 0.9 * first:
+def flat(
+    curve: Sequence[tuple[int, float]], uniform: float
+) -> Finding | None:
+    """Find a loss near that of a uniform guess after 200 steps or more."""
+    step, loss = curve[-1]
+    if step < 200 or loss < 0.9 * uniform:
         return None
     return Finding(
         "flat",
-        f"From the first row to step {step:,} the loss went from "
-        f"{first:.2f} to {last:.2f}. Usually the learning rate is far too "
+        f"At step {step:,} the loss is still {loss:.2f}, and a uniform "
+        f"guess costs {uniform:.2f}. Usually the learning rate is far too "
         "low or far too high, or a mask hides everything that the model "
         "should read.",
     )
