@@ -6,11 +6,13 @@
 You can stop it and start it again: it keeps finished runs and resumes the
 others from their checkpoints. Once the five runs of a recipe have finished,
 their band is in minitransformer/runs/bands; delete its file to measure it
-again.
+again. If a script has got a new setting since, its default is added to the
+bands that there are.
 """
 
 import argparse
 import datetime
+import importlib
 import json
 import platform
 import statistics
@@ -131,22 +133,44 @@ def write_band(name, folder, runs):
     )
     band |= about(f"python scripts/evidence/bands.py --only {name}")
     band |= {"machine": machine(), "date": datetime.date.today().isoformat()}
+    write(folder / f"{name}.json", band)
+
+
+def write(path, band):
+    """Write a band, with one line per key."""
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in band.items()]
-    (folder / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+
+
+def missing(band, script):
+    """List the settings that the script has got since, with their defaults.
+
+    A new setting's default is what the script did before.
+    """
+    from minitransformer.runs.band import FREE
+
+    defaults = importlib.import_module(f"scripts.{script}").DEFAULTS
+    names = defaults.keys() - band["settings"].keys() - FREE - {"strategy"}
+    return {name: defaults[name] for name in sorted(names)}
 
 
 def main():
     from minitransformer.runs.band import BANDS
 
+    BANDS.mkdir(exist_ok=True)
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "bands")
     parser.add_argument("--shakespeare", type=Path, help="its file, where nothing can be fetched")
     options = parser.parse_args()
     for name in options.only:
-        if (BANDS / f"{name}.json").is_file():
-            continue
         script, flags, _ = RECIPES[name]
+        path = BANDS / f"{name}.json"
+        if path.is_file():
+            band = json.loads(path.read_text("utf-8"))
+            band["settings"] |= missing(band, script)
+            write(path, band)
+            continue
         if options.shakespeare:
             flags = [str(options.shakespeare) if f == "shakespeare" else f for f in flags]
         runs = {seed: options.runs / f"{name}-{seed}" for seed in SEEDS}
