@@ -192,8 +192,8 @@ def show_table(
         shown -= {*[*curves[1]][:-1]} - {*steps[::every]}
     title = f"{'step':>8}"
     for name in "training", "validation":
-        title += f"{name:>13}{'the seeds':>18}"
-    tell(title)
+        title += f"{name:>13}{'the seeds' if band else '':>18}"
+    tell(title.rstrip())
     for step in sorted(shown):
         line = f"{step:8,}"
         for ours, theirs in zip(curves, known, strict=True):

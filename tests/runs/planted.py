@@ -66,8 +66,12 @@ def train_small(seed, fault=None, steps=STEPS):
     masks = {"flat by its mask": "hides all", "no mask": "shows all"}
     clip = 1e9 if fault == "spikes" else 1.0
     model, optimizer, step, loss = compiled(masks.get(fault), clip)
+    if fault == "trained weights":
+        train_small(seed)
     keras.utils.set_random_seed(seed)
     if fault != "trained weights":
+        for gain in model.trainable_variables:  # another fault may have left NaN
+            gain.assign(np.ones(gain.shape))
         model.initialize()
     for variable in optimizer.variables:
         variable.assign(np.zeros(variable.shape))

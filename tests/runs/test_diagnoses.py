@@ -137,7 +137,6 @@ def test_nothing_is_found_in_sound_trainings():
     ],
 )
 def test_a_planted_fault_is_found_without_a_band(fault, name):
-    small_band()  # so that there are trained weights
     assert name in found_in(planted.train_small(7, fault), None)
 
 
