@@ -173,7 +173,7 @@ def verdict(
             missing band is worth a line.
 
     Returns:
-        The line; "" if there is nothing to compare with.
+        The line; "" for settings of the user that no band has.
     """
     band = find_band(settings, bands)
     common = band and last_common(valid, band.validation)
