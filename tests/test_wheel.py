@@ -33,6 +33,8 @@ def test_the_wheel_trains_two_steps_elsewhere(tmp_path):
     assert "minitransformer/__init__.pyi" in names
     for name in ("course", "mistakes", "forbidden", "exercises/attention"):
         assert f"minitransformer/coursework/{name}.toml" in names
+    for path in (ROOT / "minitransformer" / "runs" / "bands").glob("*.json"):
+        assert f"minitransformer/runs/bands/{path.name}" in names
     assert all(name.split("/")[0].startswith("minitransformer") for name in names)
     site = tmp_path / "site"
     subprocess.run(
