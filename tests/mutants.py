@@ -851,7 +851,7 @@ MUTANTS = [
      "if curve[-1][1] > before[-1]:", "if False:",
      "runs/test_diagnoses.py::test_a_validation_that_rises_with_the_training_loss_is_no_overfitting"),
     ("a leak is as usual", "runs/diagnoses.py",
-     "both[0] < both[1][2] - slack(both[1], band)", "both[0] < 0",
+     "if loss > low - slack(both[1], band):", "if True:",
      "runs/test_diagnoses.py::test_losses_outside_of_the_band_are_found"),
     ("half a line of a log passes unsaid", "check_run.py",
      "if lines[-1]:", "if False:",

@@ -51,7 +51,11 @@ def diagnose(
     if not solvable:
         looks.append(solved(valid, uniform))
     if band:
-        looks += [too_low(curve, valid, band), too_high(curve, valid, band)]
+        looks += [
+            too_low(curve, band),
+            leak(valid, band),
+            too_high(curve, valid, band),
+        ]
     return [found for found in looks if found]
 
 
@@ -176,33 +180,38 @@ def overfitting(
 
 
 def too_low(
-    curve: Sequence[tuple[int, float]],
-    valid: Sequence[tuple[int, float]],
-    band: Band,
+    curve: Sequence[tuple[int, float]], band: Band
 ) -> Finding | None:
-    """Find losses below every seed of the band."""
+    """Find a training loss far below every seed of the band."""
     both = last_common(curve, band.training)
-    if both and both[0] < both[1][2] - max(
-        0.1 * band.uniform, slack(both[1], band)
-    ):
-        return Finding(
-            "low training",
-            f"At step {both[1][0]:,} the training loss is {both[0]:.2f}, "
-            f"far below every seed of the band, {both[1][2]:.2f} to "
-            f"{both[1][3]:.2f}. Usually the model reads the answers: look "
-            "for targets that are not shifted, and a mask that is flipped "
-            "or missing.",
-        )
+    if not both:
+        return None
+    loss, (step, _, low, high) = both
+    if loss > low - max(0.1 * band.uniform, slack(both[1], band)):
+        return None
+    return Finding(
+        "low training",
+        f"At step {step:,} the training loss is {loss:.2f}, far below "
+        f"every seed of the band, {low:.2f} to {high:.2f}. Usually the "
+        "model reads the answers: look for targets that are not shifted, "
+        "and a mask that is flipped or missing.",
+    )
+
+
+def leak(valid: Sequence[tuple[int, float]], band: Band) -> Finding | None:
+    """Find a validation loss below every seed of the band."""
     both = last_common(valid, band.validation)
-    if both and both[0] < both[1][2] - slack(both[1], band):
-        return Finding(
-            "low validation",
-            f"At step {both[1][0]:,} the validation loss is {both[0]:.4g}, "
-            f"below every seed of the band, {both[1][2]:.4g} to "
-            f"{both[1][3]:.4g}. Usually the validation text is also in the "
-            "training text.",
-        )
-    return None
+    if not both:
+        return None
+    loss, (step, _, low, high) = both
+    if loss > low - slack(both[1], band):
+        return None
+    return Finding(
+        "low validation",
+        f"At step {step:,} the validation loss is {loss:.4g}, below every "
+        f"seed of the band, {low:.4g} to {high:.4g}. Usually the "
+        "validation text is also in the training text.",
+    )
 
 
 def too_high(
@@ -216,12 +225,15 @@ def too_high(
         ("training", curve, band.training),
     ):
         both = last_common(ours, theirs)
-        if both and both[0] > both[1][3] + slack(both[1], band):
+        if not both:
+            continue
+        loss, (step, _, low, high) = both
+        if loss > high + slack(both[1], band):
             return Finding(
                 f"high {name}",
-                f"At step {both[1][0]:,} the {name} loss is {both[0]:.4g}, "
-                f"above every seed of the band, {both[1][2]:.4g} to "
-                f"{both[1][3]:.4g}. Usually a mask hides too much, some "
-                "weights get no gradient, or the learning rate differs.",
+                f"At step {step:,} the {name} loss is {loss:.4g}, above "
+                f"every seed of the band, {low:.4g} to {high:.4g}. Usually "
+                "a mask hides too much, some weights get no gradient, or "
+                "the learning rate differs.",
             )
     return None
