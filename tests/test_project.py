@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "learning": {"learning", "runs.saving", "runs.signals"},
     "writing": {"writing", "data.buckets", "figures", "runs.compilation"},
     "runs": {"runs", "learning", "figures"},
+    "check_run": {"runs", "learning.training", "tokenizers", "data.copies", "figures"},
     "figures": set(),
     "diagrams": {"figures"},
     "coursework": {"coursework", "runs.saving", "runs.flags"},

@@ -36,6 +36,8 @@ def test_the_wheel_trains_and_writes_elsewhere(tmp_path):
     for name in ("gpt", "transformer", "lstm"):
         assert f"minitransformer/shipped/{name}/weights.safetensors" in names
         assert f"minitransformer/shipped/{name}/provenance.json" in names
+    for path in (ROOT / "minitransformer" / "runs" / "bands").glob("*.json"):
+        assert f"minitransformer/runs/bands/{path.name}" in names
     assert all(name.split("/")[0].startswith("minitransformer") for name in names)
     site = tmp_path / "site"
     subprocess.run(

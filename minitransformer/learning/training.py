@@ -142,9 +142,12 @@ def train(
                     stack, tf.constant(done), tf.constant(count)
                 )
                 mean_loss, norm = map(float, results)  # waits for them
-            pace = count / (time.perf_counter() - call_began)
+            tokens = count * tokens_per_step(stack, accumulate)
+            pace = tokens / (time.perf_counter() - call_began)
             done += count
             if not np.isfinite([mean_loss, norm]).all():
+                now = time.perf_counter() - began
+                report(Row(done, mean_loss, None, None, norm, pace, now))
                 cause = likely_cause(model, stack)
                 raise FloatingPointError(
                     f"At step {done} the loss is {mean_loss} and its "
@@ -161,7 +164,7 @@ def train(
                     tf.convert_to_tensor(optimizer.learning_rate)
                 ),
                 grad_norm=norm,
-                tokens_per_s=pace * tokens_per_step(stack, accumulate),
+                tokens_per_s=pace,
                 seconds=time.perf_counter() - began,
             )
             report(row)

@@ -23,7 +23,7 @@ WRITTEN = """
 config.json weights.safetensors characters.json sentencepiece.model bpe.json
 vocab.txt tokenizer_config.json source.model target.model labels.json
 log.csv results.json loss.svg attention.svg alignment.svg accuracy.svg
-sample.txt translations.tsv
+check.svg sample.txt translations.tsv
 """.split()  # noqa: SIM905
 
 

@@ -28,6 +28,7 @@ from minitransformer.learning.strategies import (
 )
 from minitransformer.learning.training import Row, train
 from minitransformer.learning.validation import compile_evaluation
+from minitransformer.runs.band import FREE, SOURCES, read_bands, verdict
 from minitransformer.runs.commands import command, stop, tell
 from minitransformer.runs.compilation import xla_works
 from minitransformer.runs.folders import (
@@ -63,6 +64,8 @@ class Run:
         settings: A dictionary with a value for each setting.
         folder: The run's folder; without "out" it is known after `claim`.
         resumes: Whether there is a run to resume.
+        is_recipe: Whether all settings are defaults, except the seed and
+            others that hardly change a loss.
         strategy: The `tf.distribute.Strategy` that trains.
         is_chief: Whether this process writes and reports.
         log: The `Log`, known after `train` has begun.
@@ -106,6 +109,12 @@ class Run:
         # The one place where settings are merged: later ones win.
         self.settings = {**defaults, **saved, **flags}
         self.settings.pop("strategy", None)  # may change on resuming
+        free = FREE - {*SOURCES}
+        self.is_recipe = all(
+            self.settings[name] == default
+            for name, default in defaults.items()
+            if name not in free | {"strategy"}
+        )
 
     def claim(self, prefix: str, data: str) -> None:
         """Claim the run's folder, once the data has been read.
@@ -280,6 +289,22 @@ class Run:
             )
         if done < steps:
             raise KeyboardInterrupt(f" at step {done}, and saved")
+        if self.is_chief:
+            self.compare()
+
+    def compare(self) -> None:
+        """Print in one line whether the validation loss is usual."""
+        line = verdict(
+            self.settings,
+            self.log.curve("valid_loss"),
+            read_bands(),
+            is_recipe=self.is_recipe,
+        )
+        if line:
+            tell(f"verdict     {line}")
+        if "every seed" in line:
+            name = "minitransformer.check_run"
+            tell(f"  {command('-m', name, self.folder)} tells more")
 
     def draw_losses(self, unit: str) -> None:
         """Draw `loss.svg`: training and validation loss, in a unit."""

@@ -281,8 +281,11 @@ def test_a_second_ctrl_c_stops_at_once(eagerly):
 
 
 def test_a_nan_loss_stops_the_training_with_advice(eagerly):
+    rows = []
     with pytest.raises(FloatingPointError, match="lower learning rate"):
-        fit(small_gpt(), rate=1e25, steps=12)
+        fit(small_gpt(), rate=1e25, steps=12, report=rows.append)
+    assert not np.isfinite([rows[-1].loss, rows[-1].grad_norm]).all()
+    assert rows[-1].valid_loss is None
 
 
 def test_nan_weights_are_refused_before_the_first_step(eagerly):

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import subprocess
@@ -7,11 +8,14 @@ from types import SimpleNamespace
 import pytest
 
 from minitransformer import Run
+from minitransformer.learning.training import Row
 from minitransformer.runs import folders
+from minitransformer.runs.band import Band
 from minitransformer.runs.commands import refuse, say, tell
 from minitransformer.runs.flags import check_settings, share
 from minitransformer.runs.folders import fresh_folder, newest_run, read_settings
 from minitransformer.runs.sizes import weigh
+from scripts.evidence.bands import make_band
 
 DEFAULTS = {"steps": 10, "seed": 0, "text": None, "batch_size": 4}
 
@@ -106,6 +110,47 @@ def test_settings_are_merged_once_flags_before_saved_ones_before_defaults(tmp_pa
     assert settings["text"] == "there.txt"  # may have moved
     assert settings["seed"] == 0
     assert read_settings(tmp_path) == settings
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ["verdict     validation 2.01: as usual for this recipe (2 to 2.04, 5 seeds)"]),
+        ({"seed": 3}, ["verdict     validation 2.01: as usual"]),
+        ({"batch_size": 8}, []),  # settings of the user's own
+        ({"text": "my.txt"}, []),
+    ],
+)
+def test_a_run_says_whether_its_loss_is_usual(tmp_path, monkeypatch, capsys, given, expected):
+    checksum = hashlib.sha256(b"the text of the band").hexdigest()
+    runs = {
+        seed: (DEFAULTS | {"text_sha256": checksum}, [Row(10, 3.0, 2 + seed / 100, *[0.5] * 4)])
+        for seed in range(5)
+    }
+    found = make_band(runs, title="a recipe", uniform=4.0, sources={})
+    monkeypatch.setattr("minitransformer.runs.run.read_bands", lambda: [Band(**found)])
+    flags = {"out": str(tmp_path), "resume": False, "overwrite": False, **given}
+    run = Run(flags, DEFAULTS, moved=["text"])
+    run.claim("gpt", "my text" if "text" in given else "the text of the band")
+    run.log = SimpleNamespace(curve=lambda name: [(10, {"valid_loss": 2.01}[name])])
+    capsys.readouterr()
+    run.compare()
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(told, expected, strict=True))
+
+
+def test_a_run_names_a_band_that_is_missing_and_what_tells_more(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("minitransformer.runs.run.read_bands", list)
+    flags = {"out": str(tmp_path), "resume": False, "overwrite": False}
+    run = Run(flags, DEFAULTS)
+    run.log = SimpleNamespace(curve=lambda name: [(10, 2.0)])
+    run.compare()
+    assert "no band for this recipe and text yet" in capsys.readouterr().out
+    odd = "lower than every seed of this recipe"
+    monkeypatch.setattr("minitransformer.runs.run.verdict", lambda *_, is_recipe: odd)
+    run.compare()
+    assert "minitransformer.check_run" in capsys.readouterr().out
 
 
 def test_a_resumed_run_goes_on_with_the_same_data_only(tmp_path):

@@ -1,0 +1,186 @@
+"""Train each shipped recipe with five seeds, and write its band.
+
+    python scripts/evidence/bands.py
+    python scripts/evidence/bands.py --only gpt-nanogpt-docs --runs /tmp/bands
+
+You can stop it and start it again: it keeps finished runs and resumes the
+others from their checkpoints. Once the five runs of a recipe have finished,
+their band is in minitransformer/runs/bands; delete its file to measure it
+again. If a script has got a new setting since, its default is added to the
+bands that there are.
+"""
+
+import argparse
+import datetime
+import importlib
+import json
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from scripts.evidence.dates import about  # noqa: E402
+
+DOCS = f"Python {platform.python_version()}'s documentation"
+RECIPES = {  # the name of its file: script, flags, name of the text
+    "gpt-nanogpt-docs": ("train_gpt", [], DOCS),
+    "gpt-nanogpt-shakespeare": ("train_gpt", ["--text", "shakespeare"], "tiny Shakespeare"),
+    "gpt-quick-docs": ("train_gpt", ["--recipe", "quick"], DOCS),
+    "transformer-dates": ("train_translation", [], "dates"),
+    "lstm-dates": ("train_translation", ["--model", "lstm"], "dates"),
+    "bert-docs": ("train_bert", [], DOCS),
+}
+SEEDS = [1, 2, 3, 4, 5]
+
+
+def train(script, flags, seed, run):
+    """Start or resume a training; exit if it was stopped or failed."""
+    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *flags]
+    command += ["--seed", str(seed), "--out", str(run), "--resume"]
+    with subprocess.Popen(command) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:  # Ctrl-C reaches the script as well: it is saving
+            code = process.wait() or 130
+    if code:
+        sys.exit("Stopped. Start this script again to resume.")
+
+
+def has_finished(run):
+    """Tell whether a run has made all its steps, and saved its model."""
+    from minitransformer.runs.folders import read_settings
+    from minitransformer.runs.logs import read_log
+
+    if not (run / "config.json").is_file():
+        return False
+    rows = read_log(run)
+    return bool(rows) and rows[-1].step == read_settings(run)["steps"]
+
+
+def summarize(curves):
+    """Turn one curve per seed into points: step, median, lowest, highest."""
+    steps = set.intersection(*(set(dict(curve)) for curve in curves))
+    points = []
+    for step in sorted(steps):
+        losses = [dict(curve)[step] for curve in curves]
+        numbers = statistics.median(losses), min(losses), max(losses)
+        points.append([step, *(float(f"{n:.6g}") for n in numbers)])
+    return points
+
+
+def make_band(runs, *, title, uniform, sources):
+    """Make a band from runs: a dictionary from seeds to (settings, rows).
+
+    Raises:
+        ValueError: if there are fewer than five seeds.
+    """
+    from minitransformer.runs.band import FREE, windows
+
+    if len(runs) < 5:
+        raise ValueError(f"A band needs five seeds, and there are {len(runs)}.")
+    every_settings, logs = zip(*runs.values(), strict=True)
+    settings = {name: value for name, value in every_settings[0].items() if name not in FREE}
+    checksums = {each.get("text_sha256") for each in every_settings}
+    training = [windows(rows, settings["steps"]) for rows in logs]
+    valid = [
+        [(row.step, row.valid_loss) for row in rows if row.valid_loss is not None] for rows in logs
+    ]
+    shown = {step for step, _ in training[0]}
+    return {
+        "title": title,
+        "settings": settings,
+        "sources": sources,
+        "text_sha256": checksums.pop() if len(checksums) == 1 else None,
+        "seeds": list(runs),
+        "uniform": round(uniform, 6),
+        "training": summarize(training),
+        "validation": summarize(valid),
+        "learning_rate": [
+            [row.step, row.learning_rate]
+            for row in logs[0]
+            if row.step in shown and row.learning_rate is not None
+        ],
+    }
+
+
+def machine():
+    """Name the processor, as the operating system does."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def write_band(name, folder, runs):
+    """Write the band of a recipe, once all of its runs have finished."""
+    from minitransformer.check_run import uniform_loss
+    from minitransformer.runs.folders import read_settings
+    from minitransformer.runs.logs import read_log
+
+    script, flags, text = RECIPES[name]
+    recipe = " ".join([f"{script}.py", *flags])
+    band = make_band(
+        {seed: (read_settings(run), read_log(run)) for seed, run in runs.items()},
+        title=f"{recipe} on {text}",
+        uniform=uniform_loss(runs[SEEDS[0]]),
+        sources={"text": "shakespeare"} if "shakespeare" in flags else {},
+    )
+    band |= about(f"python scripts/evidence/bands.py --only {name}")
+    band |= {"machine": machine(), "date": datetime.date.today().isoformat()}
+    write(folder / f"{name}.json", band)
+
+
+def write(path, band):
+    """Write a band, with one line per key."""
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in band.items()]
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+
+
+def missing(band, script):
+    """List the settings that the script has got since, with their defaults.
+
+    A new setting's default is what the script did before.
+    """
+    from minitransformer.runs.band import FREE
+
+    defaults = importlib.import_module(f"scripts.{script}").DEFAULTS
+    names = defaults.keys() - band["settings"].keys() - FREE - {"strategy"}
+    return {name: defaults[name] for name in sorted(names)}
+
+
+def main():
+    from minitransformer.runs.band import BANDS
+
+    BANDS.mkdir(exist_ok=True)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", nargs="+", choices=list(RECIPES), default=list(RECIPES))
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "bands")
+    parser.add_argument("--shakespeare", type=Path, help="its file, where nothing can be fetched")
+    options = parser.parse_args()
+    for name in options.only:
+        script, flags, _ = RECIPES[name]
+        path = BANDS / f"{name}.json"
+        if path.is_file():
+            band = json.loads(path.read_text("utf-8"))
+            band["settings"] |= missing(band, script)
+            write(path, band)
+            continue
+        if options.shakespeare:
+            flags = [str(options.shakespeare) if f == "shakespeare" else f for f in flags]
+        runs = {seed: options.runs / f"{name}-{seed}" for seed in SEEDS}
+        for seed, run in runs.items():
+            if not has_finished(run):
+                print(f"{name}, seed {seed}", flush=True)
+                train(script, flags, seed, run)
+        write_band(name, BANDS, runs)
+        print(f"written: {BANDS / name}.json", flush=True)
+
+
+if __name__ == "__main__":
+    main()
