@@ -76,6 +76,10 @@ from minitransformer.models.bert_heads import (
     BertPretraining as BertPretraining,
     BertClassifier as BertClassifier,
 )
+from minitransformer.models.llama import (
+    Llama as Llama,
+    LlamaConfig as LlamaConfig,
+)
 from minitransformer.models.ngram_gpt import (
     NGramGPT as NGramGPT,
     NGramGPTConfig as NGramGPTConfig,

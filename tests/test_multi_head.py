@@ -185,6 +185,8 @@ def test_a_rolling_cache_keeps_the_newest_in_order(normal):
     for length in (0, 1, 4):
         _, rolled = roll_cache(tf.constant(cache), tf.constant(new), length)
         np.testing.assert_array_equal(rolled, expected[:, :, length : length + 3])
+
+
 @pytest.mark.parametrize("num_kv_heads", [1, 2, 3, 6])
 def test_shared_keys_are_the_same_as_keras(normal, rng, num_kv_heads):
     query, key = normal(2, 3, 10), normal(2, 5, 10)
