@@ -254,3 +254,11 @@ def heatmap_svg(
         f'height="{cell * len(rows) + 1}"/>'
     )
     return svg(width, height, label, parts)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "view":  # drawn by a browser, so it has its own file
+        from minitransformer.viewer import view
+
+        return view
+    raise AttributeError(f"{__name__} has no attribute {name!r}")

@@ -26,8 +26,9 @@ MAY_IMPORT = {
     "learning": {"learning", "runs.saving", "runs.signals"},
     "writing": {"writing", "data.buckets", "figures", "runs.compilation"},
     "runs": {"runs", "learning", "figures"},
-    "figures": set(),
+    "figures": {"viewer"},
     "diagrams": {"figures"},
+    "viewer": {"figures"},
     "coursework": {"coursework", "runs.saving", "runs.flags"},
 }
 
