@@ -4,6 +4,7 @@ Their colors follow light and dark mode, in a page and in a separate file.
 """
 
 import html
+import importlib
 import itertools
 import math
 import re
@@ -257,8 +258,6 @@ def heatmap_svg(
 
 
 def __getattr__(name: str) -> Any:
-    if name == "view":  # drawn by a browser, so it has its own file
-        from minitransformer.viewer import view
-
-        return view
+    if name == "view":  # this figure has a script, and its own file
+        return importlib.import_module("minitransformer.viewer").view
     raise AttributeError(f"{__name__} has no attribute {name!r}")

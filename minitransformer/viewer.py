@@ -73,7 +73,7 @@ def split_layers(weights: Any) -> list[np.ndarray]:
         array = to_array(weights, "weights")
         weights = [*array] if array.ndim > 3 else [array]
     layers = []
-    for number, value in enumerate(weights, 1):
+    for number, value in enumerate(weights):
         if value is None:
             raise ValueError(
                 f"Layer {number} is None: ask the model for its weights "
@@ -119,7 +119,7 @@ def check_weights(layer: np.ndarray, number: int) -> None:
         return
     head, query = np.argwhere(~right)[0]
     row = layer[head, query]
-    name = f"Layer {number}, head {head + 1}, query {query}"
+    name = f"Layer {number}, head {head}, query {query}"
     if not np.isfinite(row).all():
         raise ValueError(
             f"{name}: found NaN or infinity, expected weights from 0 to 1. "
@@ -159,7 +159,7 @@ def check_sizes(
         ValueError: if an array or all of them have the wrong size.
     """
     expected = len(queries), len(keys)
-    for number, layer in enumerate(layers, 1):
+    for number, layer in enumerate(layers):
         if layer.shape[1:] != expected:
             raise ValueError(
                 f"Layer {number} has {layer.shape[1]} queries and "
@@ -261,7 +261,7 @@ def view(
         keys = shown(key_tokens, "key_tokens")
     layers = split_layers(weights)
     check_sizes(layers, queries, keys)
-    for number, layer in enumerate(layers, 1):
+    for number, layer in enumerate(layers):
         check_weights(layer, number)
     groups = None
     if segments is not None:

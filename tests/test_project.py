@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "learning": {"learning", "runs.saving", "runs.signals"},
     "writing": {"writing", "data.buckets", "figures", "runs.compilation"},
     "runs": {"runs", "learning", "figures"},
-    "figures": {"viewer"},
+    "figures": set(),
     "diagrams": {"figures"},
     "viewer": {"figures"},
     "coursework": {"coursework", "runs.saving", "runs.flags"},

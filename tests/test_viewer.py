@@ -178,21 +178,21 @@ SCORES = np.random.default_rng(0).normal(size=(3, 4, 4))
 @pytest.mark.parametrize(
     ("weights", "options", "message"),
     [
-        ([W, SCORES], {}, "Layer 2, head 1, query 0: found weights from .* Give the weights after"),
-        ([changed(W, (2, 1), [0.5, 0.6, 0, 0])], {}, "head 3, query 1: .* with the sum 1.1, exp"),
-        ([changed(W, (1, 3), [1.5, -0.5, 0, 0])], {}, "head 2, query 3: .* from -0.5 to 1.5 "),
-        ([changed(W, (1, 2, 3), np.nan)], {}, "Layer 1, head 2, query 2: found NaN or infinity"),
-        ([changed(W, (0, 2, 3), np.inf)], {}, "Layer 1, head 1, query 2: found NaN or infinity"),
-        ([W, W[:, :, :3]], {}, "Layer 2 has 4 queries and 3 keys, but there are 4 tokens"),
+        ([W, SCORES], {}, "Layer 1, head 0, query 0: found weights from .* Give the weights after"),
+        ([changed(W, (2, 1), [0.5, 0.6, 0, 0])], {}, "head 2, query 1: .* with the sum 1.1, exp"),
+        ([changed(W, (1, 3), [1.5, -0.5, 0, 0])], {}, "head 1, query 3: .* from -0.5 to 1.5 "),
+        ([changed(W, (1, 2, 3), np.nan)], {}, "Layer 0, head 1, query 2: found NaN or infinity"),
+        ([changed(W, (0, 2, 3), np.inf)], {}, "Layer 0, head 0, query 2: found NaN or infinity"),
+        ([W, W[:, :, :3]], {}, "Layer 1 has 4 queries and 3 keys, but there are 4 tokens"),
         ([W], {"key_tokens": "vwxyz"}, "4 queries and 4 keys, but .* 4 .* queries and 5 for the k"),
-        ([np.stack([W, W])], {}, r"Layer 1 holds 2 texts, .*: give \[layer\[0\] for layer in"),
-        ([W[:, None, None]], {}, r"Layer 1 has the shape \(3, 1, 1, 4, 4\): give one array"),
-        ([W[:0]], {}, r"Layer 1 has the shape \(0, 4, 4\)"),
-        ([0.5, 0.5], {}, r"Layer 1 has the shape \(\)"),
+        ([np.stack([W, W])], {}, r"Layer 0 holds 2 texts, .*: give \[layer\[0\] for layer in"),
+        ([W[:, None, None]], {}, r"Layer 0 has the shape \(3, 1, 1, 4, 4\): give one array"),
+        ([W[:0]], {}, r"Layer 0 has the shape \(0, 4, 4\)"),
+        ([0.5, 0.5], {}, r"Layer 0 has the shape \(\)"),
         ([], {}, "weights is empty: give one array"),
-        ([W, None], {}, "Layer 2 is None: ask the model for its weights"),
+        ([W, None], {}, "Layer 1 is None: ask the model for its weights"),
         ({"a": 1}, {}, "weights is no array of numbers, but dict: give"),
-        ([[W, W[0]]], {}, "Layer 1 is no array of numbers, but list: give"),
+        ([[W, W[0]]], {}, "Layer 0 is no array of numbers, but list: give"),
         ([W], {"segments": [0, 0, 1]}, "found 3 numbers for 4 tokens"),
         ([W], {"segments": "aabb"}, "found 0 numbers for 4 tokens"),
         ([W], {"segments": [0, 0, 1, 1], "key_tokens": "abcd"}, "no key_tokens"),
@@ -270,7 +270,7 @@ def test_keys_and_pointer_show_the_weights_of_any_query_and_head(browser, tmp_pa
         ("ArrowRight", 2, 3),
     ):
         tab.keyboard.press(key)
-        name = f"Layer {layer + 1}, head {head + 1}"
+        name = f"Layer {layer}, head {head}"
         assert tab.evaluate("document.activeElement.ariaLabel") == name
         assert tab.locator("#chosen").inner_text() == name
         check_row(tab, array[layer, head, 0])
