@@ -29,8 +29,8 @@ class View(str):
         title = self.partition("<title>")[2].partition("</title>")[0]
         frame = (
             f'<iframe title="{title}" sandbox="allow-scripts" '
-            'loading="lazy" style="width:100%;height:44rem;border:0" '
-            f'srcdoc="{escape(self)}"></iframe>'
+            'loading="lazy" style="display:block;width:100%;height:44rem;'
+            f'border:0" srcdoc="{escape(self)}"></iframe>'
         )
         # In a page of another encoding, the script would be another one.
         return frame.encode("ascii", "xmlcharrefreplace").decode()

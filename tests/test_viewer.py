@@ -293,10 +293,10 @@ def test_keys_and_pointer_show_the_weights_of_any_query_and_head(browser, tmp_pa
 
     tab.locator("#queries bdi").nth(3).hover()
     check_row(tab, array[2, 3, 3])
-    # The large map: point at query 7, key 2; cells have 28 pixels, the last at the edge.
+    # The large map: point at query 7, key 2; cells have 24 pixels, the last at the edge.
     box = tab.locator("#map").bounding_box()
     left, top = tab.evaluate("[left, top_]")
-    tab.mouse.move(box["x"] + left + 2.5 * 28, box["y"] + top + 7.5 * 28)
+    tab.mouse.move(box["x"] + left + 2.5 * 24, box["y"] + top + 7.5 * 24)
     check_row(tab, array[2, 3, 7])
     assert f"Here: “dog” (2) {array[2, 3, 7, 2]:.3f}." in says.inner_text()
     shades = tab.locator("#keys bdi").evaluate_all(
@@ -380,6 +380,12 @@ def test_the_frame_works_and_cannot_reach_the_page_around_it(browser, tmp_path):
     inside.get_by_role("option").nth(2).click()
     assert inside.locator("#says").inner_text().startswith("“c” (2) reads most from ")
     assert not errors
+    color = "getComputedStyle(document.body).backgroundColor"
+    assert tab.frames[1].evaluate(color) == "rgb(255, 255, 255)"
+    tab.evaluate("frames[0].postMessage('dark', '*')")  # as the site's book.js does
+    tab.frames[1].wait_for_function(f"{color} === 'rgb(27, 27, 31)'")
+    tab.evaluate("frames[0].postMessage('<b>', '*')")
+    assert tab.frames[1].evaluate(color) == "rgb(27, 27, 31)"
     reach = "() => { try { return parent.document.title; } catch { return 'no'; } }"
     assert tab.frames[1].evaluate(reach) == "no"
     tab.context.close()
