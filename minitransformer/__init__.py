@@ -86,6 +86,7 @@ _MODULES = {
     "runs.run": ["Run"],
     "figures": ["curve_svg", "heatmap_svg"],
     "diagrams": ["diagram_svg"],
+    "viewer": ["view"],
 }
 _MODULE_OF = {
     name: module for module, names in _MODULES.items() for name in names

@@ -196,3 +196,6 @@ from minitransformer.figures import (
 from minitransformer.diagrams import (
     diagram_svg as diagram_svg,
 )
+from minitransformer.viewer import (
+    view as view,
+)

@@ -4,6 +4,7 @@ Their colors follow light and dark mode, in a page and in a separate file.
 """
 
 import html
+import importlib
 import itertools
 import math
 import re
@@ -254,3 +255,9 @@ def heatmap_svg(
         f'height="{cell * len(rows) + 1}"/>'
     )
     return svg(width, height, label, parts)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "view":  # this figure has a script, and its own file
+        return importlib.import_module("minitransformer.viewer").view
+    raise AttributeError(f"{__name__} has no attribute {name!r}")

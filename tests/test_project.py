@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "check_run": {"runs", "learning.training", "tokenizers", "data.copies", "figures"},
     "figures": set(),
     "diagrams": {"figures"},
+    "viewer": {"figures"},
     "coursework": {"coursework", "runs.saving", "runs.flags"},
 }
 

@@ -70,6 +70,8 @@ def next_key(previous, code):
     for path in modules(code):
         lines = code_lines(path).values()
         text += [s for s in lines if not s.lstrip().startswith("#")]
+        template = path.with_suffix(".html")
+        text += [template.read_text("utf-8")] if template.is_file() else []
     for name in re.findall(r'"(docs/evidence/[^"]+\.json)"', code):
         text.append((ROOT / name).read_text("utf-8"))
     if "shipped_folder" in code:
@@ -113,8 +115,10 @@ def run_cell(code, namespace):
             last = compile(ast.Expression(last.value), "<cell>", "eval")
             value = eval(last, namespace)
     outputs = [["text", printed.getvalue()]] if printed.getvalue() else []
-    if value is not None and hasattr(value, "_repr_svg_"):
+    if hasattr(value, "_repr_svg_"):
         outputs.append(["svg", value._repr_svg_()])
+    elif hasattr(value, "_repr_html_"):
+        outputs.append(["html", value._repr_html_()])
     elif value is not None:
         outputs.append(["text", f"{value!r}\n"])
     return outputs
@@ -157,7 +161,7 @@ def run(page):
 
 def show(kind, data):
     """Write an output as HTML, without a button to copy it."""
-    if kind == "svg":
+    if kind in ("svg", "html"):
         return f"<figure>{data}</figure>"
     return f'<pre class="output" tabindex="0">{html.escape(data)}</pre>'
 

@@ -103,7 +103,8 @@ def output(kind, data):
     """Make a cell's output."""
     if kind == "text":
         return v4.new_output("stream", name="stdout", text=data)
-    return v4.new_output("display_data", data={"image/svg+xml": data, "text/plain": "a figure"})
+    mime = {"svg": "image/svg+xml", "html": "text/html"}[kind]
+    return v4.new_output("display_data", data={mime: data, "text/plain": "a figure"})
 
 
 def convert(page):

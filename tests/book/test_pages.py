@@ -204,8 +204,10 @@ def same(old, new, recorded):
     if [kind for kind, _ in old] != [kind for kind, _ in new]:
         return False
     for (kind, before), (_, now) in zip(old, new, strict=True):
-        if recorded and kind == "svg":
+        if recorded and kind != "text":
             continue
+        if kind == "html":  # arrays in base 64, whose last digits may differ
+            before, now = (re.sub(r"[\w+/]{60,}=*", "", s) for s in (before, now))
         words = ["".join(NUMBER.sub("#", s).split()) for s in (before, now)]
         if words[0] != words[1]:
             return False
