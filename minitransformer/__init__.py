@@ -73,6 +73,7 @@ _MODULES = {
     "writing.search": ["greedy_search", "beam_search"],
     "writing.translating": ["translate"],
     "writing.evaluation": ["exact_match", "corpus_bleu"],
+    "inside.capture": ["capture", "sites"],
     "runs.pretrained": ["minilm_folder"],
     "runs.run": ["Run"],
     "figures": ["curve_svg", "heatmap_svg"],

@@ -166,6 +166,10 @@ from minitransformer.writing.evaluation import (
     exact_match as exact_match,
     corpus_bleu as corpus_bleu,
 )
+from minitransformer.inside.capture import (
+    capture as capture,
+    sites as sites,
+)
 from minitransformer.runs.pretrained import (
     minilm_folder as minilm_folder,
 )
