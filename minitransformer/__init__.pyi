@@ -170,6 +170,17 @@ from minitransformer.inside.capture import (
     capture as capture,
     sites as sites,
 )
+from minitransformer.inside.heads import (
+    entropy as entropy,
+    head_scores as head_scores,
+)
+from minitransformer.inside.lens import (
+    logit_lens as logit_lens,
+    attribution as attribution,
+)
+from minitransformer.inside.patching import (
+    patch_effects as patch_effects,
+)
 from minitransformer.runs.pretrained import (
     minilm_folder as minilm_folder,
 )
