@@ -77,6 +77,12 @@ _MODULES = {
     "inside.heads": ["entropy", "head_scores"],
     "inside.lens": ["logit_lens", "attribution"],
     "inside.patching": ["patch_effects"],
+    "inside.probes": [
+        "fit_probe",
+        "read_probe",
+        "neighbours",
+        "strongest",
+    ],
     "runs.pretrained": ["minilm_folder"],
     "runs.run": ["Run"],
     "figures": ["curve_svg", "heatmap_svg"],

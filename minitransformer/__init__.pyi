@@ -181,6 +181,12 @@ from minitransformer.inside.lens import (
 from minitransformer.inside.patching import (
     patch_effects as patch_effects,
 )
+from minitransformer.inside.probes import (
+    fit_probe as fit_probe,
+    read_probe as read_probe,
+    neighbours as neighbours,
+    strongest as strongest,
+)
 from minitransformer.runs.pretrained import (
     minilm_folder as minilm_folder,
 )

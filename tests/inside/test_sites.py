@@ -38,6 +38,8 @@ def test_a_captured_call_computes_the_same_and_leaves_nothing_behind(name):
     with pytest.raises(ZeroDivisionError):
         mt.capture(model, inputs, [last], edits={"*hidden": lambda x: 1 / 0})
     np.testing.assert_array_equal(tf.nest.flatten(model(*inputs))[0], expected)
+    for layer in model._flatten_layers():
+        assert not {"call", "attend", "read"} & vars(layer).keys(), layer.path
     after, weights_after = state(model)
     assert after.keys() == attributes.keys()
     assert all(after[key] is value or after[key] == value for key, value in attributes.items())
