@@ -180,6 +180,27 @@ from minitransformer.writing.evaluation import (
     exact_match as exact_match,
     corpus_bleu as corpus_bleu,
 )
+from minitransformer.inside.capture import (
+    capture as capture,
+    sites as sites,
+)
+from minitransformer.inside.heads import (
+    entropy as entropy,
+    head_scores as head_scores,
+)
+from minitransformer.inside.lens import (
+    logit_lens as logit_lens,
+    attribution as attribution,
+)
+from minitransformer.inside.patching import (
+    patch_effects as patch_effects,
+)
+from minitransformer.inside.probes import (
+    fit_probe as fit_probe,
+    read_probe as read_probe,
+    neighbours as neighbours,
+    strongest as strongest,
+)
 from minitransformer.runs.pretrained import (
     minilm_folder as minilm_folder,
 )

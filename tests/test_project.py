@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "data": {"data", "masks", "runs.saving"},
     "learning": {"learning", "runs.saving", "runs.signals"},
     "writing": {"writing", "data.buckets", "figures", "runs.compilation"},
+    "inside": {"inside", *LADDER},
     "runs": {"runs", "learning", "figures"},
     "check_run": {"runs", "learning.training", "tokenizers", "data.copies", "figures"},
     "figures": set(),
