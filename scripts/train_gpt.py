@@ -52,7 +52,7 @@ FLAGS = {
             "of nanoGPT, or of a quick plain GPT",
             list(RECIPES),
         ),
-        "steps": (4000, "training steps"),
+        "steps": (3000, "training steps"),
         "seed": (0, "the same seed gives the same run", seed),
     },
     "the model and its training": {

@@ -27,8 +27,14 @@ from scripts.evidence.dates import about  # noqa: E402
 
 DOCS = f"Python {platform.python_version()}'s documentation"
 RECIPES = {  # the name of its file: script, flags, name of the text
-    "gpt-nanogpt-docs": ("train_gpt", [], DOCS),
-    "gpt-nanogpt-shakespeare": ("train_gpt", ["--text", "shakespeare"], "tiny Shakespeare"),
+    "gpt-fast-docs": ("train_gpt", [], DOCS),
+    "gpt-fast-shakespeare": ("train_gpt", ["--text", "shakespeare"], "tiny Shakespeare"),
+    "gpt-nanogpt-docs": ("train_gpt", ["--recipe", "nanogpt"], DOCS),
+    "gpt-nanogpt-shakespeare": (
+        "train_gpt",
+        ["--recipe", "nanogpt", "--text", "shakespeare"],
+        "tiny Shakespeare",
+    ),
     "gpt-quick-docs": ("train_gpt", ["--recipe", "quick"], DOCS),
     "transformer-dates": ("train_translation", [], "dates"),
     "lstm-dates": ("train_translation", ["--model", "lstm"], "dates"),
