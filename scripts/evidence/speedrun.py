@@ -30,15 +30,15 @@ from scripts.evidence.dates import about  # noqa: E402
 QUICK = {"learning_rate": 3e-3, "rotary": True, "activation": "squared_relu"}
 # Each row of the ladder also has the changes of the rows before it.
 LADDER = {
-    "quick recipe, 400 steps": QUICK | {"steps": 400},
+    "quick recipe, 300 steps": QUICK | {"steps": 300},
     "the rate ends at 0": {"final_rate": 0.0},
     "a memory of three tokens": {"longest": 3, "learning_rate": 2e-3},
     "of five tokens": {"longest": 5},
 }
-SHORT = {"recipe": "fast", "steps": 300}
+SHORT = {"recipe": "fast", "steps": 200}
 # Trials of the lab notebook: each changes one thing of the fast recipe.
 TRIALS = {
-    "fast recipe, 300 steps": {},
+    "fast recipe, 200 steps": {},
     "pairs only": {"longest": 2},
     "up to three tokens": {"longest": 3},
     "up to four tokens": {"longest": 4},
@@ -58,7 +58,7 @@ TRIALS = {
     "wider": {"d_model": 192, "num_heads": 6},
     "heads of 16": {"num_heads": 8},
     "heads of 64": {"num_heads": 2},
-    "half the batch, twice the steps": {"batch_size": 3, "steps": 600},
+    "half the batch, twice the steps": {"batch_size": 3, "steps": 400},
 }
 TRACKS = {
     "nanoGPT's loss": {"target": 1.898, "recipe": "fast", "steps": 100, "memory_dropout_rate": 0.0},

@@ -53,12 +53,15 @@ def test_greedy_follows_the_window_rule_past_its_end(tiny_gpt, eagerly, rng, len
 
 
 @pytest.mark.parametrize("band", [1, 3, 10])
-@pytest.mark.parametrize("length", [1, 4, 11, 30])
+@pytest.mark.parametrize("length", [1, 4, 30])
 def test_a_rolling_cache_writes_the_masked_models_text(eagerly, rng, band, length):
     model = make_tiny_gpt(band=band, num_layers=3)
-    prompt = rng.integers(0, 23, (2, length))
-    ids = generate(model, prompt, max_new_tokens=17, temperature=0)
-    np.testing.assert_array_equal(ids, window_rule(model, prompt, 17))
+    prompt = rng.integers(0, 23, (9, length))
+    both = [  # drawn, because greedy text soon repeats one token
+        generate(model, prompt, max_new_tokens=14, seed=3, use_cache=cached)
+        for cached in (True, False)
+    ]
+    np.testing.assert_array_equal(*both)
 
 
 def test_a_model_without_bands_needs_no_length(tiny_gpt, eagerly):
