@@ -80,7 +80,7 @@ def read_run(folder: Path) -> Checked:
     """Read a run's settings and its log.
 
     Raises:
-        ValueError: if it is no run, or its log has no whole row.
+        ValueError: if it is no run, or its log has no row with a loss.
     """
     from minitransformer.learning.training import Row
     from minitransformer.runs.folders import SETTINGS, read_settings
@@ -107,10 +107,10 @@ def read_run(folder: Path) -> Checked:
             "another program."
         )
     rows = read_log(folder)
-    if not rows or type(settings.get("steps")) is not int:
+    if not curve(rows, "loss") or type(settings.get("steps")) is not int:
         raise ValueError(
-            f"{path} has no whole row, or the settings name no steps: "
-            "train for at least ten steps first."
+            f"{path} has no row with a loss, or the settings name no "
+            "steps: train for at least ten steps first."
         )
     last, peak = rows[-1].step, settings.get("learning_rate", 1e9)
     rates = [rate for _, rate in curve(rows, "learning_rate")]
@@ -145,7 +145,7 @@ def refuse_other_log(run: Checked, band: Any) -> None:
     rates = dict(band.learning_rate)
     for step, rate in curve(run.rows, "learning_rate"):
         expected = rates.get(step, rate)
-        if abs(rate - expected) > 1e-3 * expected:
+        if abs(rate - expected) > 1e-3 * expected + 1e-9:
             raise ValueError(
                 f"The log in {run.folder} is that of another recipe: at "
                 f"step {step:,} its learning rate is {rate:.3g}, expected "
@@ -212,7 +212,7 @@ def draw(
     band: Any,
 ) -> None:
     """Draw both curves, and each band as an outline, into `check.svg`."""
-    from minitransformer.figures import curve_svg
+    from minitransformer.figures import curve_svg, drawable
     from minitransformer.runs.saving import write_atomically
 
     curves = {"training": training, "validation": valid}
@@ -224,6 +224,8 @@ def draw(
             lows = [(step, low) for step, _, low, _ in points]
             highs = [(step, high) for step, _, _, high in points]
             curves[f"{name}, seeds"] = [*lows, *highs[::-1], *lows[:1]]
+    if not any(drawable(p) for points in curves.values() for p in points):
+        return  # all are NaN or infinite
     svg = curve_svg(
         {name: points for name, points in curves.items() if points},
         x_label="step",

@@ -119,6 +119,7 @@ class Decoder(Stack):
 
     Args:
         num_layers: Number of blocks.
+        band: Same as in `DecoderBlock`, for blocks 1, 3, 5, … only.
         **options: The arguments of `DecoderBlock`.
 
     Call arguments:

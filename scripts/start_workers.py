@@ -1,6 +1,6 @@
 """Start several workers of one command on this machine.
 
-    python scripts/start_workers.py 2 scripts/train_gpt.py --out runs/two
+    python scripts/start_workers.py 2 scripts/train_gpt.py --recipe nanogpt --out runs/two
 
 Each worker gets a TF_CONFIG of its own and `--strategy multiworker`. On a
 cluster, start the same command on every machine instead, with a TF_CONFIG that

@@ -101,7 +101,9 @@ class Corpus(NamedTuple):
 def main(argv=None):
     flags = read_flags(argv, __doc__, FLAGS, prefix="gpt")
     with user_errors():
-        run = mt.Run(flags, DEFAULTS | RECIPES[name_recipe(flags)], moved=["text"])
+        recipe = name_recipe(flags)
+        defaults = DEFAULTS | RECIPES[recipe] | {"recipe": recipe}
+        run = mt.Run(flags, defaults, moved=["text"])
         refuse_what_a_memory_cannot(run)
         corpus = read_corpus(run)
         config = make_config(run.settings, corpus.tokenizer.vocab_size)
@@ -120,7 +122,9 @@ def name_recipe(flags):
     folder = Path(flags.get("out") or "")
     resumes = flags["resume"] and (folder / SETTINGS).is_file()
     saved = read_settings(folder) if resumes else {}
-    return flags.get("recipe", saved.get("recipe", DEFAULTS["recipe"]))
+    # Runs from before there were recipes have nanoGPT's.
+    default = "nanogpt" if saved else DEFAULTS["recipe"]
+    return flags.get("recipe", saved.get("recipe", default))
 
 
 def refuse_what_a_memory_cannot(run):

@@ -124,6 +124,8 @@ def damage(run, band, how):
         log.unlink()
     elif how == "no row":
         log.write_text(lines[0] + "\n")
+    elif how == "lost rows":
+        log.write_text(lines[0] + "\n500,,2.0,,,,0.0\n")
     elif how == "empty":
         log.write_text("")
     elif how == "another program":
@@ -155,7 +157,8 @@ def damage(run, band, how):
         ("no run", "is not a run, because it has no settings.json: give the folder"),
         ("no folder", "is not a run"),
         ("no log", "has no log.csv: train for some steps first"),
-        ("no row", "has no whole row"),
+        ("no row", "has no row with a loss"),
+        ("lost rows", "has no row with a loss"),
         ("empty", "it is the log of another program"),
         ("another program", "begins with 'epoch,accuracy', expected 'step,loss"),
         ("longer", "is the log of another recipe: it goes to step 600"),

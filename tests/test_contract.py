@@ -131,6 +131,19 @@ def llama(**options):
     return mt.Llama(config)
 
 
+def ngram_gpt():
+    config = mt.NGramGPTConfig(
+        vocab_size=VOCAB,
+        max_len=MAX_LEN,
+        d_model=D_MODEL,
+        num_heads=HEADS,
+        num_layers=1,
+        longest=4,
+        rows=31,
+    )
+    return mt.NGramGPT(config)
+
+
 def transformer(**options):
     config = mt.TransformerConfig(
         vocab_size=VOCAB,
@@ -306,6 +319,7 @@ MODELS = {
         [ids(KEY)],
         [(BATCH, KEY, VOCAB)],
     ),
+    "NGramGPT": Case(ngram_gpt, [ids(KEY)], [(BATCH, KEY, VOCAB)]),
     "Llama": Case(llama, [ids(KEY)], [(BATCH, KEY, VOCAB)]),
     "Llama, untied": Case(lambda: llama(tied=False), [ids(KEY)], [(BATCH, KEY, VOCAB)]),
     "Bert": Case(bert, [ids(KEY), ids(KEY) % SEGMENTS], [KEYS.shape, (BATCH, D_MODEL)]),

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from minitransformer.inside.capture import capture
+from minitransformer.normalization import LayerNorm
 
 
 def logit_lens(model: keras.Model, token_ids: Any) -> dict[str, tf.Tensor]:
@@ -58,10 +59,8 @@ def attribution(
     """
     names = ["embeddings", "*.heads", "*.feed_forward.output", "block*"]
     found = capture(check_gpt(model), token_ids, names)
-    blocks, parts = (
-        model.decoder.blocks,
-        {"embeddings": found["embeddings"]},
-    )
+    blocks = model.decoder.blocks
+    parts = {"embeddings": found["embeddings"]}
     for i, block in enumerate(blocks):
         heads = found[f"block{i}.self.heads"]
         dense = block.self_attention.output_dense
@@ -87,12 +86,12 @@ def attribution(
 
 
 def check_gpt(model: keras.Model) -> Any:
-    """Refuse a model that has no norm between its decoder and table."""
+    """Refuse a model without a layer norm between decoder and table."""
     decoder = getattr(model, "decoder", None)
     norm = getattr(decoder, "final_norm", None)
-    if norm is None or not hasattr(model, "embedding"):
+    if type(norm) is not LayerNorm or not hasattr(model, "embedding"):
         raise TypeError(
-            f"{type(model).__name__} has no norm between its last block "
-            "and its logits: give a GPT."
+            f"{type(model).__name__} has no layer norm between its last "
+            "block and its logits: give a GPT."
         )
     return model

@@ -33,8 +33,7 @@ def patch_effects(
 
     Returns:
         Numbers `(sites, seq)`, sites in the order of computation: the
-            measure with the other run's vector at
-        one site and one position.
+        measure with the other run's vector at one site and one position.
 
     Raises:
         ValueError: if the inputs have different shapes.

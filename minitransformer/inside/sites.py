@@ -81,7 +81,9 @@ def methods(model: keras.Model, show: Visit) -> Iterator[tuple]:
 
         return layer, name, new
 
-    bert = getattr(model, "bert", model)  # a head holds its BERT
+    bert = getattr(
+        model, "bert", model
+    )  # a model for a task holds its BERT
     if bert is not model or not hasattr(model, "pooler_dense"):
         yield method(model, "call", "logits")
     if hasattr(bert, "pooler_dense"):

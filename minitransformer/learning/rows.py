@@ -1,8 +1,9 @@
 """Rows: update only those rows of a large table that a batch has read.
 
 A batch reads a few hundred rows of a table with tens of thousands. Adam
-would move all of them in each step, because its moments never are 0. Here
-a row that was not read stays as it is, so its step costs nothing.
+would move all of them in each step, because its running means stay
+different from 0 after a gradient. Here a row that was not read stays as it
+is.
 """
 
 from collections.abc import Iterable, Sequence

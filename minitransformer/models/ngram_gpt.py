@@ -1,7 +1,7 @@
-"""A GPT with an n-gram memory: it looks up what its last tokens mean.
+"""A GPT with an n-gram memory: it looks up a vector for its last tokens.
 
-The first thing that a GPT learns is which token follows two or three
-others. A table can hold this, and a table needs no matrix product.
+Which token is likely often depends on two or three tokens before it. A
+table can hold this, and a table needs no matrix product.
 """
 
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class NGramGPTConfig:
 
     @classmethod
     def nano(cls, vocab_size: int) -> Self:
-        """`GPTConfig.nano` with a memory, for a few minutes on a CPU."""
+        """`GPTConfig.nano` with rotary positions and a memory."""
         return cls(
             vocab_size=vocab_size,
             max_len=64,
@@ -74,7 +74,7 @@ class NGramGPTConfig:
             num_heads=4,
             num_layers=4,
             longest=5,
-            rows=65521,
+            rows=16381,
         )
 
 

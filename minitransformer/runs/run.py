@@ -294,10 +294,15 @@ class Run:
 
     def compare(self) -> None:
         """Print in one line whether the validation loss is usual."""
+        try:
+            bands = read_bands()
+        except ValueError as error:  # no reason to lose a training
+            tell(f"verdict     none: {error}")
+            return
         line = verdict(
             self.settings,
             self.log.curve("valid_loss"),
-            read_bands(),
+            bands,
             is_recipe=self.is_recipe,
         )
         if line:

@@ -59,6 +59,10 @@ def least_bytes(settings: Mapping[str, Any]) -> int:
     sizes = {name: n for name, n in settings.items() if type(n) is int}
     rows = sum(n for name, n in sizes.items() if "vocab_size" in name)
     rows += sizes.get("max_len", 0)  # of a table of positions
+    # A memory has a table for each length, with at most all pairs.
+    pairs = (sizes.get("vocab_size", 0) + 1) ** 2
+    tables = max(sizes.get("longest", 1) - 1, 0)
+    rows += tables * min(sizes.get("rows", 0), pairs)
     names = "d_model", "d_ff", "units", "num_layers"
     d_model, d_ff, units, num_layers = (sizes.get(k, 0) for k in names)
     rows += num_layers * (4 * d_model + 2 * d_ff)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from minitransformer.runs import saving
 from minitransformer.runs.folders import read_settings
+from minitransformer.runs.given import read_json
 from minitransformer.runs.logs import read_log
 from minitransformer.runs.progress import quiet_import
 
@@ -43,8 +44,9 @@ def export(run, out):
     tokenizer = load_tokenizer(run)
     if not isinstance(tokenizer, CharTokenizer):
         raise ValueError(f"{run} reads pieces of words: give one that reads characters.")
-    model = GPT.load(run)
-    if model.config.rotary or model.config.band or model.config.activation != "gelu":
+    with_memory = "longest" in read_json(run / saving.CONFIG)
+    model = None if with_memory else GPT.load(run)
+    if not model or model.config.rotary or model.config.band or model.config.activation != "gelu":
         raise ValueError(
             f"{run} was trained by another recipe than nanogpt, which is "
             "the one that the page computes."
@@ -88,8 +90,11 @@ def halve(model, tokenizer):
 def describe(run):
     """Tell how a run was made, and how well it went."""
     script = Path(__file__).parents[1] / "train_gpt.py"
-    defaults, flags = runpy.run_path(str(script))["DEFAULTS"], []
+    names, flags = runpy.run_path(str(script)), []
     settings, log = read_settings(run), read_log(run)
+    recipe = settings.get("recipe", "nanogpt")
+    # The recipe itself is a flag, if it is not the default.
+    defaults = names["DEFAULTS"] | names["RECIPES"][recipe]
     text = settings["text"] and Path(settings["text"]).name
     for name, value in {**settings, "text": text}.items():
         flag = name.replace("_", "-")

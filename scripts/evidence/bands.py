@@ -148,33 +148,37 @@ def write(path, band):
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
 
 
-def missing(band, script):
-    """List the settings that the script has got since, with their defaults.
+def missing(band, name):
+    """List the settings that a recipe has got since, with their defaults.
 
     A new setting's default is what the script did before.
     """
     from minitransformer.runs.band import FREE
 
-    defaults = importlib.import_module(f"scripts.{script}").DEFAULTS
+    script, flags, _ = RECIPES[name]
+    module = importlib.import_module(f"scripts.{script}")
+    defaults = module.DEFAULTS
+    if "--recipe" in flags:
+        defaults = defaults | module.RECIPES[flags[flags.index("--recipe") + 1]]
     names = defaults.keys() - band["settings"].keys() - FREE - {"strategy"}
-    return {name: defaults[name] for name in sorted(names)}
+    return {each: defaults[each] for each in sorted(names)}
 
 
 def main():
     from minitransformer.runs.band import BANDS
 
-    BANDS.mkdir(exist_ok=True)
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "bands")
     parser.add_argument("--shakespeare", type=Path, help="its file, where nothing can be fetched")
     options = parser.parse_args()
+    BANDS.mkdir(exist_ok=True)
     for name in options.only:
         script, flags, _ = RECIPES[name]
         path = BANDS / f"{name}.json"
         if path.is_file():
             band = json.loads(path.read_text("utf-8"))
-            band["settings"] |= missing(band, script)
+            band["settings"] |= missing(band, name)
             write(path, band)
             continue
         if options.shakespeare:

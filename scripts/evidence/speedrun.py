@@ -36,7 +36,7 @@ LADDER = {
     "of five tokens": {"longest": 5},
 }
 SHORT = {"recipe": "fast", "steps": 200}
-# Trials of the lab notebook: each changes one thing of the fast recipe.
+# Trials of the lab notebook: each changes one idea of the fast recipe.
 TRIALS = {
     "fast recipe, 200 steps": {},
     "pairs only": {"longest": 2},

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_contract import D_FF, D_MODEL, HEADS, KEY, MAX_LEN, VOCAB, bert, ids
+from test_contract import D_FF, D_MODEL, HEADS, KEY, MAX_LEN, VOCAB, bert, ids, llama
 
 import minitransformer as mt
 
@@ -57,5 +57,6 @@ def test_a_head_adds_what_its_logit_loses_without_it():
 
 def test_other_models_are_refused():
     for call in (mt.logit_lens, lambda model, ids: mt.attribution(model, ids, ids)):
-        with pytest.raises(TypeError, match=r"Bert has no norm .* give a GPT"):
-            call(bert(), ids(KEY))
+        for model in (bert(), llama()):
+            with pytest.raises(TypeError, match=r"has no layer norm .* give a GPT"):
+                call(model, ids(KEY))

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -123,6 +125,15 @@ def test_saved_and_loaded_it_is_the_same(model, tmp_path, rng):
     ids = rng.integers(0, 23, (2, 9))
     model.save(tmp_path)
     np.testing.assert_array_equal(NGramGPT.load(tmp_path)(ids), model(ids))
+
+
+def test_a_damaged_size_of_the_memory_is_refused_before_it_is_made(model, tmp_path):
+    model.save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config |= {"rows": 5 * 10**9, "vocab_size": 100_000}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="far too few"):
+        NGramGPT.load(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -126,12 +126,13 @@ def test_a_file_of_the_package_is_small_and_a_damaged_one_is_named(tmp_path):
         assert len(made["seeds"]) >= 5
         assert {"command", "machine", "date", "tensorflow"} <= set(made)
         assert made["validation"][-1][0] == made["settings"]["steps"]
-        new = missing(made, RECIPES[path.stem][0])
+        new = missing(made, path.stem)
         assert not new, "run `python scripts/evidence/bands.py`"
 
 
 def test_a_setting_that_the_script_has_got_since_has_its_default():
     made = {"settings": {"steps": 9, "learning_rate": 1.0}}
-    new = missing(made, "train_gpt")
+    new = missing(made, "gpt-nanogpt-docs")
     assert new["d_model"] == 128
+    assert (new["longest"], new["rotary"]) == (1, False)
     assert {"steps", "learning_rate", "seed", "text", "strategy"}.isdisjoint(new)
