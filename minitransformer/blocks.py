@@ -47,8 +47,8 @@ class Block(layers.Layer):
         rotary: bool = False,
         band: int | None = None,
         num_kv_heads: int | None = None,
-        norm: type[LayerNorm] = LayerNorm,
-        feed_forward: type[FeedForward] = FeedForward,
+        norm: type[LayerNorm] | None = None,
+        feed_forward: type[FeedForward] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -65,10 +65,11 @@ class Block(layers.Layer):
             )
 
         def make_norm(name):
-            return norm(epsilon=epsilon, name=name, **common)
+            # Keras saves no classes, so None stands for the usual one.
+            return (norm or LayerNorm)(epsilon=epsilon, name=name, **common)
 
         def make_feed_forward():
-            return feed_forward(
+            return (feed_forward or FeedForward)(
                 d_ff=d_ff,
                 activation=activation,
                 name="feed_forward",
@@ -120,9 +121,10 @@ class EncoderBlock(Block):
         use_bias: Whether Dense layers and norms have biases.
         epsilon: ε of the norms.
         num_kv_heads: Same as in `MultiHeadAttention`, for self-attention.
-        norm: The class of the norms, `LayerNorm` or `RMSNorm`.
-        feed_forward: The class of the feed-forward layer, `FeedForward` or
-            `GatedFeedForward`.
+        norm: The class of the norms, such as `RMSNorm`; `LayerNorm` if
+            None.
+        feed_forward: The class of the feed-forward layer, such as
+            `GatedFeedForward`; `FeedForward` if None.
 
     Call arguments:
         x: `(batch, seq, d_model)`.
