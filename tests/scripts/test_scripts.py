@@ -137,7 +137,7 @@ def test_a_run_from_text_to_sample(train_gpt, generate_script, text_file, tmp_pa
     }
     settings = json.loads((out / "settings.json").read_text())
     assert settings["steps"] == 30
-    assert settings["learning_rate"] == 1e-3
+    assert settings["learning_rate"] == 2e-3
     with (out / "log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [r["step"] for r in rows] == ["10", "20", "30"]
