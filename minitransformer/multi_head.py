@@ -146,7 +146,8 @@ class MultiHeadAttention(layers.Layer):
         head_dim: Any width of one head (Keras calls it `key_dim`); None
             means d_model // num_heads.
         num_kv_heads: Number of heads of keys and values. Each serves
-            num_heads / num_kv_heads heads of queries; None means one each.
+            num_heads / num_kv_heads heads of queries; None means as many
+            as num_heads.
         use_bias: Whether the four projections add a bias.
         dropout_rate: Share of the attention weights dropped in training.
         rotary: Whether to rotate queries and keys by their positions.

@@ -207,7 +207,10 @@ def fit(run, corpus, config):
         if isinstance(config, mt.NGramGPTConfig):
             model = mt.NGramGPT(config)
             optimizer = mt.make_row_optimizer(
-                model, tables=model.memory.tables.values(), learning_rate=schedule
+                model,
+                tables=model.memory.tables.values(),
+                learning_rate=schedule,
+                beta_2=settings["beta_2"],
             )
         else:
             model = mt.GPT(config)

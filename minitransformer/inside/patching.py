@@ -55,7 +55,9 @@ def patch_effects(
         for position in tf.unstack(tf.eye(other.shape[1])):
             # (seq, 1, …): True at one position, for all of its vector
             chosen = tf.reshape(position, (-1, *[1] * (other.ndim - 2))) > 0
-            patch = partial(tf.where, chosen, other)  # else the own array
+            patch = partial(
+                tf.where, chosen, other
+            )  # elsewhere the model's own array
             found = capture(model, inputs, ["logits"], {name: patch})
             effects.append(float(measure(found["logits"])))
     return np.reshape(effects, (-1, other.shape[1]))

@@ -46,7 +46,9 @@ def compile_steps(
     replicas = strategy.num_replicas_in_sync
     variables = model.trainable_variables
     dropouts = dropout_states(model, seed)
-    tables = getattr(optimizer, "tables", ())  # see `learning.rows`
+    # A `RowAdamW` takes the gradients of tables as rows.
+    is_table = getattr(optimizer, "is_table", lambda variable: False)
+    tables = [is_table(variable) for variable in variables]
 
     @tf.function(jit_compile=use_xla, autograph=False)
     def part_sums(inputs, targets, weights, rows=False):
@@ -54,14 +56,13 @@ def compile_steps(
             logits = predict(model, inputs, training=True)
             sums = total(loss, logits, targets, weights)
         gradient = tape.gradient(sums[0], variables)
+        dense = tf.convert_to_tensor
+        forms = [
+            merged_rows if rows and table else dense for table in tables
+        ]
         return [
             *sums,
-            *(
-                merged_rows(part)
-                if rows and any(v is table for table in tables)
-                else tf.convert_to_tensor(part)
-                for v, part in zip(variables, gradient, strict=True)
-            ),
+            *(f(g) for f, g in zip(forms, gradient, strict=True)),
         ]
 
     def one_step(stack, place, step):
@@ -84,7 +85,7 @@ def compile_steps(
             added = map(tf.add, sums, part_sums(*read_part(i)))
             return i + 1, *added
 
-        if tables and accumulate * parts == 1:  # nothing to add up
+        if any(tables) and accumulate * parts == 1:  # nothing to add up
             sums = part_sums(*read_part(0), rows=True)
         else:
             _, *sums = tf.while_loop(

@@ -51,7 +51,13 @@ def make_optimizer(
         epsilon=rate("epsilon", epsilon),
         weight_decay=rate("weight_decay", weight_decay),
     )
-    variables = model.trainable_variables
+    return build_optimizer(optimizer, model.trainable_variables)
+
+
+def build_optimizer(
+    optimizer: keras.optimizers.Optimizer, variables: list[keras.Variable]
+) -> keras.optimizers.Optimizer:
+    """Make an optimizer's state, and except vectors from the decay."""
     if vectors := [v for v in variables if len(v.shape) < 2]:
         optimizer.exclude_from_weight_decay(var_list=vectors)
     optimizer.build(variables)

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from minitransformer.learning.plain_step import build_optimizer
 from minitransformer.runs.given import rate
 
 
@@ -24,7 +25,8 @@ class RowAdamW(keras.optimizers.AdamW):
     Args:
         learning_rate: A number or a schedule.
         tables: The variables `(rows, width)` that are such tables.
-        factor: Their learning rate, divided by that of all other weights.
+        factor: How many times larger their learning rate is than that of
+            the other weights.
         **options: The arguments of Keras' AdamW.
 
     References:
@@ -52,8 +54,8 @@ class RowAdamW(keras.optimizers.AdamW):
     def build(self, variables: Sequence[keras.Variable]) -> None:
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             raise ValueError(
-                "The n-gram memory trains on one device only: leave "
-                "--strategy out, or give --recipe nanogpt."
+                "Tables are updated by rows on one device only: train "
+                "outside of a strategy, or with `make_optimizer`."
             )
         super().build([v for v in variables if not self.is_table(v)])
         self.sums = [
@@ -79,27 +81,24 @@ def make_row_optimizer(
     *,
     tables: Iterable[keras.Variable],
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+    beta_2: float = 0.99,
     factor: float = 10.0,
-) -> RowAdamW:
+) -> keras.optimizers.Optimizer:
     """Make the optimizer of `make_optimizer`, with `RowAdamW` for tables.
 
     Args:
-        model, learning_rate: Same as in `make_optimizer`.
+        model, learning_rate, beta_2: Same as in `make_optimizer`.
         tables, factor: Same as in `RowAdamW`.
     """
     optimizer = RowAdamW(
         learning_rate,
         tables=[*tables],
         factor=factor,
-        beta_2=0.99,
+        beta_2=beta_2,
         epsilon=1e-8,
         weight_decay=0.1,
     )
-    variables = model.trainable_variables
-    if vectors := [v for v in variables if len(v.shape) < 2]:
-        optimizer.exclude_from_weight_decay(var_list=vectors)
-    optimizer.build(variables)
-    return optimizer
+    return build_optimizer(optimizer, model.trainable_variables)
 
 
 def merged_rows(gradient: tf.IndexedSlices) -> tf.IndexedSlices:

@@ -26,7 +26,7 @@ class LlamaConfig:
         vocab_size, max_len, d_model, num_layers: Same as in `GPTConfig`.
         num_heads: Number of heads of queries; must divide `d_model`.
         num_kv_heads: Number of heads of keys and values; must divide
-            `num_heads`. None means as many.
+            `num_heads`. None means as many as `num_heads`.
         d_ff: Inner width of the feed-forward layers; None means 8/3 ·
             d_model, rounded up to a multiple of 4.
         epsilon: ε of the norms.
@@ -122,7 +122,7 @@ class Llama(SavedModel, keras.Model):
         cache: list | None = None,
         start: int = 0,
     ) -> tuple[tf.Tensor, list, list]:
-        """Compute what `GPT.forward` computes, in the same form."""
+        """Do the same as `GPT.forward`, without `length`."""
         token_ids = tf.convert_to_tensor(token_ids)
         start = take_start(start, cache)
         check_length(token_ids, self.config.max_len, start)

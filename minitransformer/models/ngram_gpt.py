@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 from minitransformer.embeddings import TokenEmbedding, take_ids
+from minitransformer.multi_head import write_cache
 from minitransformer.positions import check_length, take_start
 from minitransformer.runs.saving import SavedModel
 from minitransformer.runs.sizes import check_sizes
@@ -88,8 +89,8 @@ def ngram_rows(marks: tf.Tensor, n: int, base: int, rows: int) -> tf.Tensor:
 
     Args:
         marks: Integers `(batch, seq)`: token ids + 1, or 0 for no token.
-        n, base, rows: Length of the n-grams, vocab_size + 1, and the
-            number of rows.
+        n, base, rows: Length of the n-grams, a number above all marks,
+            and the number of rows.
 
     Returns:
         Integers `(batch, seq)` from 0 to rows − 1.
@@ -141,7 +142,8 @@ class NGramMemory(layers.Layer):
         self.dropout = layers.Dropout(
             dropout_rate, noise_shape=(None, None, 1)
         )
-        self.base, self.d_model = vocab_size + 1, d_model
+        # Powers of an even base would wrap around to 0.
+        self.base, self.d_model = vocab_size + 1 | 1, d_model
         # No more rows than there are different n-grams.
         self.rows = {
             n: min(rows, self.base**n) for n in range(2, longest + 1)
@@ -251,11 +253,14 @@ class NGramGPT(SavedModel, keras.Model):
         ids = take_ids(token_ids, self.config.vocab_size)
         start = take_start(start, cache)
         check_length(ids, self.config.max_len, start)
-        marks, seq = tf.cast(ids, tf.int32) + 1, tf.shape(ids)[1]
+        # (batch, 1, seq, 1), as a cache has its keys
+        marks = tf.cast(ids, tf.int32)[:, None, :, None] + 1
         if cache is not None:
-            marks = write(cache["marks"], marks, start)
+            marks = write_cache(cache["marks"], marks, start)
         x = self.embedding(ids)
-        x += self.memory(marks, start=start, seq=seq)
+        x += self.memory(
+            marks[:, 0, :, 0], start=start, seq=tf.shape(ids)[1]
+        )
         x, weights, blocks = self.decoder(
             x, cache=cache and cache["blocks"], start=start
         )
@@ -268,17 +273,9 @@ class NGramGPT(SavedModel, keras.Model):
         max_len = self.config.max_len
         return {
             "blocks": self.decoder.start_cache(batch_size, max_len),
-            "marks": tf.zeros((batch_size, max_len), tf.int32),
+            "marks": tf.zeros((batch_size, 1, max_len, 1), tf.int32),
         }
 
     def attention_maps(self, token_ids: tf.Tensor) -> list:
         """List the weights `(batch, heads, query, key)` of each block."""
         return self.forward(token_ids)[1]
-
-
-def write(slots: tf.Tensor, marks: tf.Tensor, start: int) -> tf.Tensor:
-    """Write marks `(batch, seq)` into slots `(batch, key)` at `start`."""
-    place = tf.range(tf.shape(slots)[1]) - start
-    seq = tf.shape(marks)[1]
-    new = tf.gather(marks, tf.clip_by_value(place, 0, seq - 1), axis=1)
-    return tf.where((place >= 0) & (place < seq), new, slots)

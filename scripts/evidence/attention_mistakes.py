@@ -10,8 +10,6 @@ The result is docs/evidence/attention-mistakes.json.
 import argparse
 import contextlib
 import json
-import os
-import platform
 import sys
 from pathlib import Path
 from unittest import mock
@@ -22,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "attention-mistakes.json"
 sys.path.insert(0, str(ROOT))
 
-from scripts.evidence.dates import about  # noqa: E402
+from scripts.evidence.common import about  # noqa: E402
 
 PLACE = 48  # where the loss is measured with and without the later tokens
 CHANGED = 40  # the token whose change no earlier logit may notice
@@ -120,7 +118,6 @@ def main():
     from minitransformer import python_docs
 
     result = about("python scripts/evidence/attention_mistakes.py") | {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "seed": flags.seed,
         "models": {},
     }

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "banded.json"
 sys.path.insert(0, str(ROOT))
 
-from scripts.evidence.dates import about  # noqa: E402
+from scripts.evidence.common import about  # noqa: E402
 
 SIZES = {"vocab_size": 65, "d_model": 128, "num_heads": 4, "num_layers": 4}
 BAND, BATCH, STEPS, CALLS = 128, 8, 8, 5

@@ -16,14 +16,13 @@ import importlib
 import json
 import platform
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from scripts.evidence.dates import about  # noqa: E402
+from scripts.evidence.common import about, train  # noqa: E402
 
 DOCS = f"Python {platform.python_version()}'s documentation"
 RECIPES = {  # the name of its file: script, flags, name of the text
@@ -41,19 +40,6 @@ RECIPES = {  # the name of its file: script, flags, name of the text
     "bert-docs": ("train_bert", [], DOCS),
 }
 SEEDS = [1, 2, 3, 4, 5]
-
-
-def train(script, flags, seed, run):
-    """Start or resume a training; exit if it was stopped or failed."""
-    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *flags]
-    command += ["--seed", str(seed), "--out", str(run), "--resume"]
-    with subprocess.Popen(command) as process:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:  # Ctrl-C reaches the script as well: it is saving
-            code = process.wait() or 130
-    if code:
-        sys.exit("Stopped. Start this script again to resume.")
 
 
 def has_finished(run):
@@ -113,16 +99,6 @@ def make_band(runs, *, title, uniform, sources):
     }
 
 
-def machine():
-    """Name the processor, as the operating system does."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def write_band(name, folder, runs):
     """Write the band of a recipe, once all of its runs have finished."""
     from minitransformer.check_run import uniform_loss
@@ -138,7 +114,7 @@ def write_band(name, folder, runs):
         sources={"text": "shakespeare"} if "shakespeare" in flags else {},
     )
     band |= about(f"python scripts/evidence/bands.py --only {name}")
-    band |= {"machine": machine(), "date": datetime.date.today().isoformat()}
+    band["date"] = datetime.date.today().isoformat()
     write(folder / f"{name}.json", band)
 
 
@@ -187,7 +163,7 @@ def main():
         for seed, run in runs.items():
             if not has_finished(run):
                 print(f"{name}, seed {seed}", flush=True)
-                train(script, flags, seed, run)
+                train(f"{script}.py", *flags, "--seed", seed, "--out", run)
         write_band(name, BANDS, runs)
         print(f"written: {BANDS / name}.json", flush=True)
 

@@ -10,28 +10,15 @@ docs/evidence/bert.json and docs/evidence/sst2.json.
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from scripts.evidence.dates import about  # noqa: E402
+from scripts.evidence.common import about, train  # noqa: E402
 
 COMMAND = "python scripts/evidence/bert.py --data ../shared/data"
-
-
-def run(script, *flags):
-    """Start or resume a script; exit if it was stopped or failed."""
-    command = [sys.executable, str(ROOT / "scripts" / script), "--resume", *map(str, flags)]
-    with subprocess.Popen(command) as process:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:  # Ctrl-C reaches the script as well: it is saving
-            code = process.wait() or 130
-    if code:
-        sys.exit("Stopped. Start this script again to resume.")
 
 
 def keep(name, folder):
@@ -55,10 +42,10 @@ def main():
     flags = parser.parse_args()
     folder = flags.runs / "evidence-bert"
     if not (folder / "results.json").is_file():
-        run("train_bert.py", "--out", folder)
+        train("train_bert.py", "--out", folder)
     keep("bert.json", folder)
     folder = flags.runs / "evidence-sst2"
-    run(
+    train(
         "finetune_bert.py",
         "--task",
         flags.data / "sst2.train.tsv",

@@ -8,16 +8,14 @@ others from their checkpoints. The result is docs/evidence/dates.json.
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "dates.json"
 sys.path.insert(0, str(ROOT))
+
+from scripts.evidence.common import about, train  # noqa: E402
 
 MODELS = {
     "LSTM without attention": ["--model", "lstm", "--attention", "none"],
@@ -30,30 +28,6 @@ def read_rows(run):
     """Read a run's translations: (source, translation, reference) per line."""
     text = (run / "translations.tsv").read_text(encoding="utf-8")
     return [line.split("\t") for line in text.splitlines()]
-
-
-def about(command):
-    """Return the command, the versions and the number of cores."""
-    return {
-        "command": command,
-        "python": platform.python_version(),
-        "tensorflow": version("tensorflow"),
-        "keras": version("keras"),
-        "cores": os.cpu_count(),
-    }
-
-
-def train(*flags):
-    """Start or resume train_translation.py; exit if it was stopped or failed."""
-    script = ROOT / "scripts" / "train_translation.py"
-    command = [sys.executable, str(script), "--resume", *map(str, flags)]
-    with subprocess.Popen(command) as process:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:  # Ctrl-C reaches the script as well: it is saving
-            code = process.wait() or 130
-    if code:
-        sys.exit("Stopped. Start this script again to resume.")
 
 
 def count_parameters(run):
@@ -82,7 +56,7 @@ def main():
             if str(seed) in runs:
                 continue
             run = flags.runs / f"dates-{name.replace(' ', '-')}-{seed}"
-            train(*options, "--seed", seed, "--out", run)
+            train("train_translation.py", *options, "--seed", seed, "--out", run)
             _, ours, theirs = zip(*read_rows(run), strict=True)
             last = read_log(run)[-1]
             runs[str(seed)] = {

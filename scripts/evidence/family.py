@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "family.json"
 sys.path.insert(0, str(ROOT))
 
-from scripts.evidence.dates import about  # noqa: E402
+from scripts.evidence.common import about  # noqa: E402
 
 # Options of the model, and options of its decoder.
 MODELS = {

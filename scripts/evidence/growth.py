@@ -20,7 +20,7 @@ RESULT = ROOT / "docs" / "evidence" / "growth.json"
 sys.path.insert(0, str(ROOT))
 
 from scripts.bench.peers.measure import CONFIGS, Meter, Sizes  # noqa: E402
-from scripts.evidence.dates import about  # noqa: E402
+from scripts.evidence.common import about  # noqa: E402
 
 SMALL = replace(CONFIGS["small"], steps=30)
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "kills.json"
 sys.path.insert(0, str(ROOT))
 
-from scripts.evidence.dates import about  # noqa: E402
+from scripts.evidence.common import about  # noqa: E402
 
 RUNS = 12
 FLAGS = {

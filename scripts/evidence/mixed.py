@@ -18,7 +18,7 @@ RESULT = ROOT / "docs" / "evidence" / "mixed.json"
 sys.path.insert(0, str(ROOT))
 
 from minitransformer.runs.logs import read_log  # noqa: E402
-from scripts.evidence.dates import about  # noqa: E402
+from scripts.evidence.common import about  # noqa: E402
 
 
 def train(*flags):

@@ -20,7 +20,6 @@ if __name__ == "__main__":  # before slower imports
 import argparse
 import hashlib
 import json
-import platform
 import shlex
 import shutil
 import sys
@@ -33,8 +32,8 @@ from typing import NamedTuple
 from minitransformer import __version__
 from minitransformer.runs.commands import user_errors
 from minitransformer.runs.shipped import SHIPPED
-from scripts.evidence.bert import run as train
-from scripts.evidence.dates import ROOT, about, count_parameters, read_rows
+from scripts.evidence.common import ROOT, about, train
+from scripts.evidence.dates import count_parameters, read_rows
 
 LARGEST = 2_000_000  # bytes of a folder
 # How far a rounded model may be from the trained one.
@@ -195,7 +194,6 @@ def describe(name, run):
         "minitransformer": __version__,
         "rounded_by": f"python scripts/evidence/shipped.py {name}",
         "date": trained.date().isoformat(),
-        "machine": f"{processor()}, {platform.system()}",
         "text": "dates of data/dates.py" if dates else "Python's documentation",
         "text_sha256": settings["text_sha256"],
         "seed": settings["seed"],
@@ -205,15 +203,6 @@ def describe(name, run):
         "validation": [[r.step, r.valid_loss] for r in log if r.valid_loss is not None],
         "parameters": count_parameters(run),
     }
-
-
-def processor():
-    """Name the processor, as Linux does or as Python does."""
-    path = Path("/proc/cpuinfo")
-    for line in path.read_text().splitlines() if path.is_file() else []:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python scripts/evidence/speedrun.py --text tinyshakespeare.txt
 
 Each training is a process of its own. Its time runs from the command to the
-last checkpoint: with imports, compilation and the validation at the end. It
-is kept for the tracks only, so run those on a machine that does nothing else.
+last checkpoint: with imports, compilation and the validation at the end. The
+time is kept for the tracks only; run those on a machine that does nothing else.
 The loss is measured over the whole validation text. A change counts if its
 gain, paired by seed, has p < 0.01 in a one-sided t-test.
 
@@ -15,7 +15,6 @@ is docs/evidence/speedrun.json.
 import argparse
 import json
 import math
-import platform
 import subprocess
 import sys
 import time
@@ -25,10 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "speedrun.json"
 sys.path.insert(0, str(ROOT))
 
-from scripts.evidence.dates import about  # noqa: E402
+from scripts.evidence.common import about  # noqa: E402
 
 QUICK = {"learning_rate": 3e-3, "rotary": True, "activation": "squared_relu"}
-# Each row of the ladder also has the changes of the rows before it.
+# Each row also has the changes of the rows before it. The memory has its own rate.
 LADDER = {
     "quick recipe, 300 steps": QUICK | {"steps": 300},
     "the rate ends at 0": {"final_rate": 0.0},
@@ -122,7 +121,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--only", nargs="+", help="rows whose names contain one of these")
     parser.add_argument(
-        "--busy", action="store_true", help="this machine does other things too: keep no times"
+        "--busy", action="store_true", help="this machine also does other things: keep no times"
     )
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     parser.add_argument("--train", type=json.loads, help=argparse.SUPPRESS)
@@ -132,7 +131,7 @@ def main():
         train(flags.train, flags.out)
         return
     command = "python scripts/evidence/speedrun.py --text " + Path(flags.text).name
-    result = about(command) | {"machine": processor(), "results": {}}
+    result = about(command) | {"results": {}}
     if RESULT.is_file():
         result["results"] = json.loads(RESULT.read_text())["results"]
     rows, settings = {}, {}
@@ -154,14 +153,6 @@ def main():
                 made[str(seed)] = found
                 RESULT.write_text(json.dumps(result, indent=1) + "\n")
             print(f"{name}, seed {seed}: {made[str(seed)]}", flush=True)
-
-
-def processor():
-    """Name this machine's processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

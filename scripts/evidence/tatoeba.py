@@ -23,13 +23,10 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "tatoeba.json"
 sys.path.insert(0, str(ROOT))
 
-from scripts.evidence.dates import (  # noqa: E402
-    MODELS,
-    about,
-    count_parameters,
-    train,
-)
+from scripts.evidence.common import about, train  # noqa: E402
+from scripts.evidence.dates import MODELS, count_parameters  # noqa: E402
 
+SCRIPT = "train_translation.py"
 SETTINGS = ["--vocab-size", 4000, "--max-len", 40, "--buckets", 4, "--seed", 1]
 BEST = {  # the best of the few settings that we tried
     "lstm": ["--batch-size", 64, "--learning-rate", 4e-3, "--dropout-rate", 0.3],
@@ -45,7 +42,18 @@ def steps_in(minutes, options):
 
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
-        train(*options, "--steps", 300, "--evaluate-every", 300, "--beam-size", 1, "--out", run)
+        train(
+            SCRIPT,
+            *options,
+            "--steps",
+            300,
+            "--evaluate-every",
+            300,
+            "--beam-size",
+            1,
+            "--out",
+            run,
+        )
         rows = read_log(run)
     # The first calls also compile, and the last one also validates.
     later = rows[10:-1]
@@ -161,7 +169,14 @@ def main():
         steps = result["steps"][name]
         run = flags.runs / f"tatoeba-{name.replace(' ', '-')}"
         train(
-            *options, "--steps", steps, "--evaluate-every", max(10, steps // 80 * 10), "--out", run
+            SCRIPT,
+            *options,
+            "--steps",
+            steps,
+            "--evaluate-every",
+            max(10, steps // 80 * 10),
+            "--out",
+            run,
         )
         result["models"][name] = measure(run, files["valid"], files["test"])
         RESULT.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

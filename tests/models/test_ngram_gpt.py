@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from minitransformer import NGramGPT, NGramGPTConfig, generate
-from minitransformer.models.ngram_gpt import NGramMemory, ngram_rows, write
+from minitransformer.models.ngram_gpt import NGramMemory, ngram_rows
 
 SIZES = {"vocab_size": 23, "max_len": 11, "d_model": 16, "num_heads": 2, "num_layers": 3}
 
@@ -35,6 +35,14 @@ def test_long_n_grams_of_large_vocabularies_wrap_around_to_rows(rng):
     assert len(np.unique(rows)) > 250  # of 360 n-grams: spread over the table
 
 
+def test_a_long_n_gram_is_more_than_its_last_tokens_whatever_the_vocabulary():
+    marks = tf.constant([[3, 4, 5, 6, 7], [9, 4, 5, 6, 7]])
+    for vocab_size in (1023, 97, 65, 64):  # 1024 to the power of 4 wraps around to 0
+        base = NGramMemory(vocab_size=vocab_size, d_model=4, longest=5, rows=997).base
+        first, second = ngram_rows(marks, 5, base, 997).numpy()[:, -1]
+        assert first != second
+
+
 def test_no_two_bigrams_of_a_small_vocabulary_share_a_row():
     pairs = np.stack(np.meshgrid(np.arange(24), np.arange(1, 24)), -1).reshape(-1, 2)
     rows = ngram_rows(tf.constant(pairs, tf.int32), 2, 24, 24**2).numpy()[:, 1]
@@ -47,9 +55,9 @@ def test_memory_sums_one_vector_for_each_length(rng):
     assert not np.any(layer(marks, start=0, seq=7))
     for table in layer.tables.values():
         table.assign(rng.normal(size=table.shape))
-    assert layer.tables[2].shape == (100, 5)  # all pairs of 9 tokens and "none"
+    assert layer.tables[2].shape == (121, 5)  # all pairs of marks below 11
     last = sum(
-        table.numpy()[ngram_rows(marks, n, 10, table.shape[0])[:, -1]]
+        table.numpy()[ngram_rows(marks, n, 11, table.shape[0])[:, -1]]
         for n, table in layer.tables.items()
     )
     np.testing.assert_allclose(layer(marks, start=6, seq=1)[:, 0], last, rtol=1e-6)
@@ -59,7 +67,7 @@ def test_dropout_drops_an_n_gram_whole_and_only_in_training(rng):
     layer = NGramMemory(vocab_size=9, d_model=50, longest=2, rows=997, dropout_rate=0.4)
     marks = rng.integers(1, 10, (3, 70)).astype("int32")
     layer(marks, start=0, seq=70)
-    layer.tables[2].assign(np.ones((100, 50)))
+    layer.tables[2].assign(np.ones((121, 50)))
     kept = layer(marks, start=0, seq=70, training=True).numpy()
     np.testing.assert_allclose(np.unique(kept.round(4)), [0, 1.6667])
     assert (kept == kept[..., :1]).all()
@@ -81,7 +89,7 @@ def test_a_memory_alone_tells_pairs_apart(rng):
     layer = NGramMemory(vocab_size=9, d_model=5, longest=2, rows=997)
     marks = np.array([[1, 2, 3], [2, 2, 3]], "int32")
     layer(marks, start=0, seq=3)
-    layer.tables[2].assign(rng.normal(size=(100, 5)))
+    layer.tables[2].assign(rng.normal(size=(121, 5)))
     first, second = layer(marks, start=0, seq=3).numpy()
     assert np.abs(first - second)[:2].min() > 1e-3
     np.testing.assert_array_equal(first[2], second[2])  # the pair 2, 3 in both
@@ -97,12 +105,6 @@ def test_token_by_token_with_a_cache_is_all_at_once(model, rng):
         logits, _, cache = model.forward(ids[:, place : place + 1], cache, place)
         parts.append(logits)
     np.testing.assert_allclose(np.concatenate(parts, 1), whole, atol=1e-5)
-
-
-def test_written_marks_stand_at_their_places():
-    slots = tf.constant([[7, 7, 7, 7, 7], [8, 8, 8, 8, 8]])
-    found = write(slots, tf.constant([[1, 2], [3, 4]]), 2).numpy()
-    np.testing.assert_array_equal(found, [[7, 7, 1, 2, 7], [8, 8, 3, 4, 8]])
 
 
 @pytest.mark.parametrize("use_xla", [False, pytest.param(True, marks=pytest.mark.slow)])
