@@ -211,7 +211,7 @@ MUTANTS = [
      '            "rope_theta": 10000,\n', "",
      "runs/test_llama_files.py::test_settings_of_another_model_are_named"),
     ("a Llama whose heads have another width is read", "runs/llama_files.py",
-     "if are_sizes and head_dim not in", "if False and head_dim not in",
+     "if are_sizes and (", "if False and (",
      "runs/test_llama_files.py::test_settings_of_another_model_are_named"),
     ("a Llama of no named kind is read", "runs/llama_files.py",
      '"model_type": None, ', "",

@@ -41,9 +41,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     if isinstance(published["bos_token_id"], list):
         published["bos_token_id"] = [*published["bos_token_id"], None][0]
     names = "hidden_size", "num_attention_heads", "head_dim"
-    width, heads, head_dim = map(published.get, names)
+    width, heads, head_dim = (published.get(name, 0) for name in names)
     are_sizes = type(width) is type(heads) is int and heads > 0
-    if are_sizes and head_dim not in (None, width // heads):
+    if are_sizes and (head_dim or width // heads) != width // heads:
         raise ValueError(
             f"{path} has head_dim {head_dim!r:.60}, expected "
             f"{width // heads}, hidden_size / num_attention_heads: choose "

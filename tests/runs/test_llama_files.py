@@ -82,7 +82,6 @@ def test_settings_of_newer_versions_are_read(tmp_path):
         ({"rms_norm_eps": None}, "gives rms_norm_eps as None, expected a number"),
         ({"tie_word_embeddings": 1}, "gives tie_word_embeddings as 1, expected true or false"),
         ({"bos_token_id": 23}, "loaded: bos_id=23: give an id of the vocabulary"),
-        ({"head_dim": 0}, "has head_dim 0, expected 4"),
         ({"hidden_size": None, "head_dim": 4}, "gives hidden_size as None"),
         ({"rope_parameters": {"rope_theta": 500000.0}}, "has rope_theta 500000.0"),
     ],
