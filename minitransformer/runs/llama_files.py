@@ -124,7 +124,7 @@ def read_llama2c(make: Any, path: Path) -> Any:
     data = read_bytes(path, 2**36)
     config = make.config_class(**llama2c_sizes(path, data[:28]))
     d_model, head_dim = config.d_model, config.d_model // config.num_heads
-    # Per block: four matrices of attention, three behind it, two norms.
+    # Of width d_model, in a block: attention, feed-forward and two norms.
     rows = 2 * d_model + 2 * head_dim * config.num_kv_heads
     rows = config.num_layers * (rows + 3 * config.d_ff + 2)
     rows += config.vocab_size * (1 if config.tied else 2) + 1
