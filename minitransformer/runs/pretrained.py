@@ -214,6 +214,11 @@ def read_model(make: Any, folder: str | Path, form: Form) -> Any:
         config = make.config_class(**sizes)
         with open_arrays(files, lambda s: modern(s, form)) as (slices, _):
             refuse_too_few(slices, asdict(config))
+            if config.num_layers > len(slices):  # blocks take time to make
+                raise ValueError(
+                    f"its {len(slices):,} tensors are too few for "
+                    f"{config.num_layers:,} layers."
+                )
             model = make(config)
             weights = named_weights(model)
             names = their_names(weights, form)

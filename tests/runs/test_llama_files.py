@@ -74,6 +74,7 @@ def test_settings_of_newer_versions_are_read(tmp_path):
         ({"vocab_size": "x"}, "gives vocab_size as 'x', expected a number above 0"),
         ({"num_attention_heads": 0}, "gives num_attention_heads as 0, expected a number above 0"),
         ({"num_hidden_layers": 10**9}, "far too few for the sizes in config.json"),
+        ({"num_hidden_layers": 900}, "its 21 tensors are too few for 900 layers"),
         ({"vocab_size": 29}, r"embed_tokens.weight has shape \(23, 24\), needs \(29, 24\)"),
         ({"num_key_value_heads": 6}, r"k_proj.weight has shape \(12, 24\), needs \(24, 24"),
         ({"num_key_value_heads": 4}, "loaded: num_heads=6 is not divisible by num_kv_heads=4"),
