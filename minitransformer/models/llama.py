@@ -13,7 +13,7 @@ from minitransformer.feed_forward import GatedFeedForward
 from minitransformer.normalization import RMSNorm
 from minitransformer.positions import check_length, take_start
 from minitransformer.runs.llama_files import read_llama
-from minitransformer.runs.saving import SavedModel, assign_weights
+from minitransformer.runs.saving import SavedModel
 from minitransformer.runs.sizes import check_sizes
 from minitransformer.stacks import Decoder
 
@@ -142,7 +142,4 @@ class Llama(SavedModel, keras.Model):
     @classmethod
     def from_pretrained(cls, path: str | Path) -> Self:
         """Read what others have published; see `read_llama`."""
-        sizes, arrays = read_llama(path)
-        model = cls(LlamaConfig(**sizes))
-        assign_weights(model, arrays)
-        return model
+        return read_llama(cls, path)

@@ -8,7 +8,7 @@ for our layers.
 import importlib.util
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,7 +59,8 @@ class Form(NamedTuple):
 
     Attributes:
         kind: The model's name, for messages.
-        vocabularies: Groups of files; each group holds a vocabulary.
+        vocabularies: Groups of files; each group holds a vocabulary. If
+            there are none, any tokenizer can stand beside the model.
         sizes: From our name of a size to theirs, and to its default.
         must_be: For each file, the settings that have only one value that
             our code can compute.
@@ -68,6 +69,8 @@ class Form(NamedTuple):
         not_needed: Pattern for the beginning of names of other tensors.
         by_rows: Whether kernels are stored as `(out, in)`.
         optional: Beginning of names of tensors that may all be missing.
+        read: Function that reads a file of settings, and can give old and
+            new spellings the same names.
     """
 
     kind: str
@@ -78,6 +81,7 @@ class Form(NamedTuple):
     not_needed: str
     by_rows: bool
     optional: tuple[str, ...] = ()  # "" would begin every name
+    read: Callable[[Path], dict[str, Any]] = read_json
 
 
 def read_sizes(folder: Path, form: Form) -> dict[str, Any]:
@@ -91,14 +95,18 @@ def read_sizes(folder: Path, form: Form) -> dict[str, Any]:
     refuse_other_settings(folder, form)
     weight_files(folder, form)
     vocabulary, pieces = read_vocabulary(folder, form)
-    published, sizes = read_json(path), {}
+    published, sizes = form.read(path), {}
     for ours, (theirs, default) in form.sizes.items():
         value = published.get(theirs, default)
         if ours == "pad_id":  # the tokenizer pads rows with its own id
             value = pieces.get("[PAD]", value)
-        if type(value) not in (int, type(default)):
+        kind = type(default)
+        wrong = type(value) not in (bool if kind is bool else int, kind)
+        if wrong or (kind is int and value < 1 <= default):
             given = f"{path} gives {theirs} as {value!r:.60}"
-            raise ValueError(f"{given}: expected a number.")
+            expected = {bool: "true or false"}.get(kind, "a number")
+            expected += " above 0" if kind is int and default else ""
+            raise ValueError(f"{given}, expected {expected}.")
         sizes[ours] = value
     count = 1 + max(
         (i for i in pieces.values() if type(i) is int), default=-1
@@ -115,7 +123,7 @@ def refuse_other_settings(folder: Path, form: Form) -> None:
     """Refuse settings that our code cannot compute, by their names."""
     for name, settings in form.must_be.items():
         path = folder / name
-        published = read_json(path) if path.exists() else {}
+        published = form.read(path) if path.exists() else {}
         for key, value in settings.items():
             if published.get(key, value) != value:
                 raise ValueError(
@@ -131,6 +139,8 @@ def read_vocabulary(folder: Path, form: Form) -> tuple[Path, dict]:
         ValueError: if a file is missing or damaged, or
             `added_tokens.json` adds to the vocabulary.
     """
+    if not form.vocabularies:
+        return folder, {}
     first, *others = form.vocabularies
     names = next((v for v in others if (folder / v[0]).exists()), first)
     path, *_ = [require(folder, name, form) for name in names]
@@ -150,16 +160,16 @@ def read_vocabulary(folder: Path, form: Form) -> tuple[Path, dict]:
 
 
 def require(folder: Path, name: str, form: Form) -> Path:
-    """Find a file of a published folder, or say how to make it."""
+    """Find a file of a published folder, or say what to do."""
     if (folder / name).is_file():
         return folder / name
     other, code = CONVERT.get(name, ("", ""))
-    convert = ""
+    advice = " Give a folder that has it."
     if other and (folder / other).exists():
-        convert = f' Convert {other} there: python -c "{code}"'
+        advice = f' Convert {other} there: python -c "{code}"'
     raise ValueError(
         f"{str(folder)[-50:]} holds no published {form.kind}: {name} is "
-        "not there." + convert
+        "not there." + advice
     )
 
 
@@ -170,7 +180,7 @@ def weight_files(folder: Path, form: Form) -> list[Path]:
         return [require(folder, WEIGHTS, form)]
     try:
         names = sorted(set(read_json(index)["weight_map"].values()))
-        inside = all(Path(name).name == name for name in names)
+        inside = names and all(Path(name).name == name for name in names)
     except (TypeError, KeyError, AttributeError):
         inside = False
     if not inside:
@@ -198,14 +208,24 @@ def read_model(make: Any, folder: str | Path, form: Form) -> Any:
     import numpy as np
 
     folder = Path(folder)
-    config = make.config_class(**read_sizes(folder, form))
+    sizes = read_sizes(folder, form)
     files = weight_files(folder, form)
     try:
+        config = make.config_class(**sizes)
         with open_arrays(files, lambda s: modern(s, form)) as (slices, _):
             refuse_too_few(slices, asdict(config))
+            if config.num_layers > len(slices):  # blocks take time to make
+                raise ValueError(
+                    f"its {len(slices):,} tensors are too few for "
+                    f"{config.num_layers:,} layers."
+                )
             model = make(config)
             weights = named_weights(model)
             names = their_names(weights, form)
+            # A tied model has no table for the logits; its file may.
+            layers = {f"{layer}.weight" for layer in form.layers.values()}
+            for name in layers - names.keys():
+                slices.pop(name, None)
             missing = {n for n in names if n.startswith(form.optional)}
             if missing & slices.keys():
                 missing = set()

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -9,7 +10,14 @@ from small_llama import read_fixture, write_folder, write_llama2c
 
 import minitransformer as mt
 from minitransformer import Llama
-from minitransformer.runs.llama_files import read_llama
+from minitransformer.runs.saving import named_weights
+
+
+def read_llama(path):
+    """Return the sizes and the arrays of a published Llama."""
+    model = Llama.from_pretrained(path)
+    arrays = {name: weight.numpy() for name, weight in named_weights(model).items()}
+    return asdict(model.config), arrays
 
 
 def test_both_formats_give_the_same_arrays(tmp_path):
@@ -63,12 +71,20 @@ def test_settings_of_newer_versions_are_read(tmp_path):
         ({"rope_scaling": {"factor": 8}}, "has rope_scaling {'factor': 8}"),
         ({"attention_bias": True}, "has attention_bias True"),
         ({"head_dim": 7}, "has head_dim 7, expected 4"),
-        ({"vocab_size": "x"}, "gives vocab_size as 'x', expected a positive value of type int"),
-        ({"num_attention_heads": 0}, "gives num_attention_heads as 0, expected a positive"),
-        ({"num_hidden_layers": 10**9}, "too few for 1,000,000,000 layers"),
+        ({"vocab_size": "x"}, "gives vocab_size as 'x', expected a number above 0"),
+        ({"num_attention_heads": 0}, "gives num_attention_heads as 0, expected a number above 0"),
+        ({"num_hidden_layers": 10**9}, "far too few for the sizes in config.json"),
+        ({"num_hidden_layers": 900}, "its 21 tensors are too few for 900 layers"),
         ({"vocab_size": 29}, r"embed_tokens.weight has shape \(23, 24\), needs \(29, 24\)"),
         ({"num_key_value_heads": 6}, r"k_proj.weight has shape \(12, 24\), needs \(24, 24"),
-        ({"num_key_value_heads": 4}, r"k_proj.weight has shape \(12, 24\), needs \(16, 24"),
+        ({"num_key_value_heads": 4}, "loaded: num_heads=6 is not divisible by num_kv_heads=4"),
+        ({"num_key_value_heads": 0}, "loaded: num_kv_heads=0: give"),
+        ({"num_key_value_heads": "x"}, "gives num_key_value_heads as 'x', expected a number"),
+        ({"rms_norm_eps": None}, "gives rms_norm_eps as None, expected a number"),
+        ({"tie_word_embeddings": 1}, "gives tie_word_embeddings as 1, expected true or false"),
+        ({"bos_token_id": 23}, "loaded: bos_id=23: give an id of the vocabulary"),
+        ({"hidden_size": None, "head_dim": 4}, "gives hidden_size as None"),
+        ({"rope_parameters": {"rope_theta": 500000.0}}, "has rope_theta 500000.0"),
     ],
 )
 def test_settings_of_another_model_are_named(tmp_path, settings, message):
@@ -78,12 +94,26 @@ def test_settings_of_another_model_are_named(tmp_path, settings, message):
     assert len(str(found.value)) < 500
 
 
+def test_what_a_configuration_may_leave_out(tmp_path):
+    config = json.loads((write_folder(tmp_path) / "config.json").read_text())
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config | {"bos_token_id": None, "head_dim": None}))
+    assert read_llama(tmp_path)[0]["bos_id"] is None
+    del config["bos_token_id"]
+    path.write_text(json.dumps(config))
+    assert read_llama(tmp_path)[0]["bos_id"] == 1
+    del config["model_type"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="has model_type None, expected 'llama'"):
+        read_llama(tmp_path)
+
+
 def test_missing_and_unknown_tensors_are_named(tmp_path):
     write_folder(tmp_path, drop=["model.norm.weight"])
-    with pytest.raises(ValueError, match=r"model.norm.weight is missing"):
+    with pytest.raises(ValueError, match=r": norm.weight is missing"):
         read_llama(tmp_path)
     write_folder(tmp_path, {"model.norm.bias": np.ones(24, "float32")})
-    with pytest.raises(ValueError, match=r"model.norm.bias is unknown"):
+    with pytest.raises(ValueError, match=r": norm.bias is unknown"):
         read_llama(tmp_path)
     write_folder(tmp_path, {"model.norm.weight": np.full(24, np.nan, "float32")})
     with pytest.raises(ValueError, match="final_norm/gain holds NaN"):
@@ -98,7 +128,7 @@ def test_missing_and_damaged_files_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"model.safetensors is not there"):
         read_llama(tmp_path)
     index = tmp_path / "model.safetensors.index.json"
-    for content in ({"weight_map": {"a": "../a"}}, {"weight_map": 3}, {}):
+    for content in ({"weight_map": {"a": "../a"}}, {"weight_map": 3}, {"weight_map": {}}, {}):
         index.write_text(json.dumps(content))
         with pytest.raises(ValueError, match="it names no shards"):
             read_llama(tmp_path)
