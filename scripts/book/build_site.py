@@ -1,9 +1,10 @@
 """Build the site into the folder `site`: `python -m scripts.book.build_site`.
 
 The pages of the exercises are written, fonts are cut out of packages, the
-reference is made from the docstrings and the notebooks from the pages. Any
-error on a page stops the build. Arguments are those of `mkdocs build`. Git
-ignores all that is made: run this once before `mkdocs serve` alone.
+translator of dates is copied, the reference is made from the docstrings and
+the notebooks from the pages. Any error on a page stops the build. Arguments
+are those of `mkdocs build`. Git ignores all that is made: run this once before
+`mkdocs serve` alone.
 """
 
 if __name__ == "__main__":  # before what takes longer to import
@@ -24,7 +25,7 @@ from pathlib import Path
 from fontTools import subset
 
 from minitransformer.runs.signals import children
-from scripts.book import coursework_pages, names, notebooks
+from scripts.book import coursework_pages, export_dates, names, notebooks
 from scripts.book.source import ROOT
 
 FONTS = ROOT / "docs" / "assets" / "fonts"
@@ -117,6 +118,7 @@ if __name__ == "__main__":
     coursework_pages.write()
     cut_fonts()
     draw_card(ROOT / "docs" / "assets" / "images" / "card.png")
+    export_dates.write()
     names.write_reference()
     notebooks.write()
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir"]
