@@ -1,19 +1,10 @@
 // A GPT to try, in the page's <div data-live-gpt="folder">.
-import { GPT, sample, softmax } from "./gpt.js";
+import { GPT, sample } from "./gpt.js";
+import { draw_map, head_maps, percent, pixel_color, shown, start } from "./heads.js";
+import { softmax } from "./layers.js";
 
 const root = document.querySelector("[data-live-gpt]");
-root.insertAdjacentHTML("afterbegin",
-  `<p><button type=button>Start the model (1.6 MB)</button> <output></output></p>`);
-const [starter, message] = root.firstChild.children;
-starter.onclick = async () => {
-  message.value = "Loading …";
-  try {
-    const file = await fetch(root.dataset.liveGpt + "/weights.safetensors");
-    live(new GPT(await file.arrayBuffer()));
-  } catch {
-    message.value = "It did not load: try again.";
-  }
-};
+start(root, root.dataset.liveGpt, 1.6, (bytes) => live(new GPT(bytes)));
 
 const PAGE = `<fieldset><section class=writing>
 <label for=live-text>Text: type, or let the model go on</label>
@@ -32,9 +23,7 @@ const PAGE = `<fieldset><section class=writing>
 <section class=looks><h3></h3><div class=map><canvas class=large role=img></canvas><i></i></div>
 <div role=radiogroup aria-label="Head of attention"></div></section></fieldset>`;
 const MOST = 1000; // characters written in one go
-const shown = (c) => ({ "\n": "⏎", " ": "␣" })[c] ?? c;
 const spoken_name = (c) => ({ "\n": "line break", " ": "space" })[c] ?? c;
-const percent = (weight) => (100 * weight).toFixed(1) + "%";
 
 function live(model) {
   root.innerHTML = PAGE;
@@ -52,10 +41,10 @@ function live(model) {
   const letters = [...ink.children];
   find("ol").innerHTML = `<li><button type=button><b></b><i></i><span></span></button></li>`.repeat(10);
   const bars = [...root.querySelectorAll("ol button")];
-  for (let i = 0; i < model.num_layers * model.num_heads; i++)
-    heads.innerHTML += `<label><canvas></canvas><input type=radio name=head aria-label="layer ${
-      Math.floor(i / model.num_heads) + 1}, head ${(i % model.num_heads) + 1}"></label>`;
-  const radios = [...heads.querySelectorAll("input")], maps = [...heads.querySelectorAll("canvas")];
+  const { radios, maps, place } = head_maps(heads, model, (...chosen) => {
+    [layer, head] = chosen;
+    draw();
+  });
 
   // Read the text again; the model knows what it has read already.
   function read() {
@@ -178,24 +167,13 @@ function live(model) {
   function draw_maps() {
     find(".looks h3").textContent = `Layer ${layer + 1}, head ${head + 1}`;
     large.setAttribute("aria-label", `Weights of layer ${layer + 1}, head ${head + 1}: rows read from columns`);
-    const [red, green, blue] = getComputedStyle(large).color.match(/[\d.]+/g).map(Number);
-    const color = (blue << 16) | (green << 8) | red; // of a pixel, without its opacity
-    draw_map(large, layer, head, color);
+    const color = pixel_color(large), n = ids.length - model.begin;
+    const draw_head = (map, layer, head) => draw_map(map, n, n, (query) => model.row(layer, head, query), color);
+    draw_head(large, layer, head);
     // The small maps take most of the time: while it writes, four times a second will do.
     if (running && performance.now() < maps_drawn + 250) return;
     maps_drawn = performance.now();
-    maps.forEach((map, i) => draw_map(map, Math.floor(i / model.num_heads), i % model.num_heads, color));
-  }
-
-  function draw_map(canvas, layer, head, color) {
-    const n = ids.length - model.begin, image = new ImageData(n, n);
-    const pixels = new Uint32Array(image.data.buffer);
-    if (canvas.width !== n) canvas.width = canvas.height = n;
-    for (let i = 0; i < n; i++) {
-      const row = model.row(layer, head, i);
-      for (let j = 0; j < n; j++) pixels[i * n + j] = ((255 * row[j]) << 24) | color;
-    }
-    canvas.getContext("2d").putImageData(image, 0, 0);
+    maps.forEach((map, i) => draw_head(map, ...place(i)));
   }
 
   go.textContent = "Continue";
@@ -224,11 +202,6 @@ function live(model) {
     model.mistake = mistake.value;
     model.start_cache();
     read();
-  };
-  heads.onchange = () => {
-    const i = radios.findIndex((radio) => radio.checked);
-    [layer, head] = [Math.floor(i / model.num_heads), i % model.num_heads];
-    draw();
   };
   text.onscroll = () => (ink.scrollTop = text.scrollTop);
   const hover = (i) => {
