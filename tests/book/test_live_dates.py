@@ -86,18 +86,19 @@ def test_translations_logits_and_cross_attention_are_pythons(tab, shipped):
     model, tokenizer = shipped
     texts = [*sources(18), "3 Ma", "Hello, 3. § \N{GRINNING FACE}"]
     rows = [encode_sentence(tokenizer, text) for text in texts]
-    written = greedy_search(model, fill(rows, len(rows), tokenizer.pad_id), max_len=40)
-    results = tab.evaluate(TRANSLATE, texts)
-    for source, row, result in zip(rows, written.tolist(), results, strict=True):
-        assert result["source"] == source
-        ids = [i for i in row if i != tokenizer.pad_id]
-        assert result["ids"] == ids
+    source = fill(rows, len(rows), tokenizer.pad_id)
+    written = greedy_search(model, source, max_len=40, use_xla=False)
+    read = np.pad(written[:, :-1], ((0, 0), (1, 0)), constant_values=tokenizer.bos_id)
+    logits = model(source, read)
+    to_source = np.stack(model.attention_maps(source, read)[-1])  # (layer, batch, head, …)
+    for i, result in enumerate(tab.evaluate(TRANSLATE, texts)):
+        ids = [token for token in written[i].tolist() if token != tokenizer.pad_id]
+        assert (result["source"], result["ids"]) == (rows[i], ids)
         assert result["text"] == tokenizer.decode(ids).strip()
-        read = [[tokenizer.bos_id, *ids[:-1]]]
-        assert np.allclose(result["logits"], model([source], read)[0], atol=1e-3)
-        to_source = np.stack(model.attention_maps([source], read)[-1])[:, 0]
+        assert np.allclose(result["logits"], logits[i, : len(ids)], atol=1e-3)
         weights = np.moveaxis(np.array(result["weights"]), 0, 2)  # (layer, head, target, source)
-        assert np.allclose(weights, to_source, atol=1e-3)
+        expected = to_source[:, i, :, : len(ids), : len(rows[i])]
+        assert np.allclose(weights, expected, atol=1e-3)
 
 
 def test_texts_are_cut_into_the_pieces_of_sentencepiece(tab, shipped):
@@ -107,3 +108,61 @@ def test_texts_are_cut_into_the_pieces_of_sentencepiece(tab, shipped):
     texts = [*sources(500), *odd]
     expected = [encode_sentence(shipped[1], text) for text in texts]
     assert tab.evaluate(SPLIT, texts) == expected
+
+
+def test_the_page_translates_and_shows_what_it_reads(tab):
+    from browser import check_names
+
+    loaded = []
+    tab.on("request", lambda request: loaded.append(request.url))
+    tab.get_by_role("button", name="Start the model").click()
+    date, written = tab.get_by_label("A date in"), tab.locator("[name=translation]")
+    reads, status = tab.locator("#live-reads"), tab.locator("[name=status]")
+    date.wait_for(timeout=20_000)
+    assert [url.split("/", 3)[3] for url in loaded] == ["dates/weights.safetensors"]
+    assert written.inner_text() == "2021-05-03"
+    date.fill("4.7.2030")
+    assert written.inner_text() == "2030-07-04"
+
+    # Rows by keys and by pointer: the source shows the weights of the row.
+    assert "“07” reads from “7” " in reads.inner_text()
+    tab.get_by_role("radio", name="07").focus()
+    tab.keyboard.press("ArrowDown")
+    tab.keyboard.press("ArrowDown")
+    assert "“04” reads from “␣4” " in reads.inner_text()
+    shares = "spans => spans.map((span) => +span.style.getPropertyValue('--weight'))"
+    weights = tab.locator(".source span").evaluate_all(shares)
+    assert sum(weights) == pytest.approx(1, abs=1e-3)
+    assert weights[0] == max(weights)
+    tab.locator("tr", has_text="30").last.hover()
+    assert reads.inner_text().startswith("“30” reads from “30” ")
+    date.hover()
+    assert reads.inner_text().startswith("“04” ")
+
+    # Heads: the month's row of layer 1, head 3 reads from the day.
+    tab.get_by_role("radio", name="layer 2, head 3").focus()
+    for _ in range(4):
+        tab.keyboard.press("ArrowLeft")
+    assert tab.locator("caption").inner_text().startswith("Layer 1, head 3")
+    tab.get_by_role("radio", name="07").check()
+    assert reads.inner_text().startswith("“07” reads from “␣4” ")
+
+    date.fill("@ 3 May 2021")
+    assert written.inner_text() == "2021-05-03"
+    assert "no piece for “@”" in status.inner_text()
+    assert tab.get_by_role("columnheader", name="0x40").count() == 1
+    for text, message in (("x" * 50, "has 52 pieces"), ("  ", "Type a date")):
+        date.fill(text)
+        assert message in status.inner_text()
+        assert written.inner_text() == ""
+        assert not tab.get_by_role("table").is_visible()
+    tab.get_by_role("button", name="Sunday").click()
+    assert written.inner_text() == "2026-11-22"
+
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+    check_names(tab)
+    for scheme in ("light", "dark"):
+        tab.emulate_media(color_scheme=scheme)
+        found = Axe().run(tab).response["violations"]
+        severe = [v["id"] for v in found if v["impact"] in ("serious", "critical")]
+        assert not severe

@@ -176,7 +176,9 @@ def test_the_switches_make_the_mistakes_that_they_name(tab):
 
 
 def test_the_forward_pass_and_its_page_fit_into_20_kb():
-    sizes = [(SCRIPTS / name).stat().st_size for name in ("gpt.js", "heads.js", "layers.js", "live.js")]
+    sizes = [
+        (SCRIPTS / name).stat().st_size for name in ("gpt.js", "heads.js", "layers.js", "live.js")
+    ]
     assert sum(sizes) <= 20 * 1024
 
 

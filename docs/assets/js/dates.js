@@ -104,7 +104,10 @@ function live(model) {
       most.map((j) => `“${name(source[j])}” ${percent(weights[j])}`).join(", ")}`;
   }
 
-  table.onpointerleave = () => ((hovered = undefined), draw_row());
+  table.onpointerleave = () => {
+    hovered = undefined;
+    if (steps.length) draw_row();
+  };
   root.querySelectorAll(".prompt").forEach((button) => (button.onclick = () => {
     date.value = button.textContent;
     read();
