@@ -11,26 +11,17 @@ pytestmark = pytest.mark.slow
 pytest_plugins = ["browser"]
 
 ASSETS = ROOT / "docs" / "assets"
-TRANSLATE = """
-async (texts) => {
+COMPUTE = """
+async ([texts, others]) => {
   const { Transformer } = await import("/js/transformer.js");
   const model = new Transformer(await (await fetch("/dates/weights.safetensors")).arrayBuffer());
-  return texts.map((text) => {
-    const source = model.tokenizer.encode_sentence(text), steps = model.translate(source);
-    return {
-      source, ids: steps.map(({ id }) => id),
-      text: model.tokenizer.decode(steps.map(({ id }) => id)),
-      logits: steps.map(({ logits }) => [...logits]),
-      weights: steps.map(({ weights }) => weights.map((heads) => heads.map((row) => [...row]))),
-    };
-  });
-}
-"""
-SPLIT = """
-async (texts) => {
-  const { Transformer } = await import("/js/transformer.js");
-  const model = new Transformer(await (await fetch("/dates/weights.safetensors")).arrayBuffer());
-  return texts.map((text) => model.tokenizer.encode_sentence(text));
+  const encode = (text) => model.tokenizer.encode_sentence(text);
+  return [others.map(encode), texts.map((text) => {
+    const source = encode(text), steps = model.translate(source), ids = steps.map(({ id }) => id);
+    const logits = steps.map(({ logits }) => [...logits]);
+    const weights = steps.map(({ weights }) => weights.map((heads) => heads.map((row) => [...row])));
+    return { source, ids, logits, weights, text: model.tokenizer.decode(ids) };
+  })];
 }
 """
 PAGE = """<!doctype html><html lang="en"><title>dates</title>
@@ -65,33 +56,32 @@ def tab(browser, url):
     assert not errors
 
 
-@pytest.fixture(scope="module")
-def shipped():
-    from minitransformer import SentencePieceTokenizer, Transformer, shipped_folder
-
-    folder = shipped_folder("transformer")
-    return Transformer.load(folder), SentencePieceTokenizer.load(folder / "source.model")
-
-
-def sources(count):
-    from minitransformer import date_pairs
-
-    return [source for source, _ in date_pairs(train=count, valid=0, test=0, seed=7)[0]]
-
-
-def test_translations_logits_and_cross_attention_are_pythons(tab, shipped):
-    from minitransformer import greedy_search
+def test_pieces_translations_logits_and_cross_attention_are_pythons(tab):
+    from minitransformer import (
+        SentencePieceTokenizer,
+        Transformer,
+        date_pairs,
+        greedy_search,
+        shipped_folder,
+    )
     from minitransformer.data.buckets import encode_sentence, fill
 
-    model, tokenizer = shipped
-    texts = [*sources(18), "3 Ma", "Hello, 3. § \N{GRINNING FACE}"]
+    folder = shipped_folder("transformer")
+    model = Transformer.load(folder)
+    tokenizer = SentencePieceTokenizer.load(folder / "source.model")
+    dates = [source for source, _ in date_pairs(train=500, valid=0, test=0, seed=7)[0]]
+    odd = ["", "  3  May ", "5\N{LOWER ONE EIGHTH BLOCK}5", "<s> <0x41>", "Ünde 日 1st", "zzz-"]
+    texts = [*dates[:18], "3 Ma", "Hello, 3. § \N{GRINNING FACE}"]
+    pieces, results = tab.evaluate(COMPUTE, [texts, dates + odd])
+    assert pieces == [encode_sentence(tokenizer, text) for text in dates + odd]
+
     rows = [encode_sentence(tokenizer, text) for text in texts]
     source = fill(rows, len(rows), tokenizer.pad_id)
     written = greedy_search(model, source, max_len=40, use_xla=False)
     read = np.pad(written[:, :-1], ((0, 0), (1, 0)), constant_values=tokenizer.bos_id)
     logits = model(source, read)
     to_source = np.stack(model.attention_maps(source, read)[-1])  # (layer, batch, head, …)
-    for i, result in enumerate(tab.evaluate(TRANSLATE, texts)):
+    for i, result in enumerate(results):
         ids = [token for token in written[i].tolist() if token != tokenizer.pad_id]
         assert (result["source"], result["ids"]) == (rows[i], ids)
         assert result["text"] == tokenizer.decode(ids).strip()
@@ -99,15 +89,6 @@ def test_translations_logits_and_cross_attention_are_pythons(tab, shipped):
         weights = np.moveaxis(np.array(result["weights"]), 0, 2)  # (layer, head, target, source)
         expected = to_source[:, i, :, : len(ids), : len(rows[i])]
         assert np.allclose(weights, expected, atol=1e-3)
-
-
-def test_texts_are_cut_into_the_pieces_of_sentencepiece(tab, shipped):
-    from minitransformer.data.buckets import encode_sentence
-
-    odd = ["", "  3  May ", "5\N{LOWER ONE EIGHTH BLOCK}5", "<s> <0x41>", "Ünde 日 1st", "zzz-"]
-    texts = [*sources(500), *odd]
-    expected = [encode_sentence(shipped[1], text) for text in texts]
-    assert tab.evaluate(SPLIT, texts) == expected
 
 
 def test_the_page_translates_and_shows_what_it_reads(tab):
