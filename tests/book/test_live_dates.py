@@ -112,7 +112,7 @@ def test_the_page_translates_and_shows_what_it_reads(tab):
     tab.keyboard.press("ArrowDown")
     assert "“04” reads from “␣4” " in reads.inner_text()
     shares = "spans => spans.map((span) => +span.style.getPropertyValue('--weight'))"
-    weights = tab.locator(".source span").evaluate_all(shares)
+    weights = tab.locator(".pieces span").evaluate_all(shares)
     assert sum(weights) == pytest.approx(1, abs=1e-3)
     assert weights[0] == max(weights)
     tab.locator("tr", has_text="30").last.hover()
@@ -140,6 +140,7 @@ def test_the_page_translates_and_shows_what_it_reads(tab):
     tab.get_by_role("button", name="Sunday").click()
     assert written.inner_text() == "2026-11-22"
 
+    date.fill("1" * 30)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
     check_names(tab)
     for scheme in ("light", "dark"):

@@ -12,8 +12,8 @@ const PAGE = `<fieldset><section>
 <p>Try ${EXAMPLES.map((text) => `<button type=button class=prompt>${text}</button>`).join(" ")}</p>
 <p><label for=live-translation>Translation</label> <output id=live-translation name=translation></output></p>
 <output id=live-status name=status></output>
-<div class=reading><p class=source></p><p id=live-reads></p>
-<div class=scroll><table></table></div></div></section>
+<div class=reading><p class=pieces></p><p id=live-reads></p>
+<div class=scroll tabindex=0 role=group aria-label="Weights of the chosen head"><table class=weights></table></div></div></section>
 <section class=looks><h3>All heads</h3><div role=radiogroup aria-label="Head of cross-attention"></div></section></fieldset>`;
 
 function add(parent, tag, text = "") {
@@ -55,8 +55,8 @@ function live(model) {
     if (!steps.length) return;
     hovered = undefined;
     chosen = Math.min(chosen, steps.length - 1);
-    find(".source").replaceChildren();
-    spans = source.map((id) => add(find(".source"), "span", name(id)));
+    find(".pieces").replaceChildren();
+    spans = source.map((id) => add(find(".pieces"), "span", name(id)));
     const color = pixel_color(maps[0]);
     maps.forEach((map, i) => {
       const [layer, head] = place(i);
