@@ -58,9 +58,7 @@ def check_ids(rows: int, inputs: Any) -> None:
         inputs: An array, or a tuple of them.
     """
     for ids in map(np.asarray, tf.nest.flatten(inputs) if rows else []):
-        if ids.dtype.kind not in "iu" or not ids.size:
-            continue  # vectors are no ids
-        if ids.min() < 0 or ids.max() >= rows:
+        if ids.size and (ids.min() < 0 or ids.max() >= rows):
             raise ValueError(
                 f"The inputs have ids from {ids.min()} to {ids.max()}, the "
                 f"model's vocabulary from 0 to {rows - 1}: use the "
