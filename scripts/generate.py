@@ -91,15 +91,15 @@ def text(flags):
     else:
         folder = newest_run("runs", ["characters.json", "sentencepiece.model", "bpe.json"])
     model, tokenizer = load(Path(folder))
-    # GPT-2's training text has this token after each document.
-    stop_id = tokenizer.eos_id if isinstance(tokenizer, mt.BytePairTokenizer) else None
+    # In training, GPT-2 read an end after each text, and a Llama a beginning before each.
+    bos_id = getattr(model.config, "bos_id", None)
+    stop_id = tokenizer.eos_id if isinstance(tokenizer, mt.BytePairTokenizer) else bos_id
     unknown = tokenizer.unknown(flags.prompt)
     if unknown:
         raise ValueError(
             f"The prompt has characters that this model has never read: "
             f"{' '.join(map(repr, unknown))}. Leave them out."
         )
-    bos_id = getattr(model.config, "bos_id", None)
     begin = [] if bos_id is None else [bos_id]
     ids, shown = [], 0
     for part in mt.stream(
@@ -114,7 +114,7 @@ def text(flags):
         use_xla=flags.xla,
     ):
         ids.extend(token for token in part[0].tolist() if token != stop_id)
-        whole = tokenizer.decode(ids[len(begin) :])
+        whole = tokenizer.decode(ids)
         # A character may be incomplete: wait for its last byte.
         ready = len(whole.rstrip("\N{REPLACEMENT CHARACTER}"))
         yield whole[shown:ready]

@@ -163,15 +163,32 @@ def with_tokenizer(tmp_path):
 
 
 def test_generate_reads_a_published_llama(with_tokenizer, generate_script, capfd):
-    flags = ["--prompt", "a bad", "--max-new-tokens", "5", "--temperature", "0", "--no-xla"]
+    flags = ["--prompt", "abad", "--max-new-tokens", "5", "--temperature", "0", "--no-xla"]
     assert exit_code(generate_script.main, ["--run", str(with_tokenizer), *flags]) == 0
     folder = capfd.readouterr().out
-    assert re.fullmatch(r"a bad.{0,6}\n", folder)
+    assert re.fullmatch(r"abad.{0,5}\n", folder)
     own = with_tokenizer / "own"
     Llama.from_pretrained(with_tokenizer).save(own)
     mt.load_tokenizer(with_tokenizer).save(own / "characters.json")
     assert exit_code(generate_script.main, ["--run", str(own), *flags]) == 0
     assert capfd.readouterr().out == folder
+
+
+def test_generate_stops_where_a_llama_begins_another_text(
+    with_tokenizer, generate_script, capfd, monkeypatch
+):
+    asked = {}
+
+    def stream(model, prompts, **options):
+        asked.update(options, prompt=prompts[0])
+        yield np.array([[*prompts[0], asked["stop_id"]]])
+
+    monkeypatch.setattr(mt, "stream", stream)
+    flags = ["--run", str(with_tokenizer), "--prompt", "abad"]
+    assert exit_code(generate_script.main, flags) == 0
+    bos_id = Llama.from_pretrained(with_tokenizer).config.bos_id
+    assert asked["stop_id"] == asked["prompt"][0] == bos_id
+    assert capfd.readouterr().out == "abad\n"
 
 
 def test_generate_refuses_a_tokenizer_of_another_size(with_tokenizer, generate_script, capfd):
