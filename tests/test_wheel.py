@@ -33,7 +33,7 @@ def test_the_wheel_trains_and_writes_elsewhere(tmp_path):
     assert "minitransformer/__init__.pyi" in names
     for name in ("course", "mistakes", "forbidden", "exercises/attention"):
         assert f"minitransformer/coursework/{name}.toml" in names
-    for name in ("gpt", "transformer", "lstm"):
+    for name in ("gpt", "bert", "transformer", "lstm"):
         assert f"minitransformer/shipped/{name}/weights.safetensors" in names
         assert f"minitransformer/shipped/{name}/provenance.json" in names
     for path in (ROOT / "minitransformer" / "runs" / "bands").glob("*.json"):

@@ -7,15 +7,16 @@ Each stands in a folder like that of a run. Its weights are float16, and
 from pathlib import Path
 
 SHIPPED = Path(__file__).parents[1] / "shipped"
-NAMES = "gpt", "transformer", "lstm"
+NAMES = "gpt", "bert", "transformer", "lstm"
 
 
 def shipped_folder(name: str) -> Path:
     """Find the folder of a trained model that came with the package.
 
     Args:
-        name: "gpt" (it continues Python's documentation), "transformer"
-            or "lstm" (they translate dates into their ISO form).
+        name: "gpt" (it continues Python's documentation), "bert" (it
+            predicts hidden pieces of it), "transformer" or "lstm" (they
+            translate dates into their ISO form).
 
     Raises:
         ValueError: if no model has this name, or its files are missing.

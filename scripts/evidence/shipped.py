@@ -1,6 +1,6 @@
 """Train the small models that come with the package, and round them to float16.
 
-    python scripts/evidence/shipped.py [gpt] [transformer] [lstm]
+    python scripts/evidence/shipped.py [gpt] [bert] [transformer] [lstm]
 
 Each is trained by its own script. You can stop this script and start it again:
 it keeps finished runs and resumes the others from their checkpoints. Then it
@@ -57,8 +57,14 @@ RECIPES = {
         ["characters.json"],
         "attention.svg",
     ),
+    # Fewer pieces and units than usual: else 16-bit weights exceed LARGEST.
+    "bert": Recipe(
+        "train_bert.py",
+        ["--vocab-size", "1000"],
+        ["vocab.txt", "tokenizer_config.json"],
+        "results.json",
+    ),
     "transformer": Recipe("train_translation.py", [], SIDES, "alignment.svg"),
-    # Fewer units than usual: else 16-bit weights exceed LARGEST.
     "lstm": Recipe(
         "train_translation.py",
         ["--model", "lstm", "--units", "192", "--steps", "700"],
@@ -72,7 +78,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all three")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all four")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     parser.add_argument("--out", type=Path, default=SHIPPED)
     flags = parser.parse_args()
@@ -143,7 +149,7 @@ def measure(name, folder):
     run = SimpleNamespace(settings=settings, folder=folder, resumes=True)
     if name in ("transformer", "lstm"):
         return measure_translator(run)
-    return measure_gpt(run)
+    return {"gpt": measure_gpt, "bert": measure_bert}[name](run)
 
 
 def measure_gpt(run):
@@ -153,6 +159,16 @@ def measure_gpt(run):
 
     model, corpus = mt.GPT.load(run.folder), train_gpt.read_corpus(run)
     return {"valid_loss": mt.compile_evaluation(model, use_xla=False)(corpus.valid)}
+
+
+def measure_bert(run):
+    """Measure a BERT's loss and accuracies on the validation part."""
+    import minitransformer as mt
+    from scripts import train_bert
+
+    model, corpus = mt.BertPretraining.load(run.folder), train_bert.read_corpus(run)
+    loss = mt.compile_evaluation(model, use_xla=False)(corpus.valid_batches)
+    return {"valid_loss": loss, **train_bert.accuracies(corpus, model)}
 
 
 def measure_translator(run, count=None):

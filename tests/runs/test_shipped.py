@@ -10,6 +10,7 @@ from conftest import exit_code, load_script, refuse
 from safetensors import safe_open
 
 import minitransformer as mt
+from minitransformer.data.next_sentence import encode_documents
 from minitransformer.runs import shipped
 from minitransformer.runs.shipped import NAMES, named_folder, shipped_folder
 from scripts.evidence import shipped as evidence
@@ -86,13 +87,37 @@ def test_the_measured_quality_of_the_gpt_is_reproduced(share):
     assert loss == pytest.approx(made["float16"]["valid_loss"], abs=near)
 
 
+def test_the_measured_quality_of_the_bert_is_reproduced():
+    """By a quarter of its validation batches."""
+    folder, made, script = shipped_folder("bert"), provenance("bert"), load_script("train_bert")
+    settings = json.loads((folder / "settings.json").read_text())
+    tokenizer = mt.WordPieceTokenizer.load(folder / "vocab.txt")
+    documents = encode_documents(script.split(mt.python_docs())[1], tokenizer)
+    batches = script.draw(documents, tokenizer, settings | {"batch_size": 32}).take(10)
+    corpus = types.SimpleNamespace(valid_batches=list(batches), train=documents)
+    found = script.accuracies(corpus, mt.BertPretraining.load(folder))
+    assert found["words"] == pytest.approx(made["float16"]["words"], abs=0.06)
+    assert found["words"] > 3 * found["most_frequent_word"]
+
+
+def test_a_shipped_bert_is_one_to_fine_tune():
+    bert, tokenizer = load_script("finetune_bert").load_bert(shipped_folder("bert"))
+    assert tokenizer.vocab_size == bert.config.vocab_size
+
+
 @pytest.mark.parametrize(
-    ("script", "run"), [("generate", "shipped-lstm"), ("translate", "shipped-gpt")]
+    ("script", "run"), [("generate", "shipped-bert"), ("translate", "shipped-gpt")]
 )
 def test_a_shipped_model_of_another_kind_is_refused(script, run, capfd):
     flags = {"generate": ["--prompt", "a"], "translate": ["a"]}[script]
     main = load_script(script).main
     refuse(main, [*flags, "--run", run], capfd, f"{run} does not fit here: give shipped-")
+
+
+def test_a_shipped_model_of_another_kind_is_refused_as_a_bert(tmp_path, capfd):
+    flags = ["--bert", "shipped-lstm", "--out", str(tmp_path / "run")]
+    refuse(load_script("finetune_bert").main, flags, capfd, "give shipped-bert, or ./shipped-lstm")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_of_the_same_name_can_be_given():
@@ -102,7 +127,7 @@ def test_a_folder_of_the_same_name_can_be_given():
 
 
 def test_a_missing_model_is_named(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="called 'gpt2': choose one of gpt, transformer"):
+    with pytest.raises(ValueError, match="called 'gpt2': choose one of gpt, bert"):
         shipped_folder("gpt2")
     monkeypatch.setattr(shipped, "SHIPPED", tmp_path)
     with pytest.raises(ValueError, match=r"gpt is missing: install minitransformer again"):
