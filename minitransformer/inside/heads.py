@@ -1,4 +1,4 @@
-"""Heads: how widely a head attends, and which of four habits it has."""
+"""Heads: how widely a head attends, and which of five habits it has."""
 
 import numpy as np
 import tensorflow as tf
@@ -32,6 +32,7 @@ def habits(token_ids: tf.Tensor) -> dict[str, np.ndarray]:
     Returns:
         A dictionary from a kind to bools `(batch, query, key)`:
             "previous": the token before the query;
+            "next": the token after it, for a model that sees it;
             "first": the first token;
             "duplicate": earlier tokens that equal the query;
             "induction": tokens that followed those.
@@ -51,6 +52,7 @@ def habits(token_ids: tf.Tensor) -> dict[str, np.ndarray]:
     everywhere = np.ones_like(same)
     return {
         "previous": everywhere & (key == query - 1),
+        "next": everywhere & (key == query + 1),
         "first": everywhere & (key == 0) & (key < query),
         "duplicate": same,
         "induction": followed,
@@ -60,7 +62,7 @@ def habits(token_ids: tf.Tensor) -> dict[str, np.ndarray]:
 def head_scores(
     weights: tf.Tensor, token_ids: tf.Tensor
 ) -> dict[str, np.ndarray]:
-    """Measure how much of its weight each head gives to four kinds of keys.
+    """Measure how much of its weight each head gives to five kinds of keys.
 
     Args:
         weights: `(batch, heads, query, key)`, of self-attention.
@@ -75,11 +77,13 @@ def head_scores(
     """
     weights, ids = np.asarray(weights), np.asarray(token_ids)
     batch, seq = ids.shape
-    if weights.ndim != 4 or weights.shape[::2] != (batch, seq):
+    sizes = weights.shape[:1] + weights.shape[2:]
+    if sizes != (batch, seq, seq):
         raise ValueError(
             f"The weights have shape {weights.shape}, expected (batch, "
-            f"heads, query, key) with batch {batch} and query {seq}: give "
-            "the token ids that the model read."
+            f"heads, query, key) with batch {batch}, query {seq} and key "
+            f"{seq}: give weights of self-attention, and the token ids "
+            "that the model read."
         )
     scores = {}
     for kind, marked in habits(ids).items():

@@ -1,4 +1,4 @@
-"""Lens: what each layer and head of a GPT says about the next token."""
+"""Lens: what each layer and head says about the next token."""
 
 from typing import Any
 
@@ -9,26 +9,32 @@ from minitransformer.inside.capture import capture
 from minitransformer.normalization import LayerNorm
 
 
-def logit_lens(model: keras.Model, token_ids: Any) -> dict[str, tf.Tensor]:
+def logit_lens(model: keras.Model, inputs: Any) -> dict[str, tf.Tensor]:
     """Turn the stream after each block into logits, as if it were the last.
 
         logits = table · norm(x)
 
     Args:
-        model: A GPT.
-        token_ids: Integers `(batch, seq)`.
+        model: A GPT, or a Transformer. The blocks of a post-norm model
+            end with a norm, so the lens adds none.
+        inputs: Token ids, or a tuple with all inputs of the model.
 
     Returns:
-        A dictionary from "embeddings", "block0", … to logits
+        A dictionary from sites ("embeddings", "block0", …; with
+        "decoder." before them for a Transformer) to logits
         `(batch, seq, vocab_size)`; the last are the model's own.
 
     References:
         nostalgebraist 2020, "interpreting GPT: the logit lens".
     """
-    blocks = len(check_gpt(model).decoder.blocks)
-    names = ["embeddings", *(f"block{i}" for i in range(blocks))]
-    norm, table = model.decoder.final_norm, model.embedding
-    found = capture(model, token_ids, names)
+    decoder = check_decoder(model, translators=True)
+    side = "decoder." if hasattr(model, "encoder") else ""
+    names = [
+        "embeddings",
+        *(f"block{i}" for i in range(len(decoder.blocks))),
+    ]
+    norm, table = decoder.final_norm or tf.identity, model.embedding
+    found = capture(model, inputs, [side + name for name in names])
     return {name: table.logits(norm(x)) for name, x in found.items()}
 
 
@@ -58,8 +64,8 @@ def attribution(
         Circuits", on direct paths from heads to logits.
     """
     names = ["embeddings", "*.heads", "*.feed_forward.output", "block*"]
-    found = capture(check_gpt(model), token_ids, names)
-    blocks = model.decoder.blocks
+    decoder = check_decoder(model)
+    found, blocks = capture(model, token_ids, names), decoder.blocks
     parts = {"embeddings": found["embeddings"]}
     for i, block in enumerate(blocks):
         heads = found[f"block{i}.self.heads"]
@@ -71,7 +77,7 @@ def attribution(
         parts[f"block{i}.bias"] = tf.zeros_like(parts["embeddings"]) + bias
         site = f"block{i}.feed_forward"
         parts[site] = found[f"{site}.output"]
-    norm, x = model.decoder.final_norm, found[f"block{len(blocks) - 1}"]
+    norm, x = decoder.final_norm, found[f"block{len(blocks) - 1}"]
     variance = tf.math.reduce_variance(x, axis=-1, keepdims=True)
     rows = tf.gather(
         model.embedding.table, targets
@@ -85,13 +91,21 @@ def attribution(
     return logits | {"norm.bias": tf.linalg.matvec(rows, bias)}
 
 
-def check_gpt(model: keras.Model) -> Any:
-    """Refuse a model without a layer norm between decoder and table."""
+def check_decoder(model: keras.Model, translators: bool = False) -> Any:
+    """Return a GPT's decoder, or if allowed a translator's.
+
+    Raises:
+        TypeError: if the model is another one.
+    """
     decoder = getattr(model, "decoder", None)
-    norm = getattr(decoder, "final_norm", None)
-    if type(norm) is not LayerNorm or not hasattr(model, "embedding"):
+    norm = getattr(decoder, "final_norm", "no stack of blocks")
+    fits = type(norm) is LayerNorm and hasattr(model, "embedding")
+    if hasattr(model, "encoder"):
+        fits = translators and (fits or norm is None)
+    if not fits:
+        kinds = "a GPT or a Transformer" if translators else "a GPT"
         raise TypeError(
-            f"{type(model).__name__} has no layer norm between its last "
-            "block and its logits: give a GPT."
+            f"The model is of the class {type(model).__name__}, whose last "
+            f"norm or whose logits are not those of {kinds}: give {kinds}."
         )
-    return model
+    return decoder

@@ -22,6 +22,7 @@ def test_the_keys_of_each_kind_are_those_of_a_loop():
             for key in range(6):
                 at = (batch, query, key)
                 assert marked["previous"][at] == (key == query - 1)
+                assert marked["next"][at] == (key == query + 1)
                 assert marked["first"][at] == (key == 0 < query)
                 assert marked["duplicate"][at] == (key < query and ids[key] == ids[query])
                 follows = 0 < key < query and ids[key - 1] == ids[query]
@@ -30,17 +31,17 @@ def test_the_keys_of_each_kind_are_those_of_a_loop():
 
 def test_a_head_with_one_habit_has_one_score_of_1():
     marked = habits(IDS)
-    heads = np.zeros((2, 4, 6, 6))
+    heads = np.zeros((2, 5, 6, 6))
     for head, kind in enumerate(marked):
         rows = marked[kind].any(-1, keepdims=True)
         heads[:, head] = marked[kind] / np.maximum(marked[kind].sum(-1, keepdims=True), 1)
         heads[:, head, :, 5] += ~rows[..., 0]  # what has no such key looks elsewhere
     scores = head_scores(heads, IDS)
-    assert list(scores) == ["previous", "first", "duplicate", "induction"]
+    assert list(scores) == ["previous", "next", "first", "duplicate", "induction"]
     for head, kind in enumerate(scores):
-        assert scores[kind].shape == (4,)
+        assert scores[kind].shape == (5,)
         np.testing.assert_allclose(scores[kind][head], 1)
-    assert scores["previous"][1] == pytest.approx(1 / 5)  # key 0 is previous for query 1
+    assert scores["previous"][2] == pytest.approx(1 / 5)  # key 0 is previous for query 1
 
 
 def test_without_such_a_key_there_is_no_score():
@@ -50,6 +51,7 @@ def test_without_such_a_key_there_is_no_score():
     np.testing.assert_allclose(scores["previous"], 1 / 3)
 
 
-def test_weights_of_other_tokens_are_refused():
-    with pytest.raises(ValueError, match="give the token ids that the model read"):
-        head_scores(np.zeros((2, 4, 5, 5)), IDS)
+@pytest.mark.parametrize("shape", [(2, 4, 5, 5), (2, 4, 6, 5), (6, 6)])
+def test_weights_of_other_tokens_are_refused(shape):
+    with pytest.raises(ValueError, match="and the token ids that the model read"):
+        head_scores(np.zeros(shape), IDS)

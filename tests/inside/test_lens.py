@@ -3,7 +3,20 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_contract import D_FF, D_MODEL, HEADS, KEY, MAX_LEN, VOCAB, bert, ids, llama
+from test_contract import (
+    D_FF,
+    D_MODEL,
+    HEADS,
+    KEY,
+    MAX_LEN,
+    QUERY,
+    VOCAB,
+    bert,
+    ids,
+    llama,
+    lstm_seq2seq,
+    transformer,
+)
 
 import minitransformer as mt
 
@@ -55,8 +68,24 @@ def test_a_head_adds_what_its_logit_loses_without_it():
     np.testing.assert_allclose(parts["block1.head1"], expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_the_last_lens_of_a_translator_is_its_own_logits(norm_first):
+    model, inputs = transformer(norm_first=norm_first), (ids(KEY), ids(QUERY))
+    for weight in model.weights:  # a norm with a gain of its own is seen
+        weight.assign_add(0.3 * np.random.default_rng(0).normal(size=weight.shape))
+    lens = mt.logit_lens(model, inputs)
+    assert list(lens) == ["decoder.embeddings", "decoder.block0"]
+    np.testing.assert_allclose(lens["decoder.block0"], model(*inputs), rtol=1e-5, atol=1e-5)
+    x = model.embed(inputs[1])
+    x = model.decoder.final_norm(x) if norm_first else x
+    expected = model.embedding.logits(x)
+    np.testing.assert_allclose(lens["decoder.embeddings"], expected, rtol=1e-5, atol=1e-5)
+
+
 def test_other_models_are_refused():
-    for call in (mt.logit_lens, lambda model, ids: mt.attribution(model, ids, ids)):
-        for model in (bert(), llama()):
-            with pytest.raises(TypeError, match=r"has no layer norm .* give a GPT"):
-                call(model, ids(KEY))
+    for model in (bert(), llama(), lstm_seq2seq(attention="dot")):
+        with pytest.raises(TypeError, match="give a GPT or a Transformer"):
+            mt.logit_lens(model, ids(KEY))
+    for model in (bert(), llama(), transformer(), transformer(norm_first=True)):
+        with pytest.raises(TypeError, match=rf"{type(model).__name__}, .* give a GPT\."):
+            mt.attribution(model, ids(KEY), ids(KEY))
