@@ -36,7 +36,7 @@ MODELS = {  # number of blocks, and whether they have feed-forward layers
     "two blocks, with feed-forward": (2, True),
 }
 BATCH, TEST, TEST_SEED = 64, 256, 10**6
-INDUCTION = 0.3  # an induction head has at least this score
+SCORE = 0.3  # a head of a kind has at least this score
 
 
 class Nothing(keras.layers.Layer):
@@ -167,11 +167,12 @@ def take_apart(model, found, tests):
     """Measure accuracies by the number of examples, and without some heads."""
     ids, targets, _ = tests["letters"]
     hits = model.predict_on_batch(ids).argmax(-1) == targets
-    last = len(found["induction"]) - 1
-    groups = {"none": [], "induction heads": [], "other heads of that block": []}
-    for head, score in enumerate(found["induction"][last]):
-        kind = "induction heads" if score >= INDUCTION else "other heads of that block"
-        groups[kind].append((last, head))
+    groups = {"none": [], "induction heads": [], "previous-token heads": [], "all others": []}
+    for block, scores in enumerate(zip(found["previous"], found["induction"], strict=True)):
+        for head, (previous, induction) in enumerate(zip(*scores, strict=True)):
+            kind = "induction heads" if induction >= SCORE else "all others"
+            kind = "previous-token heads" if previous >= SCORE else kind
+            groups[kind].append((block, head))
     return {
         "by_examples": np.mean(hits[:, ::2], axis=0).tolist(),
         "heads": groups,
