@@ -137,14 +137,20 @@ def accuracy(logits, targets, weights):
 
 
 def without(model, test, heads):
-    """Return the accuracy when heads, pairs of block and number, are set to zero."""
+    """Return the accuracy when heads, pairs of block and number, are set to their means."""
     edits = {}
     for block in {block for block, _ in heads}:
-        kept = np.ones((SIZES["num_heads"], 1, 1), np.float32)
-        kept[[head for b, head in heads if b == block]] = 0
-        edits[f"block{block}.self.heads"] = lambda array, kept=kept: array * kept
+        cut = np.zeros((SIZES["num_heads"], 1, 1), bool)
+        cut[[head for b, head in heads if b == block]] = True
+        edits[f"block{block}.self.heads"] = partial(set_to_mean, cut)
     logits = mt.capture(model, test[0], ["logits"], edits)["logits"]
     return accuracy(logits, *test[1:])
+
+
+def set_to_mean(cut, outputs):
+    """Give some heads, for all texts and positions, the mean of their outputs."""
+    mean = tf.reduce_mean(outputs, axis=(0, 2), keepdims=True)
+    return tf.where(cut, mean, outputs)  # (batch, heads, query, head_dim)
 
 
 def look_inside(model):
