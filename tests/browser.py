@@ -1,6 +1,7 @@
 """A browser for tests, and checks of what it shows."""
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from scripts.book.measure_pages import chromium_path, serve  # noqa: F401
 
@@ -20,6 +21,16 @@ def check_names(tab):
             properties = {p["name"] for p in node["properties"]}
             assert "valuetext" in properties, node
     return controls
+
+
+def check_accessible(tab):
+    """Check the names of all controls, and axe's serious rules in both schemes."""
+    check_names(tab)
+    for scheme in ("light", "dark"):
+        tab.emulate_media(color_scheme=scheme)
+        found = Axe().run(tab).response["violations"]
+        severe = [v["id"] for v in found if v["impact"] in ("serious", "critical")]
+        assert not severe
 
 
 @pytest.fixture(scope="session")

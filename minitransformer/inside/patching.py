@@ -69,9 +69,8 @@ def patch_effects(
         for position in tf.unstack(tf.eye(other.shape[1])):
             # (seq, 1, …): True at one position, for all of its vector
             chosen = tf.reshape(position, (-1, *[1] * (other.ndim - 2))) > 0
-            patch = partial(
-                tf.where, chosen, other
-            )  # elsewhere the model's own array
+            # Elsewhere, the model keeps its own array.
+            patch = partial(tf.where, chosen, other)
             made = capture(model, inputs, [output], {name: patch})
             effects.append(float(measure(made[output])))
     return np.reshape(effects, (-1, other.shape[1]))

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "attention-mistakes.json"
 sys.path.insert(0, str(ROOT))
 
-from scripts.evidence.common import about  # noqa: E402
+from scripts.evidence.common import about, finish  # noqa: E402
 
 PLACE = 48  # where the loss is measured with and without the later tokens
 CHANGED = 40  # the token whose change no earlier logit may notice
@@ -72,7 +72,7 @@ def measure(text, steps, seed):
     mean_loss = mt.compile_evaluation(model, use_xla=True)
     valid = mt.consecutive_windows(valid_ids, seq_len=seq_len, batch_size=32)
     losses = []
-    mt.train(
+    made = mt.train(
         model,
         mt.make_optimizer(model, learning_rate=schedule),
         lambda first: mt.random_windows(
@@ -84,6 +84,7 @@ def measure(text, steps, seed):
         seed=seed,
         report=lambda row: losses.append(row.valid_loss),
     )
+    finish(made, steps)
     return {"steps": steps, "valid_loss": losses[-1], **compare(model, valid_ids)}
 
 

@@ -22,6 +22,12 @@ def train(script, *flags):
         sys.exit("Stopped. Start this script again to resume.")
 
 
+def finish(made, steps):
+    """Exit if a training in this process was stopped: its results are not kept."""
+    if made < steps:
+        sys.exit(f"Stopped after {made} of {steps} steps. Start this script again to go on.")
+
+
 def processor():
     """Name the processor, as Linux does or as Python does."""
     info = Path("/proc/cpuinfo")

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "evidence" / "family.json"
 sys.path.insert(0, str(ROOT))
 
-from scripts.evidence.common import about  # noqa: E402
+from scripts.evidence.common import about, finish  # noqa: E402
 
 # Options of the model, and options of its decoder.
 MODELS = {
@@ -73,7 +73,7 @@ def measure(name, corpus, steps, seed):
         rows.append(row)
         times.append(time.process_time())
 
-    mt.train(
+    made = mt.train(
         model,
         mt.make_optimizer(model, learning_rate=schedule),
         lambda first: mt.random_windows(
@@ -85,6 +85,7 @@ def measure(name, corpus, steps, seed):
         seed=seed,
         report=report,
     )
+    finish(made, steps)
     # Calls of ten steps: the first one compiles, and the last one evaluates.
     processor = np.diff(times)[1:-1] / 10
     return {

@@ -24,7 +24,7 @@ import tensorflow as tf  # noqa: E402
 
 import minitransformer as mt  # noqa: E402
 from minitransformer.models import gpt as gpt_module  # noqa: E402
-from scripts.evidence.common import about  # noqa: E402
+from scripts.evidence.common import about, finish  # noqa: E402
 
 SEQ, LETTERS = 32, 8  # ids 0 to 7 are small letters, 8 to 15 are capitals
 SIZES = {"vocab_size": 2 * LETTERS, "max_len": SEQ, "d_model": 64, "num_heads": 4, "rotary": True}
@@ -153,10 +153,8 @@ def set_to_mean(cut, outputs):
     return tf.where(cut, mean, outputs)  # (batch, heads, query, head_dim)
 
 
-def look_inside(model):
+def look_inside(model, tests):
     """Measure a model of sequences: its loss, its answers, its heads."""
-    seed = tf.constant([TEST_SEED, 0], tf.int64)
-    tests = {"repeats": repeats(seed, TEST), "letters": letters(seed + 2, TEST)}
     found = {}
     for name, test in tests.items():
         logits = model(test[0])
@@ -166,7 +164,7 @@ def look_inside(model):
     scores = [mt.head_scores(weights, ids) for weights in model.attention_maps(ids)]
     for kind in ("previous", "induction"):
         found[kind] = [score[kind].tolist() for score in scores]
-    return found, tests
+    return found
 
 
 def take_apart(model, found, tests):
@@ -205,20 +203,22 @@ def measure(task, name, seed, steps):
     keras.utils.set_random_seed(seed)
     model = make_model(name, task)
     schedule = mt.WarmupCosine(peak=3e-3, final=3e-4, warmup_steps=50, steps=steps)
-    test = TASKS[task](tf.constant([TEST_SEED, 0], tf.int64), TEST)
+    test_seed = tf.constant([TEST_SEED, 0], tf.int64)
+    test = regression(test_seed, TEST)
+    tests = {"repeats": repeats(test_seed, TEST), "letters": letters(test_seed + 2, TEST)}
     loss = squared_error if task == "regression" else mt.masked_cross_entropy
     curve = []
 
     def evaluate():
         if task == "sequences":
-            curve.append(look_inside(model)[0])
+            curve.append(look_inside(model, tests))
             return curve[-1]["repeats"]["loss"]
         error, count = loss(model(test[0]), *test[1:])
         curve.append({"loss": float(error / count)})
         return curve[-1]["loss"]
 
     evaluate()
-    mt.train(
+    made = mt.train(
         model,
         mt.make_optimizer(model, learning_rate=schedule, weight_decay=0.0),
         partial(make_batches, task, seed),
@@ -228,9 +228,10 @@ def measure(task, name, seed, steps):
         seed=seed,
         loss=loss,
     )
+    finish(made, steps)
     result = {"curve": curve}
     if task == "sequences":
-        return result | take_apart(model, *look_inside(model))
+        return result | take_apart(model, curve[-1], tests)
     errors = (model(test[0])[..., 0] - test[1])[:, ::2] ** 2
     return result | {"by_examples": np.mean(errors, axis=0).tolist()}
 
@@ -254,7 +255,10 @@ def main(argv=None):
     test = regression(tf.constant([TEST_SEED, 0], tf.int64), TEST)
     result |= {"least_squares": rounded(least_squares(test)), "runs": {}}
     if flags.out.is_file():
-        result["runs"] = json.loads(flags.out.read_text("utf-8"))["runs"]
+        stored = json.loads(flags.out.read_text("utf-8"))
+        if stored["steps"] != flags.steps:
+            sys.exit(f"error: {flags.out} has {stored['steps']} steps: give another --out")
+        result["runs"] = stored["runs"]
     for seed in flags.seeds:
         for task in TASKS:
             for name in MODELS:
