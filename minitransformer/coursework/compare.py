@@ -15,8 +15,8 @@ def same(expected: dict, got: dict) -> bool:
         expected, got: `{"value": …}` or `{"error": …}`.
 
     Returns:
-        Bool. Floats may differ by 1e-4 or by a thousandth, integers not at
-        all. NaN equals NaN, and an error equals one of its kind.
+        Bool. A float may differ by a thousandth of its size plus 1e-4, an
+        integer not at all. NaN equals NaN, and an error one of its kind.
     """
     if "value" in expected and "value" in got:
         return same_values(expected["value"], got["value"])

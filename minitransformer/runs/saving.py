@@ -78,7 +78,8 @@ def open_arrays(
 ) -> Iterator[tuple[dict[str, Any], str | None]]:
     """Open safetensors files, but read only their headers.
 
-    The files are mapped, so a header that lies costs no memory.
+    The files are memory-mapped: the system reads a part of them only when
+    it is used. So a header that claims a huge array costs no memory.
 
     Args:
         paths: The files; together they hold the weights of a model.

@@ -154,7 +154,8 @@ def overview(tasks):
         score = "open" if task.exercise.rubric else f"{task.points:g}"
         background = link(task.exercise.page)
         parts.append(row(task.number, title, score, task.minutes, background))
-    return "".join([*parts, "\n[How to start](students.md)\n"])
+    note = "\nAn *open* exercise has no single right answer; people grade it by a rubric.\n"
+    return "".join([*parts, note, "\n[How to start](students.md)\n"])
 
 
 def mistakes_page(tasks, evidence):
