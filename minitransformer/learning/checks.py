@@ -40,25 +40,35 @@ def next_stack(stacks: Iterator, needed: int) -> Any:
     return stack
 
 
-def table_rows(model: Callable) -> int:
-    """Count the rows of a model's largest table; 0 if it has none."""
+def table_rows(model: Callable, *, positions: bool) -> int:
+    """Count the rows of a model's largest table; 0 if it has none.
+
+    Args:
+        model: A model, or any function.
+        positions: Whether tables of positions count.
+    """
     sizes = [
         variable.shape[0]
         for variable in getattr(model, "variables", [])
         if variable.path.endswith(("/table", "/embeddings"))
+        and (positions or "positions" not in variable.path)
     ]
     return max(sizes, default=0)
 
 
-def check_ids(rows: int, inputs: Any) -> None:
+def check_ids(model: Callable, inputs: Any) -> None:
     """Refuse ids outside the largest table: XLA would take another row.
 
     Args:
-        rows: From `table_rows`; 0 checks nothing.
-        inputs: An array, or a tuple of them.
+        model: A model; one without tables has no ids to check.
+        inputs: An array, or a tuple of them, such as a BERT's ids and
+            positions. Arrays of floats are not ids.
     """
+    rows = table_rows(model, positions=isinstance(inputs, tuple))
     for ids in map(np.asarray, tf.nest.flatten(inputs) if rows else []):
-        if ids.size and (ids.min() < 0 or ids.max() >= rows):
+        if ids.dtype.kind not in "iu" or not ids.size:
+            continue
+        if ids.min() < 0 or ids.max() >= rows:
             raise ValueError(
                 f"The inputs have ids from {ids.min()} to {ids.max()}, the "
                 f"model's vocabulary from 0 to {rows - 1}: use the "

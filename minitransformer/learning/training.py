@@ -25,7 +25,6 @@ from minitransformer.learning.checks import (
     likely_cause,
     next_stack,
     not_finite,
-    table_rows,
 )
 from minitransformer.learning.fast_steps import compile_steps, longest
 from minitransformer.learning.losses import masked_cross_entropy
@@ -128,14 +127,13 @@ def train(
         )
     stacks = iter(dataset.batch(per_call * accumulate).prefetch(2))
     over_workers = sum_over_workers(tf.distribute.get_strategy())
-    rows = table_rows(model)
     done, stopped, began = start, False, time.perf_counter()
     with signals() as received:
         while done < steps and not stopped:
             call_began = time.perf_counter()
             count = min(per_call, steps - done)
             stack = next_stack(stacks, count * accumulate)
-            check_ids(rows, stack[0])
+            check_ids(model, stack[0])
             check_weights(stack[2], accumulate)
             with explained(model, stack):
                 results = make_steps(

@@ -58,7 +58,10 @@ def least_bytes(settings: Mapping[str, Any]) -> int:
     """Estimate a lower bound of the memory of a model's weights."""
     sizes = {name: n for name, n in settings.items() if type(n) is int}
     rows = sum(n for name, n in sizes.items() if "vocab_size" in name)
-    rows += sizes.get("max_len", 0)  # of a table of positions
+    # Rotary positions have no table: those of an NGramGPT, of a Llama.
+    rotary = {"longest", "num_kv_heads"} & settings.keys()
+    if not (rotary or settings.get("rotary")):
+        rows += sizes.get("max_len", 0)
     # A memory has a table for each length, with at most all pairs.
     pairs = (sizes.get("vocab_size", 0) + 1) ** 2
     tables = max(sizes.get("longest", 1) - 1, 0)

@@ -525,3 +525,13 @@ def test_several_tasks_are_learned_in_one_step(monkeypatch, eagerly, part):
     )
     assert rows[0].loss == pytest.approx(expected, rel=1e-5)
     assert rows[0].grad_norm > 0
+
+
+def test_positions_are_no_vocabulary_and_floats_no_ids():
+    # 23 tokens and 50 positions: id 30 is wrong.
+    model = small_gpt(max_len=50)
+    checks.check_ids(model, np.full((2, 7), 22))
+    with pytest.raises(ValueError, match=r"ids from 30 to 30.*from 0 to 22"):
+        checks.check_ids(model, np.full((2, 7), 30))
+    checks.check_ids(model, (np.full((2, 7), 22), np.full((2, 7), 30)))  # as BERT's positions
+    checks.check_ids(model, np.full((2, 7), 30.5))

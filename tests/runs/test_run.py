@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import minitransformer as mt
 from minitransformer import Run
 from minitransformer.learning.training import Row
 from minitransformer.runs import folders
@@ -14,7 +15,7 @@ from minitransformer.runs.band import Band
 from minitransformer.runs.commands import refuse, say, tell
 from minitransformer.runs.flags import check_settings, share
 from minitransformer.runs.folders import fresh_folder, newest_run, read_settings
-from minitransformer.runs.sizes import weigh
+from minitransformer.runs.sizes import least_bytes, weigh
 from scripts.evidence.bands import make_band
 
 DEFAULTS = {"steps": 10, "seed": 0, "text": None, "batch_size": 4}
@@ -286,6 +287,28 @@ def test_sizes_beyond_memory_are_estimated_and_refused(size):
     sizes |= {k: v for k, v in huge.items() if k in sizes}
     with pytest.raises(ValueError, match="GiB of memory"):
         weigh(SimpleNamespace(**sizes), settings | huge)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("GPT", {}),
+        ("GPT", {"rotary": True}),
+        ("NGramGPT", {"longest": 3, "rows": 100}),
+        ("Llama", {"num_kv_heads": 1}),
+        ("Bert", {}),
+        ("Transformer", {"d_ff": 32, "pad_id": 0, "bos_id": 1, "eos_id": 2}),
+    ],
+)
+def test_the_estimate_is_a_lower_bound(kind, options):
+    sizes = {"vocab_size": 19, "max_len": 20_000, "d_model": 16, "num_heads": 2, "num_layers": 1}
+    config = getattr(mt, f"{kind}Config")(**sizes, **options)
+    weights = 4 * getattr(mt, kind)(config).count_params()
+    table = 4 * 20_000 * 16  # the Transformer's positions are no weights
+    objects = 10**5
+    estimate = least_bytes(vars(config)) - objects
+    assert estimate <= weights + table * (kind == "Transformer")
+    assert estimate > 0.6 * weights
 
 
 def test_control_characters_do_not_reach_the_terminal(capsys):
