@@ -144,7 +144,7 @@ def functions(show: Visit) -> Iterator[tuple]:
 
 
 def scan(step: Callable, elements: tf.Tensor, state: tuple) -> tuple:
-    """Do as `tf.scan` does, in a Python loop, which arrays can leave."""
+    """Do as `tf.scan`, in a Python loop: its arrays can be read outside."""
     if elements.shape[0] is None:
         raise ValueError(
             "The target has any length here, but the decoder takes one "

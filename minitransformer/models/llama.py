@@ -1,4 +1,4 @@
-"""Llama: GPT-2's decoder, with the parts that most models have today."""
+"""Llama: GPT-2's decoder, with five parts exchanged."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -144,7 +144,7 @@ class NGramMemory(layers.Layer):
         )
         # Powers of an even base would wrap around to 0.
         self.base, self.d_model = vocab_size + 1 | 1, d_model
-        # No more rows than there are different n-grams.
+        # No more rows than there are different sums.
         self.rows = {
             n: min(rows, self.base**n) for n in range(2, longest + 1)
         }
