@@ -58,19 +58,19 @@ TRIALS = {
     "heads of 16": {"num_heads": 8},
     "heads of 64": {"num_heads": 2},
     "half the batch, twice the steps": {"batch_size": 3, "steps": 400},
-    "Muon": {"trick": "muon"},
-    "Muon, twice the rate": {"trick": "muon", "learning_rate": 4e-3},
-    "Muon with three products": {"trick": "muon three"},
-    "averaged weights": {"trick": "average"},
-    "averaged weights, a constant rate": {"trick": "average", "final_rate": 1.0},
-    "short windows first": {"trick": "short windows first"},
-    "branches begin at 0": {"trick": "zero ends"},
-    "token shift": {"trick": "token shift"},
-    "RMSNorm": {"trick": "rms norm"},
-    "a band of 32 in every second block": {"trick": "band"},
-    "SwiGLU": {"trick": "gated"},
-    "normed queries and keys": {"trick": "normed heads"},
-    "two hashes": {"trick": "two hashes"},
+    "Muon": {"tricks": ["muon"]},
+    "Muon, twice the rate": {"tricks": ["muon"], "learning_rate": 4e-3},
+    "Muon with three products": {"tricks": ["muon three"]},
+    "averaged weights": {"tricks": ["average"]},
+    "averaged weights, a constant rate": {"tricks": ["average"], "final_rate": 1.0},
+    "short windows first": {"tricks": ["short windows first"]},
+    "branches begin at 0": {"tricks": ["zero ends"]},
+    "token shift": {"tricks": ["token shift"]},
+    "RMSNorm": {"tricks": ["rms norm"]},
+    "a band of 32 in every second block": {"tricks": ["band"]},
+    "SwiGLU": {"tricks": ["gated"]},
+    "normed queries and keys": {"tricks": ["normed heads"]},
+    "two hashes": {"tricks": ["two hashes"]},
 }
 TRACKS = {
     "nanoGPT's loss": {"target": 1.898, "recipe": "fast", "steps": 120, "memory_dropout_rate": 0.0},
@@ -81,6 +81,7 @@ TRACKS = {
         "steps": 2000,
         "final_rate": 0.0,
         "learning_rate": 4e-3,
+        "tricks": ["muon", "linear"],
     },
 }
 
@@ -109,7 +110,8 @@ def train(settings, folder):
     from scripts import train_gpt
     from scripts.evidence.tricks import TRICKS
 
-    TRICKS.get(settings.pop("trick", None), lambda: None)()
+    for name in settings.pop("tricks", []):
+        TRICKS[name]()
     train_gpt.show = lambda *parts: None  # nothing after the training
     recipe = settings.pop("recipe", "nanogpt")
     train_gpt.RECIPES[recipe] = train_gpt.RECIPES[recipe] | settings

@@ -12,7 +12,7 @@ import minitransformer as mt
 from minitransformer import multi_head
 from minitransformer.learning.plain_step import build_optimizer
 from minitransformer.learning.rows import RowAdamW
-from minitransformer.models import ngram_gpt
+from minitransformer.models import gpt, ngram_gpt
 from minitransformer.runs import run
 
 
@@ -96,7 +96,7 @@ class RowAverage(RowAdamW):
 def with_optimizer(kind, seen=lambda optimizer: None):
     """Let `train_gpt` build its optimizer of another class."""
 
-    def make(model, *, tables, learning_rate, beta_2):
+    def make(model, *, tables=(), learning_rate, beta_2):
         optimizer = kind(
             learning_rate,
             tables=[*tables],
@@ -108,7 +108,21 @@ def with_optimizer(kind, seen=lambda optimizer: None):
         seen(optimizer)
         return build_optimizer(optimizer, model.trainable_variables)
 
-    mt.make_row_optimizer = make
+    mt.make_row_optimizer = mt.make_optimizer = make
+
+
+class WarmupLinear(mt.WarmupCosine):
+    """`WarmupCosine`, but the rate falls along a line."""
+
+    def __call__(self, step):
+        step = tf.cast(step, tf.float32)
+        rise = (step + 1) / (self.warmup_steps + 1)
+        left = (self.steps - step) / (self.steps - self.warmup_steps)
+        return self.peak * tf.minimum(rise, left)
+
+
+def linear():
+    mt.WarmupCosine = WarmupLinear
 
 
 def muon(times):
@@ -200,16 +214,15 @@ class TwoHashes(ngram_gpt.NGramMemory):
 
 def with_blocks(**options):
     """Build the blocks of other parts."""
-    ngram_gpt.Decoder = partial(ngram_gpt.Decoder, **options)
+    gpt.Decoder = ngram_gpt.Decoder = partial(mt.Decoder, **options)
 
 
 def gated():
     """SwiGLU, with as many weights as the feed-forward layers had."""
-    decoder = ngram_gpt.Decoder
 
     def with_gates(*, d_ff, **options):
         options |= {"feed_forward": mt.GatedFeedForward, "activation": "silu"}
-        return decoder(d_ff=2 * d_ff // 3, **options)
+        return mt.Decoder(d_ff=2 * d_ff // 3, **options)
 
     ngram_gpt.Decoder = with_gates
 
@@ -230,6 +243,7 @@ def two_hashes():
 
 
 TRICKS = {
+    "linear": linear,
     "muon": partial(muon, 5),
     "muon three": partial(muon, 3),
     "average": average,
