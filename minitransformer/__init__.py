@@ -72,6 +72,7 @@ _MODULES = {
     "learning.schedules": ["WarmupCosine", "WarmupInverseRoot"],
     "learning.plain_step": ["make_optimizer", "plain_step"],
     "learning.rows": ["make_row_optimizer"],
+    "learning.muon": ["make_muon_optimizer"],
     "learning.validation": ["compile_evaluation"],
     "learning.training": ["train"],
     "learning.strategies": ["make_strategy"],

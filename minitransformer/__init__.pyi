@@ -150,6 +150,9 @@ from minitransformer.learning.plain_step import (
 from minitransformer.learning.rows import (
     make_row_optimizer as make_row_optimizer,
 )
+from minitransformer.learning.muon import (
+    make_muon_optimizer as make_muon_optimizer,
+)
 from minitransformer.learning.validation import (
     compile_evaluation as compile_evaluation,
 )

@@ -39,6 +39,12 @@ RECIPES: dict[str, dict] = {
     "quick": NANOGPT
     | {"steps": 800, "learning_rate": 3e-3, "rotary": True, "activation": "squared_relu"},
 }
+RECIPES["muon"] = RECIPES["quick"] | {
+    "steps": 2000,
+    "learning_rate": 4e-3,
+    "final_rate": 0.0,
+    "muon": True,
+}
 TOKENIZERS = ["characters", "sentencepiece", "bpe"]
 FLAGS = {
     "start here": {
@@ -49,7 +55,7 @@ FLAGS = {
         "recipe": (
             "fast",
             "defaults for flags you omit: of the fastest way to a low loss that we know, "
-            "of nanoGPT, or of a quick plain GPT",
+            "of nanoGPT, of a quick plain GPT, or of a plain GPT that learns by Muon",
             list(RECIPES),
         ),
         "steps": (3000, "training steps"),
@@ -76,6 +82,7 @@ FLAGS = {
         "rotary": (True, "turn queries and keys by their positions"),
         "activation": ("squared_relu", "of the feed-forward layers", ["gelu", "squared_relu"]),
         "final_rate": (0.0, "the last learning rate, as a share of the peak", share),
+        "muon": (False, "train the blocks' matrices with Muon; not with a memory"),
         "beta_2": (0.99, "how long the second moment remembers", share),
         "longest": (5, "the longest n-gram of the memory; 1: a GPT without a memory"),
         "rows": (16381, "of the memory, for each length"),
@@ -214,7 +221,8 @@ def fit(run, corpus, config):
             )
         else:
             model = mt.GPT(config)
-            optimizer = mt.make_optimizer(model, learning_rate=schedule, beta_2=settings["beta_2"])
+            make = mt.make_muon_optimizer if settings["muon"] else mt.make_optimizer
+            optimizer = make(model, learning_rate=schedule, beta_2=settings["beta_2"])
         tell(
             f"text        {corpus.name}, {len(corpus.text):,} characters\n"
             f"tokens      {len(corpus.train_ids):,} to train on, "

@@ -58,6 +58,7 @@ TRIALS = {
     "heads of 16": {"num_heads": 8},
     "heads of 64": {"num_heads": 2},
     "half the batch, twice the steps": {"batch_size": 3, "steps": 400},
+    "a rate that falls along a line": {"tricks": ["linear"]},
     "Muon": {"tricks": ["muon"]},
     "Muon, twice the rate": {"tricks": ["muon"], "learning_rate": 4e-3},
     "Muon with three products": {"tricks": ["muon three"]},
@@ -77,11 +78,7 @@ TRACKS = {
     "three minutes": {"target": 1.52, "recipe": "fast"},
     "one budget": {
         "target": 1.72,
-        "recipe": "quick",
-        "steps": 2000,
-        "final_rate": 0.0,
-        "learning_rate": 4e-3,
-        "tricks": ["muon", "linear"],
+        "recipe": "muon",
     },
 }
 
