@@ -47,8 +47,8 @@ def make_muon_optimizer(
 ) -> keras.optimizers.Optimizer:
     """Make Keras' Muon for the blocks' matrices; the rest learns by AdamW.
 
-        M ← 0.95 M + G
-        W ← W − η (0.2 √max(rows, columns) · orthogonalize(G + 0.95 M) + λ W)
+        M ← 0.95 M + G,   N = G + 0.95 M
+        W ← W − η (0.2 √max(rows, columns) · orthogonalize(N) + λ W)
 
     Args:
         model: A built model. Its tables and vectors learn by AdamW.

@@ -10,27 +10,15 @@ import tensorflow as tf
 
 import minitransformer as mt
 from minitransformer import multi_head
+from minitransformer.learning.muon import orthogonalize
 from minitransformer.learning.plain_step import build_optimizer
 from minitransformer.learning.rows import RowAdamW
 from minitransformer.models import gpt, ngram_gpt
 from minitransformer.runs import run
 
 
-def orthogonal(matrices, times):
-    """Make all singular values of `(matrices, rows, columns)` nearly 1.
-
-    Jordan et al. 2024, "Muon": a polynomial in X·Xᵀ, again and again.
-    """
-    a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrices / (tf.norm(matrices, axis=(1, 2), keepdims=True) + 1e-7)
-    for _ in range(times):
-        square = tf.matmul(x, x, transpose_b=True)
-        x = a * x + tf.matmul(b * square + c * tf.matmul(square, square), x)
-    return x
-
-
 class RowMuon(RowAdamW):
-    """`RowAdamW`, but the blocks' matrices learn by Muon."""
+    """`RowAdamW`, but the blocks' matrices learn by Muon, as `learning.muon` describes it."""
 
     def __init__(self, *args, times, **options):
         super().__init__(*args, **options)
@@ -38,33 +26,26 @@ class RowMuon(RowAdamW):
 
     def build(self, variables):
         super().build(variables)
-        matrices = [v for v in variables if len(v.shape) == 2 and "decoder" in v.path]
         self.momenta = {
-            id(v): self.add_variable(v.shape, name=f"momentum_{i}") for i, v in enumerate(matrices)
+            id(v): self.add_variable(v.shape, name=f"momentum_{i}")
+            for i, v in enumerate(variables)
+            if len(v.shape) == 2 and "decoder" in v.path
         }
 
     def apply(self, grads, trainable_variables=None):
-        shapes, rest = {}, []
-        for pair in zip(grads, trainable_variables, strict=True):
-            is_matrix = id(pair[1]) in self.momenta
-            (shapes.setdefault(tuple(pair[1].shape), []) if is_matrix else rest).append(pair)
-        rate = tf.convert_to_tensor(self.learning_rate)
-        for (rows, columns), pairs in shapes.items():
-            moved = []
-            for gradient, variable in pairs:
-                momentum = self.momenta[id(variable)]
-                momentum.assign(0.95 * momentum + gradient)
-                moved.append(gradient + 0.95 * momentum)
-            stacked = tf.stack(moved)
-            if rows > columns:
-                stacked = tf.transpose(stacked, (0, 2, 1))
-            updates = orthogonal(stacked, self.times)
-            if rows > columns:
-                updates = tf.transpose(updates, (0, 2, 1))
-            # Liu et al. 2025, §2.2: as large as an update of AdamW.
-            updates *= 0.2 * max(rows, columns) ** 0.5
-            for update, (_, variable) in zip(tf.unstack(updates), pairs, strict=True):
-                variable.assign_sub(rate * (update + 0.1 * variable))
+        rest, rate = [], tf.convert_to_tensor(self.learning_rate)
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            momentum = self.momenta.get(id(variable))
+            if momentum is None:
+                rest.append((gradient, variable))
+                continue
+            momentum.assign(0.95 * momentum + gradient)
+            matrix = gradient + 0.95 * momentum
+            rows, columns = matrix.shape
+            turn = tf.transpose if rows > columns else tf.identity  # smaller products
+            update = turn(orthogonalize(turn(matrix), self.times))
+            update *= 0.2 * max(rows, columns) ** 0.5
+            variable.assign_sub(rate * (update + 0.1 * variable))
         super().apply(*map(list, zip(*rest, strict=True)))
 
 

@@ -6,6 +6,7 @@ import pytest
 from conftest import load_script
 
 from scripts.evidence.speedrun import LADDER, TRACKS, TRIALS, p_value
+from scripts.evidence.tricks import TRICKS
 
 
 @pytest.mark.parametrize(("count", "t"), [(3, 6.965), (5, 3.747), (11, 2.764)])
@@ -29,4 +30,5 @@ def test_rows_change_settings_that_train_gpt_has():
     defaults = load_script("train_gpt").DEFAULTS
     for rows in (LADDER, TRIALS, TRACKS):
         for change in rows.values():
-            assert change.keys() - {"target"} <= defaults.keys()
+            assert change.keys() - {"target", "tricks"} <= defaults.keys()
+            assert TRICKS.keys() >= {*change.get("tricks", [])}
