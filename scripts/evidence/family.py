@@ -2,13 +2,15 @@
 
     python scripts/evidence/family.py
 
-All models learn Python's own documentation, for the same number of steps. You
-can stop it and start it again: it keeps finished trainings. The result is
-docs/evidence/family.json.
+All models learn Python's own documentation: first for the same number of steps,
+then for the same time, as far as steps of ten allow. Other programs would change
+the times. You can stop it and start it again: it keeps finished trainings. The
+result is docs/evidence/family.json.
 """
 
 import argparse
 import functools
+import itertools
 import json
 import statistics
 import sys
@@ -89,11 +91,21 @@ def measure(name, corpus, steps, seed):
     # Calls of ten steps: the first one compiles, and the last one evaluates.
     processor = np.diff(times)[1:-1] / 10
     return {
+        "steps": steps,
         "valid_loss": rows[-1].valid_loss,
         "parameters": model.count_params(),
         "ms_of_processor_per_step": 1000 * float(statistics.median(processor)),
         "ms_per_step": 1000 * min(12 * SIZES["max_len"] / row.tokens_per_s for row in rows[1:]),
     }
+
+
+def steps_in_the_same_time(models, name, steps):
+    """Find how many steps a model makes while GPT-2 makes `steps`."""
+
+    def time_of(model):
+        return statistics.median(run["ms_of_processor_per_step"] for run in models[model].values())
+
+    return 10 * round(steps * time_of("GPT-2") / time_of(name) / 10)
 
 
 def main():
@@ -109,20 +121,28 @@ def main():
     tokenizer = mt.CharTokenizer.train(text)
     ids, valid_ids = (np.array(tokenizer.encode(part)) for part in (text[:place], text[place:]))
     corpus = tokenizer.vocab_size, ids, valid_ids[:40_000]
-    result = about("python scripts/evidence/family.py") | {"steps": flags.steps, "models": {}}
+    result = about("python scripts/evidence/family.py") | {
+        "steps": flags.steps,
+        "models": {},  # for equal steps
+        "equal_time": {},
+    }
     if flags.out.is_file():
         stored = json.loads(flags.out.read_text("utf-8"))
         if stored["steps"] != flags.steps:
             sys.exit(f"error: {flags.out} has {stored['steps']} steps: give another --out")
-        result["models"] = stored["models"]
-    for seed in flags.seeds:
-        for name in MODELS:
-            found = result["models"].setdefault(name, {})
-            if str(seed) in found:
-                continue
-            found[str(seed)] = measure(name, corpus, flags.steps, seed)
-            print(f"{name}, seed {seed}: {found[str(seed)]}", flush=True)
-            flags.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        result |= {key: stored[key] for key in ("models", "equal_time")}
+    models = result["models"]
+    for key, seed, name in itertools.product(("models", "equal_time"), flags.seeds, MODELS):
+        found = result[key].setdefault(name, {})
+        if str(seed) in found:
+            continue
+        steps = flags.steps
+        if key == "equal_time":
+            steps = steps_in_the_same_time(models, name, steps)
+        same = models[name].get(str(seed), {}).get("steps") == steps
+        found[str(seed)] = models[name][str(seed)] if same else measure(name, corpus, steps, seed)
+        print(f"{name}, seed {seed}: {found[str(seed)]}", flush=True)
+        flags.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
