@@ -1,4 +1,4 @@
-"""Muon: an optimizer that changes a matrix in all directions alike.
+"""Muon: an optimizer whose step is equally large in all directions.
 
 A few directions of a gradient are often much larger than the others. Muon
 makes them all equal, so that a matrix also learns what is rare.
@@ -26,7 +26,8 @@ def orthogonalize(matrix: tf.Tensor, times: int = 5) -> tf.Tensor:
         times: How often the polynomial is applied.
 
     Returns:
-        `(rows, columns)`, with singular values of about 0.7 to 1.2.
+        `(rows, columns)`, with singular values of about 0.7 to 1.2, except
+        those below 0.003 of the norm.
 
     References:
         Jordan et al. 2024.
@@ -51,7 +52,8 @@ def make_muon_optimizer(
         W ← W − η (0.2 √max(rows, columns) · orthogonalize(N) + λ W)
 
     Args:
-        model: A built model. Its tables and vectors learn by AdamW.
+        model: A built model. Its tables and vectors learn by AdamW, and so
+            does a BERT's pooler.
         learning_rate, weight_decay, beta_2: η, λ, and AdamW's β₂, as in
             `make_optimizer`.
 
@@ -67,11 +69,13 @@ def make_muon_optimizer(
     """
     if not callable(learning_rate):
         learning_rate = rate("learning_rate", learning_rate)
+    weight_decay = rate("weight_decay", weight_decay)
     optimizer = keras.optimizers.Muon(
         learning_rate,
         adam_beta_2=rate("beta_2", beta_2, below=1),
         epsilon=1e-8,
-        weight_decay=rate("weight_decay", weight_decay),
-        exclude_layers=["table$"],
+        weight_decay=weight_decay,
+        adam_weight_decay=weight_decay,
+        exclude_layers=["table$", "memory_", "pooler"],
     )
     return build_optimizer(optimizer, model.trainable_variables)

@@ -80,6 +80,7 @@ TRACKS = {
         "target": 1.72,
         "recipe": "muon",
     },
+    "one budget, AdamW": {"target": 1.72, "recipe": "muon", "muon": False},
 }
 
 

@@ -3,7 +3,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from minitransformer import GPT, GPTConfig, make_muon_optimizer, plain_step
+from minitransformer import (
+    GPT,
+    Bert,
+    BertConfig,
+    BertPretraining,
+    GPTConfig,
+    NGramGPT,
+    NGramGPTConfig,
+    make_muon_optimizer,
+    plain_step,
+)
 from minitransformer.learning.fast_steps import compile_steps
 from minitransformer.learning.muon import orthogonalize
 
@@ -45,6 +55,31 @@ def test_only_matrices_of_blocks_learn_by_muon(tiny_gpt):
     vectors = {v.path for v in tiny_gpt.trainable_variables if len(v.shape) < 2}
     assert adam - vectors == {"gpt/embedding/table", "gpt/positions/table"}
     assert vectors < adam
+
+
+def test_a_memory_and_a_pooler_do_not_learn_by_muon():
+    sizes = {"vocab_size": 23, "max_len": 11, "d_model": 16, "num_heads": 2, "num_layers": 1}
+    memory = NGramGPT(NGramGPTConfig(**sizes, longest=3, rows=50))
+    pooler = BertPretraining(Bert(BertConfig(**sizes)))
+    for model, name in (
+        (memory, "memory_2"),
+        (memory, "memory_3"),
+        (pooler, "pooler_dense/kernel"),
+    ):
+        optimizer = make_muon_optimizer(model, learning_rate=0.1)
+        [index] = [i for i, v in enumerate(model.trainable_variables) if v.path.endswith(name)]
+        assert optimizer.adam_velocities[index] is not None
+
+
+def test_tables_and_matrices_decay_alike(tiny_gpt):
+    optimizer = make_muon_optimizer(tiny_gpt, learning_rate=0.1, weight_decay=0.3)
+    variables = tiny_gpt.trainable_variables
+    before = [v.numpy() for v in variables]
+    optimizer.apply([tf.zeros(v.shape) for v in variables], variables)
+    for old, variable in zip(before, variables, strict=True):
+        kept = 0.97 if old.ndim > 1 else 1.0  # vectors do not decay
+        np.testing.assert_allclose(variable, kept * old, rtol=1e-5)
+        variable.assign(old)
 
 
 def test_compiled_steps_are_plain_steps(rng):
