@@ -71,7 +71,7 @@ def check_ids(model: Callable, inputs: Any) -> None:
         if ids.min() < 0 or ids.max() >= rows:
             raise ValueError(
                 f"The inputs have ids from {ids.min()} to {ids.max()}, the "
-                f"model's vocabulary from 0 to {rows - 1}: use the "
+                f"model's table has rows from 0 to {rows - 1}: use the "
                 "tokenizer that the model was made for."
             )
 

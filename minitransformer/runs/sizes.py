@@ -55,7 +55,7 @@ def check_sizes(config: Any) -> None:
 
 
 def least_bytes(settings: Mapping[str, Any]) -> int:
-    """Estimate a lower bound of the memory of a model's weights."""
+    """Estimate a lower bound of the memory of a model's arrays."""
     sizes = {name: n for name, n in settings.items() if type(n) is int}
     rows = sum(n for name, n in sizes.items() if "vocab_size" in name)
     # Rotary positions have no table: those of an NGramGPT, of a Llama.

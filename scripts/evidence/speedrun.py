@@ -61,7 +61,7 @@ TRIALS = {
     "a rate that falls along a line": {"tricks": ["linear"]},
     "Muon": {"tricks": ["muon"]},
     "Muon, twice the rate": {"tricks": ["muon"], "learning_rate": 4e-3},
-    "Muon with three products": {"tricks": ["muon three"]},
+    "Muon with three rounds": {"tricks": ["muon three"]},
     "averaged weights": {"tricks": ["average"]},
     "averaged weights, a constant rate": {"tricks": ["average"], "final_rate": 1.0},
     "short windows first": {"tricks": ["short windows first"]},

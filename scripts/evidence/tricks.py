@@ -1,4 +1,4 @@
-"""Trials of the lab notebook that need code. None became a part of the package.
+"""Trials of the lab notebook that need code. Only Muon became a part of the package.
 
 Each function of `TRICKS` changes names that `train_gpt.py` uses, before it runs
 in a process of its own: see `speedrun.py`.
@@ -56,7 +56,8 @@ class RowAverage(RowAdamW):
 
     def build(self, variables):
         super().build(variables)
-        self.variables_of_model = [*variables]
+        # Keras would take what it tracks for the optimizer's own state.
+        object.__setattr__(self, "variables_of_model", [*variables])
         self.means = [self.add_variable_from_reference(v, "mean") for v in variables]
         for mean, variable in zip(self.means, variables, strict=True):
             mean.assign(variable)

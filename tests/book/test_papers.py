@@ -1,4 +1,4 @@
-"""The page of papers has each paper that a page or a docstring cites."""
+"""The page of papers has each paper by several people that a page or a docstring cites."""
 
 import re
 
@@ -15,10 +15,13 @@ def test_every_cited_paper_is_on_the_page_of_papers():
     missing, found = [], 0
     for folder, pattern in (("docs", "*.md"), ("minitransformer", "*.py")):
         for path in (ROOT / folder).rglob(pattern):
+            if path.name == "papers.md":
+                continue
             text = re.sub(r"\s+#? *", " ", path.read_text("utf-8"))
             for name, year in CITED.findall(text):
                 found += 1
-                if not any(name in entry and year in entry for entry in entries):
+                pattern = re.compile(rf"\b{name}\b.*\b{year}\b")
+                if not any(map(pattern.search, entries)):
                     missing.append(f"{path.name}: {name} {year}")
     assert not missing
     assert found > 100

@@ -1,10 +1,19 @@
 """The speedrun's t-test, and the settings that its rows change."""
 
+import contextlib
 import math
+from unittest import mock
 
 import pytest
 from conftest import load_script
 
+import minitransformer as mt
+from minitransformer import NGramGPT, multi_head
+from minitransformer.models import gpt, ngram_gpt
+from minitransformer.runs import run
+from minitransformer.runs.logs import read_log
+from scripts import train_gpt
+from scripts.evidence import speedrun
 from scripts.evidence.speedrun import LADDER, TRACKS, TRIALS, p_value
 from scripts.evidence.tricks import TRICKS
 
@@ -32,3 +41,24 @@ def test_rows_change_settings_that_train_gpt_has():
         for change in rows.values():
             assert change.keys() - {"target", "tricks"} <= defaults.keys()
             assert TRICKS.keys() >= {*change.get("tricks", [])}
+
+
+@pytest.mark.slow
+def test_every_trick_changes_the_training(eagerly, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("A line of text, and some more of it.\n" * 200)
+    small = {"steps": 3, "num_layers": 2, "num_heads": 2, "d_model": 16, "batch_size": 2}
+    small |= {"max_len": 64, "longest": 3, "rows": 50, "xla": False, "evaluate_every": 100}
+    places = [*map(vars, (mt, gpt, ngram_gpt, multi_head, run, train_gpt)), train_gpt.RECIPES]
+    losses = {}
+    for name in [None, *TRICKS]:
+        settings = small | {"recipe": "fast", "text": str(text), "tricks": [name] if name else []}
+        with contextlib.ExitStack() as stack:
+            for place in places:  # what a trick changes is undone
+                stack.enter_context(mock.patch.dict(place))
+            stack.enter_context(mock.patch.object(NGramGPT, "initialize", NGramGPT.initialize))
+            speedrun.train(settings, tmp_path / "run")
+        losses[name] = read_log(tmp_path / "run")[-1].valid_loss
+    assert math.isfinite(sum(losses.values()))
+    # The first steps of two rows may agree, but not with the base.
+    assert [name for name in TRICKS if losses[name] == losses[None]] == []
