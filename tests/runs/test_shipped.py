@@ -61,6 +61,7 @@ def test_a_translator_translates_a_date(run, tmp_path, capfd):
     assert picture.read_text().startswith("<svg")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSLATORS)
 def test_the_measured_quality_is_reproduced(name):
     """By a hundred dates that the translator never learned from."""
@@ -87,6 +88,7 @@ def test_the_measured_quality_of_the_gpt_is_reproduced(share):
     assert loss == pytest.approx(made["float16"]["valid_loss"], abs=near)
 
 
+@pytest.mark.slow
 def test_the_measured_quality_of_the_bert_is_reproduced():
     """By a quarter of its validation batches."""
     folder, made, script = shipped_folder("bert"), provenance("bert"), load_script("train_bert")
