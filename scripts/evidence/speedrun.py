@@ -76,10 +76,7 @@ TRIALS = {
 TRACKS = {
     "nanoGPT's loss": {"target": 1.898, "recipe": "fast", "steps": 120, "memory_dropout_rate": 0.0},
     "three minutes": {"target": 1.52, "recipe": "fast"},
-    "one budget": {
-        "target": 1.72,
-        "recipe": "muon",
-    },
+    "one budget": {"target": 1.72, "recipe": "muon"},
     "one budget, AdamW": {"target": 1.72, "recipe": "muon", "muon": False},
 }
 

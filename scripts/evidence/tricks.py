@@ -13,7 +13,7 @@ from minitransformer import multi_head
 from minitransformer.learning.muon import orthogonalize
 from minitransformer.learning.plain_step import build_optimizer
 from minitransformer.learning.rows import RowAdamW
-from minitransformer.models import gpt, ngram_gpt
+from minitransformer.models import ngram_gpt
 from minitransformer.runs import run
 
 
@@ -78,7 +78,7 @@ class RowAverage(RowAdamW):
 def with_optimizer(kind, seen=lambda optimizer: None):
     """Let `train_gpt` build its optimizer of another class."""
 
-    def make(model, *, tables=(), learning_rate, beta_2):
+    def make(model, *, tables, learning_rate, beta_2):
         optimizer = kind(
             learning_rate,
             tables=[*tables],
@@ -90,7 +90,7 @@ def with_optimizer(kind, seen=lambda optimizer: None):
         seen(optimizer)
         return build_optimizer(optimizer, model.trainable_variables)
 
-    mt.make_row_optimizer = mt.make_optimizer = make
+    mt.make_row_optimizer = make
 
 
 class WarmupLinear(mt.WarmupCosine):
@@ -196,7 +196,7 @@ class TwoHashes(ngram_gpt.NGramMemory):
 
 def with_blocks(**options):
     """Build the blocks of other parts."""
-    gpt.Decoder = ngram_gpt.Decoder = partial(mt.Decoder, **options)
+    ngram_gpt.Decoder = partial(mt.Decoder, **options)
 
 
 def gated():

@@ -9,7 +9,7 @@ from conftest import load_script
 
 import minitransformer as mt
 from minitransformer import NGramGPT, multi_head
-from minitransformer.models import gpt, ngram_gpt
+from minitransformer.models import ngram_gpt
 from minitransformer.runs import run
 from minitransformer.runs.logs import read_log
 from scripts import train_gpt
@@ -49,7 +49,7 @@ def test_every_trick_changes_the_training(eagerly, tmp_path):
     text.write_text("A line of text, and some more of it.\n" * 200)
     small = {"steps": 3, "num_layers": 2, "num_heads": 2, "d_model": 16, "batch_size": 2}
     small |= {"max_len": 64, "longest": 3, "rows": 50, "xla": False, "evaluate_every": 100}
-    places = [*map(vars, (mt, gpt, ngram_gpt, multi_head, run, train_gpt)), train_gpt.RECIPES]
+    places = [*map(vars, (mt, ngram_gpt, multi_head, run, train_gpt)), train_gpt.RECIPES]
     losses = {}
     for name in [None, *TRICKS]:
         settings = small | {"recipe": "fast", "text": str(text), "tricks": [name] if name else []}
