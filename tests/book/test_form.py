@@ -35,3 +35,8 @@ def test_a_page_sends_its_reader_to_the_exercise_that_checks_it(task):
     check = (DOCS / name).read_text("utf-8").partition("\n## Check yourself\n")[2]
     up = "../" * name.count("/")
     assert f"({up}coursework/{task.name}.md)" in check
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda p: p.stem)
+def test_an_equation_on_a_line_of_its_own_is_a_math_fence(page):
+    assert "$$" not in page.read_text("utf-8")  # the site would show it as it is typed
