@@ -55,7 +55,7 @@ class LayerNorm(layers.Layer):
 
 
 class RMSNorm(LayerNorm):
-    """Divide each vector by its root mean square; keep its mean.
+    """Divide each vector by its root mean square; subtract no mean.
 
         y = gain · x / √(mean(x²) + ε)
 

@@ -30,11 +30,12 @@ NANOGPT = {
     "final_rate": 0.1,
     "rotary": False,
     "activation": "gelu",
+    "muon": False,
     "longest": 1,
     "memory_dropout_rate": 0.0,
 }
 RECIPES: dict[str, dict] = {
-    "fast": {},  # with an n-gram memory
+    "fast": {},  # with an n-gram memory, and Muon
     "nanogpt": NANOGPT,
     "quick": NANOGPT
     | {"steps": 800, "learning_rate": 3e-3, "rotary": True, "activation": "squared_relu"},
@@ -82,7 +83,7 @@ FLAGS = {
         "rotary": (True, "turn queries and keys by their positions"),
         "activation": ("squared_relu", "of the feed-forward layers", ["gelu", "squared_relu"]),
         "final_rate": (0.0, "the last learning rate, as a share of the peak", share),
-        "muon": (False, "train the blocks' matrices with Muon; not with a memory"),
+        "muon": (True, "train the blocks' matrices with Muon"),
         "beta_2": (0.99, "how long the second moment remembers", share),
         "longest": (5, "the longest n-gram of the memory; 1: a GPT without a memory"),
         "rows": (16381, "of the memory, for each length"),
@@ -108,9 +109,7 @@ class Corpus(NamedTuple):
 def main(argv=None):
     flags = read_flags(argv, __doc__, FLAGS, prefix="gpt")
     with user_errors():
-        recipe = name_recipe(flags)
-        defaults = DEFAULTS | RECIPES[recipe] | {"recipe": recipe}
-        run = mt.Run(flags, defaults, moved=["text"])
+        run = mt.Run(flags, defaults_for(flags), moved=["text"])
         refuse_what_a_memory_cannot(run)
         corpus = read_corpus(run)
         config = make_config(run.settings, corpus.tokenizer.vocab_size)
@@ -124,14 +123,17 @@ def main(argv=None):
             show(run, corpus, model)
 
 
-def name_recipe(flags):
-    """Name the recipe: the flag's, that of the run to resume, or the default."""
+def defaults_for(flags):
+    """Return the defaults of the recipe: the flag's, that of the run to resume, or `fast`."""
     folder = Path(flags.get("out") or "")
     resumes = flags["resume"] and (folder / SETTINGS).is_file()
     saved = read_settings(folder) if resumes else {}
     # Runs from before there were recipes have nanoGPT's.
     default = "nanogpt" if saved else DEFAULTS["recipe"]
-    return flags.get("recipe", saved.get("recipe", default))
+    recipe = flags.get("recipe", saved.get("recipe", default))
+    # Runs from before there was Muon learn by AdamW.
+    older = {"muon": False} if saved else {}
+    return DEFAULTS | RECIPES[recipe] | {"recipe": recipe} | older
 
 
 def refuse_what_a_memory_cannot(run):
@@ -211,18 +213,15 @@ def fit(run, corpus, config):
             warmup_steps=min(100, settings["steps"] // 10),
             steps=settings["steps"],
         )
+        options = {"learning_rate": schedule, "beta_2": settings["beta_2"]}
         if isinstance(config, mt.NGramGPTConfig):
-            model = mt.NGramGPT(config)
-            optimizer = mt.make_row_optimizer(
-                model,
-                tables=model.memory.tables.values(),
-                learning_rate=schedule,
-                beta_2=settings["beta_2"],
-            )
+            model, make = mt.NGramGPT(config), mt.make_row_optimizer
+            options["tables"] = model.memory.tables.values()
         else:
-            model = mt.GPT(config)
-            make = mt.make_muon_optimizer if settings["muon"] else mt.make_optimizer
-            optimizer = make(model, learning_rate=schedule, beta_2=settings["beta_2"])
+            model, make = mt.GPT(config), mt.make_optimizer
+        if settings["muon"]:
+            make = mt.make_muon_optimizer
+        optimizer = make(model, **options)
         tell(
             f"text        {corpus.name}, {len(corpus.text):,} characters\n"
             f"tokens      {len(corpus.train_ids):,} to train on, "

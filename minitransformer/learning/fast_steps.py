@@ -1,9 +1,9 @@
-"""Fast steps: the plain step, compiled, for several steps and devices.
+"""Fast steps: the plain step, compiled, for several steps, cores, devices.
 
-They are fast because ten steps run in one compiled call, a batch is read in
-parts that fit into the processor's caches, and replicas share it. They are
-exact because sums are divided once, and random numbers depend only on the
-seed, the step and the replica.
+They are fast because ten steps run in one compiled call, two cores compute
+halves of a batch, each in parts that fit into the processor's caches, and
+replicas share it. They are exact because sums are divided once, and random
+numbers depend only on the seed, the step and the part.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from minitransformer.learning.losses import masked_cross_entropy, total
 from minitransformer.learning.plain_step import CLIP_NORM, predict
-from minitransformer.learning.rows import divided, merged_rows
+from minitransformer.learning.rows import added, divided
 
 PART = 768  # largest number of tokens in a part of a batch
 
@@ -46,55 +46,53 @@ def compile_steps(
     replicas = strategy.num_replicas_in_sync
     variables = model.trainable_variables
     dropouts = dropout_states(model, seed)
-    # A `RowAdamW` takes the gradients of tables as rows.
+    # `RowTables` takes the gradients of tables as rows.
     is_table = getattr(optimizer, "is_table", lambda variable: False)
-    tables = [is_table(variable) for variable in variables]
 
     @tf.function(jit_compile=use_xla, autograph=False)
-    def part_sums(inputs, targets, weights, rows=False):
-        with tf.GradientTape() as tape:
-            logits = predict(model, inputs, training=True)
-            sums = total(loss, logits, targets, weights)
-        gradient = tape.gradient(sums[0], variables)
-        dense = tf.convert_to_tensor
-        forms = [
-            merged_rows if rows and table else dense for table in tables
-        ]
-        return [
-            *sums,
-            *(f(g) for f, g in zip(forms, gradient, strict=True)),
-        ]
+    def share_sums(batches, step, share):
+        parts = count_parts(batches)
 
-    def one_step(stack, place, step):
-        replica = tf.distribute.get_replica_context()
-        replica_id = tf.cast(replica.replica_id_in_sync_group, tf.int32)
-        reset_dropout(dropouts, step, replica_id)
-        parts = count_parts(stack, replicas)
-
-        def read_part(i):
-            batch = place * accumulate + i // parts
-            share = replica_id * parts + i % parts
-            return tf.nest.map_structure(
-                lambda array: rows_of(
-                    array[batch], share, replicas * parts
-                ),
-                stack,
+        def part_sums(i):
+            inputs, targets, weights = tf.nest.map_structure(
+                lambda array: array[0],
+                rows_of(batches, i // parts, 1, i % parts, parts),
             )
+            stream = share * (accumulate * parts) + i
+            states = drawn_states(dropouts, step, stream)
+            with (
+                tf.GradientTape() as tape,
+                keras.StatelessScope(states) as scope,
+            ):
+                logits = predict(model, inputs, training=True)
+                sums = total(loss, logits, targets, weights)
+            keep_other_states(model, dropouts, scope)
+            return [*sums, *tape.gradient(sums[0], variables)]
 
         def add_part(i, *sums):
-            added = map(tf.add, sums, part_sums(*read_part(i)))
-            return i + 1, *added
+            dense = map(tf.convert_to_tensor, part_sums(i))
+            return i + 1, *map(tf.add, sums, dense)
 
-        if any(tables) and accumulate * parts == 1:  # nothing to add up
-            sums = part_sums(*read_part(0), rows=True)
-        else:
-            _, *sums = tf.while_loop(
-                lambda i, *sums: i < accumulate * parts,
-                add_part,
-                (0, 0.0, 0.0, *(tf.zeros(v.shape) for v in variables)),
+        if accumulate * parts == 1:  # nothing to add up
+            return part_sums(0)
+        _, *sums = tf.while_loop(
+            lambda i, *sums: i < accumulate * parts,
+            add_part,
+            (0, 0.0, 0.0, *(tf.zeros(v.shape) for v in variables)),
+        )
+        return sums
+
+    def update(*sums_of_shares):
+        loss_sum, weight_sum, *gradient = map(
+            added,
+            zip(*sums_of_shares, strict=True),
+            [False, False, *map(is_table, variables)],
+        )
+        if replicas > 1:
+            replica = tf.distribute.get_replica_context()
+            loss_sum, weight_sum, *gradient = replica.all_reduce(
+                "sum", [loss_sum, weight_sum, *gradient]
             )
-            sums = replica.all_reduce("sum", sums)
-        loss_sum, weight_sum, *gradient = sums
         gradient = [divided(part, weight_sum) for part in gradient]
         gradient, norm = tf.clip_by_global_norm(gradient, CLIP_NORM)
         # Keras sums over the replicas once more: this undoes it.
@@ -102,8 +100,28 @@ def compile_steps(
         optimizer.apply(gradient, variables)
         return loss_sum / weight_sum, norm
 
-    # With several replicas XLA compiles forward and backward only.
-    @tf.function(jit_compile=use_xla and replicas == 1, autograph=False)
+    if replicas == 1:  # XLA cannot compile what joins several replicas
+        update = tf.function(update, jit_compile=use_xla, autograph=False)
+
+    def one_step(stack, place, step):
+        replica = tf.distribute.get_replica_context()
+        first = tf.cast(replica.replica_id_in_sync_group, tf.int32)
+        halves = count_halves(stack, replicas)
+
+        def sums(i):
+            share = first * halves + i
+            batches = rows_of(
+                stack,
+                place * accumulate,
+                accumulate,
+                share,
+                replicas * halves,
+            )
+            return share_sums(batches, step, share)
+
+        return update(*map(sums, range(halves)))  # sums at the same time
+
+    @tf.function(autograph=False)
     def several_steps(stack, first, count):
         def next_step(i, losses, norm):
             results = strategy.run(one_step, args=(stack, i, first + i))
@@ -131,21 +149,44 @@ def dropout_states(model: keras.Model, seed: int) -> list[tuple]:
     ]
 
 
-def reset_dropout(
-    dropouts: list[tuple], step: tf.Tensor, replica_id: tf.Tensor
-) -> None:
-    """Begin a random stream for each layer, step and replica.
+def drawn_states(
+    dropouts: list[tuple], step: tf.Tensor, stream: tf.Tensor
+) -> list[tuple]:
+    """List the random states for one part of a step: variable, value.
 
-    So a step drops the same values, no matter what ran before it, and a
+    So a part drops the same values, no matter what ran before it, and a
     resumed run continues exactly.
     """
     # Keras adds 1 per dropout call: leave room for 1,024 calls per step.
-    count = tf.cast(step * 1024, tf.uint32)
-    for state, layer_seed in dropouts:
-        replica_seed = tf.constant(layer_seed, tf.uint32) + tf.cast(
-            replica_id, tf.uint32
-        )
-        state.assign(tf.stack([replica_seed, count]))
+    count, stream = (
+        tf.cast(number, tf.uint32) for number in (step * 1024, stream)
+    )
+    return [
+        (variable, tf.stack([tf.constant(seed, tf.uint32) + stream, count]))
+        for variable, seed in dropouts
+    ]
+
+
+def keep_other_states(
+    model: keras.Model, dropouts: list[tuple], scope: keras.StatelessScope
+) -> None:
+    """Store what other layers have changed, such as a batch norm's mean."""
+    drawn = [variable for variable, _ in dropouts]
+    for variable in model.non_trainable_variables:
+        new = scope.get_current_value(variable)
+        if new is not None and not any(variable is v for v in drawn):
+            variable.assign(new)
+
+
+def count_halves(stack: Any, replicas: int) -> int:
+    """Count the shares that one replica computes at the same time.
+
+    Two, so that two cores work at once. One if the rows cannot be halved,
+    or if devices work at once anyway: several replicas, or a GPU.
+    """
+    rows = tf.nest.flatten(stack)[0].shape[1]
+    others = replicas > 1 or tf.config.list_logical_devices("GPU")
+    return 1 if rows % 2 or others else 2
 
 
 def longest(stack: Any) -> int:
@@ -153,30 +194,40 @@ def longest(stack: Any) -> int:
     return max(array.shape[2] for array in tf.nest.flatten(stack))
 
 
-def count_parts(stack: Any, replicas: int) -> int:
-    """Count the parts in which a replica reads its rows of a batch.
+def count_parts(batches: Any) -> int:
+    """Count the parts in which a share of a batch is read.
 
     Parts have equally many rows, and at most `PART` tokens or one row.
     """
-    rows = tf.nest.flatten(stack)[0].shape[1] // replicas
+    rows = tf.nest.flatten(batches)[0].shape[1]
     return next(
         parts
         for parts in range(1, rows + 1)
-        if (rows % parts == 0 and rows // parts * longest(stack) <= PART)
+        if (rows % parts == 0 and rows // parts * longest(batches) <= PART)
         or parts == rows
     )
 
 
-def rows_of(batch: tf.Tensor, share: tf.Tensor, shares: int) -> tf.Tensor:
-    """Cut one of several equal shares of rows out of a batch."""
-    if shares == 1:
-        return batch
-    rows = batch.shape[0] // shares
-    if rows * shares != batch.shape[0]:
-        raise ValueError(
-            f"A batch of {batch.shape[0]} cannot be shared by {shares} "
-            f"replicas: use a multiple of {shares}."
-        )
-    rest = batch.shape[1:]
-    begin = (share * rows, *[0] * len(rest))
-    return tf.slice(batch, begin, (rows, *rest))
+def rows_of(
+    stack: Any, first: tf.Tensor, count: int, share: tf.Tensor, shares: int
+) -> Any:
+    """Cut one of several equal shares of rows out of some batches.
+
+    Args:
+        stack: Arrays `(batches, rows, …)`.
+        first, count: The first batch, and the number of batches.
+        share, shares: The number of the share, and of all shares.
+    """
+
+    def cut(array):
+        rows = array.shape[1] // shares
+        if rows * shares != array.shape[1]:
+            raise ValueError(
+                f"A batch of {array.shape[1]} cannot be shared by {shares} "
+                f"replicas: use a multiple of {shares}."
+            )
+        rest = array.shape[2:]
+        begin = (first, share * rows, *[0] * len(rest))
+        return tf.slice(array, begin, (count, rows, *rest))
+
+    return tf.nest.map_structure(cut, stack)

@@ -4,10 +4,13 @@ A few directions of a gradient are often much larger than the others. Muon
 makes them all equal, so that a matrix also learns what is rare.
 """
 
+from collections.abc import Iterable
+
 import keras
 import tensorflow as tf
 
 from minitransformer.learning.plain_step import build_optimizer
+from minitransformer.learning.rows import RowTables
 from minitransformer.runs.given import rate
 
 # Keras' Muon and ours: a polynomial that brings numbers from 0 to 1 near 1.
@@ -39,12 +42,18 @@ def orthogonalize(matrix: tf.Tensor, times: int = 5) -> tf.Tensor:
     return x
 
 
+class RowMuon(RowTables, keras.optimizers.Muon):
+    """Keras' Muon for all weights except tables."""
+
+
 def make_muon_optimizer(
     model: keras.Model,
     *,
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
     weight_decay: float = 0.1,
     beta_2: float = 0.99,
+    tables: Iterable[keras.Variable] = (),
+    factor: float = 10.0,
 ) -> keras.optimizers.Optimizer:
     """Make Keras' Muon for the blocks' matrices; the rest learns by AdamW.
 
@@ -56,6 +65,8 @@ def make_muon_optimizer(
             does a BERT's pooler.
         learning_rate, weight_decay, beta_2: η, λ, and AdamW's β₂, as in
             `make_optimizer`.
+        tables, factor: Large tables of which a batch reads a few rows, and
+            how many times larger their rate is; as in `RowTables`.
 
     Returns:
         A built Keras optimizer.
@@ -70,8 +81,10 @@ def make_muon_optimizer(
     if not callable(learning_rate):
         learning_rate = rate("learning_rate", learning_rate)
     weight_decay = rate("weight_decay", weight_decay)
-    optimizer = keras.optimizers.Muon(
+    optimizer = RowMuon(
         learning_rate,
+        tables=tables,
+        factor=factor,
         adam_beta_2=rate("beta_2", beta_2, below=1),
         epsilon=1e-8,
         weight_decay=weight_decay,

@@ -16,18 +16,21 @@ from minitransformer.learning.plain_step import build_optimizer
 from minitransformer.runs.given import rate
 
 
-class RowAdamW(keras.optimizers.AdamW):
-    """AdamW for all weights except tables; their rows learn by Adagrad.
+class RowTables(keras.optimizers.Optimizer):
+    """An optimizer whose tables learn by Adagrad, row by row.
 
         sum_r   ← sum_r + mean(gradient_r²)
         table_r ← table_r − factor · rate · gradient_r / √(sum_r + ε)
+
+    A class that inherits from this one and from a Keras optimizer updates
+    all other variables as that optimizer does.
 
     Args:
         learning_rate: A number or a schedule.
         tables: The variables `(rows, width)` that are such tables.
         factor: How many times larger their learning rate is than that of
             the other weights.
-        **options: The arguments of Keras' AdamW.
+        **options: The arguments of Keras' optimizer.
 
     References:
         Duchi et al. 2011, equation 1, for Adagrad.
@@ -38,7 +41,7 @@ class RowAdamW(keras.optimizers.AdamW):
         self,
         learning_rate: Any,
         *,
-        tables: Sequence[keras.Variable],
+        tables: Iterable[keras.Variable],
         factor: float,
         **options: Any,
     ) -> None:
@@ -52,10 +55,11 @@ class RowAdamW(keras.optimizers.AdamW):
         return any(variable is table for table in self.tables)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if self.tables and replicas > 1:
             raise ValueError(
                 "Tables are updated by rows on one device only: train "
-                "outside of a strategy, or with `make_optimizer`."
+                "outside of a strategy, or without `tables`."
             )
         super().build([v for v in variables if not self.is_table(v)])
         self.sums = [
@@ -76,6 +80,10 @@ class RowAdamW(keras.optimizers.AdamW):
         super().apply(*map(list, zip(*others, strict=True)))
 
 
+class RowAdamW(RowTables, keras.optimizers.AdamW):
+    """AdamW for all weights except tables."""
+
+
 def make_row_optimizer(
     model: keras.Model,
     *,
@@ -88,11 +96,11 @@ def make_row_optimizer(
 
     Args:
         model, learning_rate, beta_2: Same as in `make_optimizer`.
-        tables, factor: Same as in `RowAdamW`.
+        tables, factor: Same as in `RowTables`.
     """
     optimizer = RowAdamW(
         learning_rate,
-        tables=[*tables],
+        tables=tables,
         factor=factor,
         beta_2=beta_2,
         epsilon=1e-8,
@@ -114,6 +122,24 @@ def merged_rows(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
     return tf.IndexedSlices(values, rows, gradient.dense_shape)
 
 
+def added(
+    gradients: Sequence[tf.Tensor | tf.IndexedSlices], by_rows: bool
+) -> tf.Tensor | tf.IndexedSlices:
+    """Add up gradients of one variable.
+
+    Args:
+        gradients: Dense ones, or lists of rows.
+        by_rows: Whether the sum of lists of rows stays such a list.
+    """
+    if not (by_rows and isinstance(gradients[0], tf.IndexedSlices)):
+        return tf.add_n([tf.convert_to_tensor(g) for g in gradients])
+    values = tf.concat([g.values for g in gradients], 0)
+    rows = tf.concat([g.indices for g in gradients], 0)
+    return merged_rows(
+        tf.IndexedSlices(values, rows, gradients[0].dense_shape)
+    )
+
+
 def divided(
     gradient: tf.Tensor | tf.IndexedSlices, divisor: Any
 ) -> tf.Tensor | tf.IndexedSlices:
@@ -131,7 +157,7 @@ def update_rows(
     speed: tf.Tensor,
     epsilon: float = 1e-10,
 ) -> None:
-    """Make the step of `RowAdamW` for a table, dense or row by row.
+    """Make the step of `RowTables` for a table, dense or row by row.
 
     Args:
         table, sums: `(rows, width)` and `(rows,)`.

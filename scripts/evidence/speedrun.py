@@ -34,8 +34,8 @@ LADDER = {
     "a memory of three tokens": {"longest": 3, "learning_rate": 2e-3},
     "of five tokens": {"longest": 5},
 }
-SHORT = {"recipe": "fast", "steps": 200}
-# Trials of the lab notebook: each changes one idea of the fast recipe.
+SHORT = {"recipe": "fast", "muon": False, "steps": 200}
+# Trials of the lab notebook: each changes one idea of the fast recipe with AdamW.
 TRIALS = {
     "fast recipe, 200 steps": {},
     "pairs only": {"longest": 2},
@@ -59,9 +59,9 @@ TRIALS = {
     "heads of 64": {"num_heads": 2},
     "half the batch, twice the steps": {"batch_size": 3, "steps": 400},
     "a rate that falls along a line": {"tricks": ["linear"]},
-    "Muon": {"tricks": ["muon"]},
-    "Muon, twice the rate": {"tricks": ["muon"], "learning_rate": 4e-3},
-    "Muon with three rounds": {"tricks": ["muon three"]},
+    "Muon": {"muon": True},
+    "Muon, twice the rate": {"muon": True, "learning_rate": 4e-3},
+    "Muon with three rounds": {"muon": True, "tricks": ["three rounds"]},
     "averaged weights": {"tricks": ["average"]},
     "averaged weights, a constant rate": {"tricks": ["average"], "final_rate": 1.0},
     "short windows first": {"tricks": ["short windows first"]},
@@ -74,8 +74,19 @@ TRIALS = {
     "two hashes": {"tricks": ["two hashes"]},
 }
 TRACKS = {
-    "nanoGPT's loss": {"target": 1.898, "recipe": "fast", "steps": 120, "memory_dropout_rate": 0.0},
+    "nanoGPT's loss": {"target": 1.898, **SHORT, "steps": 120, "memory_dropout_rate": 0.0},
     "three minutes": {"target": 1.52, "recipe": "fast"},
+    "three minutes, AdamW": {"target": 1.52, "recipe": "fast", "muon": False, "steps": 3900},
+    "nanoGPT's GPU number": {
+        "target": 1.4697,
+        "recipe": "fast",
+        "num_layers": 6,
+        "num_heads": 6,
+        "d_model": 192,
+        "batch_size": 12,
+        "dropout_rate": 0.15,
+        "steps": 5000,
+    },
     "one budget": {"target": 1.72, "recipe": "muon"},
     "one budget, AdamW": {"target": 1.72, "recipe": "muon", "muon": False},
 }
@@ -162,7 +173,7 @@ def main():
                 found = measure(wanted, flags.out or flags.runs / "speedrun")
                 if flags.busy or name not in TRACKS:
                     del found["seconds"]
-                made[str(seed)] = found
+                made[str(seed)] = found | {"machine": result["machine"]}
                 RESULT.write_text(json.dumps(result, indent=1) + "\n")
             print(f"{name}, seed {seed}: {made[str(seed)]}", flush=True)
 

@@ -1,4 +1,4 @@
-"""Trials of the lab notebook that need code. Only Muon became a part of the package.
+"""Trials of the lab notebook that need code and did not become a part of the package.
 
 Each function of `TRICKS` changes names that `train_gpt.py` uses, before it runs
 in a process of its own: see `speedrun.py`.
@@ -10,43 +10,11 @@ import tensorflow as tf
 
 import minitransformer as mt
 from minitransformer import multi_head
-from minitransformer.learning.muon import orthogonalize
+from minitransformer.learning import muon
 from minitransformer.learning.plain_step import build_optimizer
 from minitransformer.learning.rows import RowAdamW
 from minitransformer.models import ngram_gpt
 from minitransformer.runs import run
-
-
-class RowMuon(RowAdamW):
-    """`RowAdamW`, but the blocks' matrices learn by Muon, as `learning.muon` describes it."""
-
-    def __init__(self, *args, times, **options):
-        super().__init__(*args, **options)
-        self.times = times
-
-    def build(self, variables):
-        super().build(variables)
-        self.momenta = {
-            id(v): self.add_variable(v.shape, name=f"momentum_{i}")
-            for i, v in enumerate(variables)
-            if len(v.shape) == 2 and "decoder" in v.path
-        }
-
-    def apply(self, grads, trainable_variables=None):
-        rest, rate = [], tf.convert_to_tensor(self.learning_rate)
-        for gradient, variable in zip(grads, trainable_variables, strict=True):
-            momentum = self.momenta.get(id(variable))
-            if momentum is None:
-                rest.append((gradient, variable))
-                continue
-            momentum.assign(0.95 * momentum + gradient)
-            matrix = gradient + 0.95 * momentum
-            rows, columns = matrix.shape
-            turn = tf.transpose if rows > columns else tf.identity  # smaller products
-            update = turn(orthogonalize(turn(matrix), self.times))
-            update *= 0.2 * max(rows, columns) ** 0.5
-            variable.assign_sub(rate * (update + 0.1 * variable))
-        super().apply(*map(list, zip(*rest, strict=True)))
 
 
 class RowAverage(RowAdamW):
@@ -107,8 +75,8 @@ def linear():
     mt.WarmupCosine = WarmupLinear
 
 
-def muon(times):
-    with_optimizer(partial(RowMuon, times=times))
+def three_rounds():
+    muon.RowMuon = partial(muon.RowMuon, ns_steps=3)
 
 
 def average():
@@ -226,8 +194,7 @@ def two_hashes():
 
 TRICKS = {
     "linear": linear,
-    "muon": partial(muon, 5),
-    "muon three": partial(muon, 3),
+    "three rounds": three_rounds,
     "average": average,
     "short windows first": short_windows_first,
     "zero ends": zero_ends,

@@ -34,8 +34,8 @@ def train_plainly(model, steps, accumulate, loss=masked_cross_entropy):
 def test_fast_steps_find_the_losses_norms_and_weights_of_plain_ones(
     monkeypatch, accumulate, use_xla
 ):
-    # Three steps in one call, and a batch in parts: 4 rows of 7, 2 at once.
-    monkeypatch.setattr(fast_steps, "PART", 14)
+    # Three steps in one call, and a batch of 4 rows of 7 in two halves of two parts.
+    monkeypatch.setattr(fast_steps, "PART", 7)
     plain, fast = small_gpt(), small_gpt()
     expected = train_plainly(plain, steps=3, accumulate=accumulate)
     _, rows = fit(

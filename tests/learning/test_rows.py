@@ -5,17 +5,23 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from minitransformer import NGramGPT, NGramGPTConfig, make_row_optimizer, plain_step
+from minitransformer import (
+    NGramGPT,
+    NGramGPTConfig,
+    make_muon_optimizer,
+    make_row_optimizer,
+    plain_step,
+)
 from minitransformer.learning.fast_steps import compile_steps
-from minitransformer.learning.rows import divided, merged_rows, update_rows
+from minitransformer.learning.rows import added, divided, merged_rows, update_rows
 
 
-def make(**options):
+def make(make_optimizer=make_row_optimizer, **options):
     keras.utils.set_random_seed(1)
     sizes = {"vocab_size": 23, "max_len": 11, "d_model": 16, "num_heads": 2, "num_layers": 2}
     model = NGramGPT(NGramGPTConfig(**sizes, longest=4, rows=101, **options))
     tables = model.memory.tables.values()
-    return model, make_row_optimizer(model, tables=tables, learning_rate=1e-2)
+    return model, make_optimizer(model, tables=tables, learning_rate=1e-2)
 
 
 def batches(rng, count, rows=4):
@@ -37,6 +43,15 @@ def test_merged_rows_are_the_same_gradient(rng):
         tf.convert_to_tensor(merged), tf.convert_to_tensor(gradient), rtol=1e-6
     )
     assert not merged.values.numpy()[[2, 4]].any()
+
+
+def test_the_sum_of_rows_is_the_dense_sum(rng):
+    several = [slices(rng), slices(rng)]
+    rows, dense = added(several, by_rows=True), added(several, by_rows=False)
+    assert isinstance(rows, tf.IndexedSlices)
+    assert not isinstance(dense, tf.IndexedSlices)
+    np.testing.assert_allclose(tf.convert_to_tensor(rows), dense, rtol=1e-5)
+    assert len(np.flatnonzero(rows.values.numpy().any(1))) == 3  # each row once
 
 
 def test_row_by_row_is_the_dense_update(rng):
@@ -68,13 +83,14 @@ def test_a_table_with_one_column_learns_by_keras_adagrad(rng):
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("use_xla", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_fast_steps_are_plain_steps(rng, accumulate, use_xla):
+@pytest.mark.parametrize("make_optimizer", [make_row_optimizer, make_muon_optimizer])
+def test_fast_steps_are_plain_steps(rng, accumulate, use_xla, make_optimizer):
     stack = batches(rng, 3 * accumulate)
-    model, optimizer = make()
+    model, optimizer = make(make_optimizer)
     for i in range(0, 3 * accumulate, accumulate):
         several = [tuple(a[k] for a in stack) for k in range(i, i + accumulate)]
         _, norm = plain_step(model, optimizer, several)
-    fast, fast_optimizer = make()
+    fast, fast_optimizer = make(make_optimizer)
     steps = compile_steps(fast, fast_optimizer, seed=0, use_xla=use_xla, accumulate=accumulate)
     _, fast_norm = steps(stack, tf.constant(0), tf.constant(3))
     assert float(fast_norm) == pytest.approx(float(norm), rel=1e-4)
@@ -82,8 +98,9 @@ def test_fast_steps_are_plain_steps(rng, accumulate, use_xla):
         np.testing.assert_allclose(ours, expected, atol=2e-5)
 
 
-def test_what_was_read_learns_and_the_rest_stays_zero(rng):
-    model, optimizer = make()
+@pytest.mark.parametrize("make_optimizer", [make_row_optimizer, make_muon_optimizer])
+def test_what_was_read_learns_and_the_rest_stays_zero(rng, make_optimizer):
+    model, optimizer = make(make_optimizer)
     inputs, targets, weights = (a[0] for a in batches(rng, 1))
     plain_step(model, optimizer, [(inputs, targets, weights)])
     table = model.memory.tables[4].numpy()
@@ -105,4 +122,4 @@ def test_several_devices_are_refused(monkeypatch):
     two = types.SimpleNamespace(num_replicas_in_sync=2)
     monkeypatch.setattr(tf.distribute, "get_strategy", lambda: two)
     with pytest.raises(ValueError, match="one device only"):
-        make_row_optimizer(model, tables=[], learning_rate=1e-2)
+        make_row_optimizer(model, tables=model.memory.tables.values(), learning_rate=1e-2)

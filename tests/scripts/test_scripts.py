@@ -327,12 +327,18 @@ def test_workers_that_cannot_be_started_are_one_sentence(count, script, message)
     assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("saved", [{"recipe": "quick"}, {"recipe": "nanogpt"}, {"steps": 2000}])
+@pytest.mark.parametrize(
+    "saved", [{"recipe": "fast"}, {"recipe": "quick"}, {"recipe": "nanogpt"}, {"steps": 2000}]
+)
 def test_a_resumed_run_keeps_its_recipe(train_gpt, tmp_path, saved):
     (tmp_path / "settings.json").write_text(json.dumps(saved))
     flags = {"out": str(tmp_path), "resume": True}
-    assert train_gpt.name_recipe(flags) == saved.get("recipe", "nanogpt")
-    assert train_gpt.name_recipe({**flags, "resume": False}) == "fast"
+    defaults = train_gpt.defaults_for(flags)
+    assert defaults["recipe"] == saved.get("recipe", "nanogpt")
+    assert not defaults["muon"]
+    defaults = train_gpt.defaults_for({**flags, "resume": False})
+    assert defaults["recipe"] == "fast"
+    assert defaults["muon"]
 
 
 def test_what_a_memory_cannot_is_refused(train_gpt, text_file, tmp_path, capfd):

@@ -9,12 +9,13 @@ from conftest import load_script
 
 import minitransformer as mt
 from minitransformer import NGramGPT, multi_head
+from minitransformer.learning import muon
 from minitransformer.models import ngram_gpt
 from minitransformer.runs import run
 from minitransformer.runs.logs import read_log
 from scripts import train_gpt
 from scripts.evidence import speedrun
-from scripts.evidence.speedrun import LADDER, TRACKS, TRIALS, p_value
+from scripts.evidence.speedrun import LADDER, SHORT, TRACKS, TRIALS, p_value
 from scripts.evidence.tricks import TRICKS
 
 
@@ -49,10 +50,12 @@ def test_every_trick_changes_the_training(eagerly, tmp_path):
     text.write_text("A line of text, and some more of it.\n" * 200)
     small = {"steps": 3, "num_layers": 2, "num_heads": 2, "d_model": 16, "batch_size": 2}
     small |= {"max_len": 64, "longest": 3, "rows": 50, "xla": False, "evaluate_every": 100}
-    places = [*map(vars, (mt, ngram_gpt, multi_head, run, train_gpt)), train_gpt.RECIPES]
-    losses = {}
-    for name in [None, *TRICKS]:
-        settings = small | {"recipe": "fast", "text": str(text), "tricks": [name] if name else []}
+    modules = mt, ngram_gpt, multi_head, muon, run, train_gpt
+    places = [*map(vars, modules), train_gpt.RECIPES]
+    of_muon, losses = ["three rounds"], {}
+    for name in ["AdamW", "Muon", *TRICKS]:
+        settings = small | SHORT | {"steps": 3, "text": str(text)}
+        settings |= {"muon": name in ["Muon", *of_muon], "tricks": [name] if name in TRICKS else []}
         with contextlib.ExitStack() as stack:
             for place in places:  # what a trick changes is undone
                 stack.enter_context(mock.patch.dict(place))
@@ -61,4 +64,6 @@ def test_every_trick_changes_the_training(eagerly, tmp_path):
         losses[name] = read_log(tmp_path / "run")[-1].valid_loss
     assert math.isfinite(sum(losses.values()))
     # The first steps of two rows may agree, but not with the base.
-    assert [name for name in TRICKS if losses[name] == losses[None]] == []
+    bases = {name: "Muon" if name in of_muon else "AdamW" for name in TRICKS}
+    assert [name for name, base in bases.items() if losses[name] == losses[base]] == []
+    assert losses["Muon"] != losses["AdamW"]
