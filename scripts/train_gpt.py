@@ -132,7 +132,7 @@ def defaults_for(flags):
     default = "nanogpt" if saved else DEFAULTS["recipe"]
     recipe = flags.get("recipe", saved.get("recipe", default))
     # Runs from before there was Muon learn by AdamW.
-    older = {"muon": False} if saved else {}
+    older = {"muon": False} if saved and "muon" not in saved else {}
     return DEFAULTS | RECIPES[recipe] | {"recipe": recipe} | older
 
 

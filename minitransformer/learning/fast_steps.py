@@ -31,6 +31,9 @@ def compile_steps(
 ) -> Callable:
     """Compile a function that makes several steps of `plain_step`.
 
+    A row's loss must not depend on the other rows of its batch, because
+    the rows are computed in parts.
+
     Args:
         model, optimizer, loss: Same as in `plain_step`.
         seed: Where the random streams of dropout begin.
@@ -100,7 +103,7 @@ def compile_steps(
         optimizer.apply(gradient, variables)
         return loss_sum / weight_sum, norm
 
-    if replicas == 1:  # XLA cannot compile what joins several replicas
+    if not tf.distribute.has_strategy():  # XLA cannot join replicas
         update = tf.function(update, jit_compile=use_xla, autograph=False)
 
     def one_step(stack, place, step):
@@ -110,6 +113,7 @@ def compile_steps(
 
         def sums(i):
             share = first * halves + i
+            # Cut here: XLA would compile a program for each place.
             batches = rows_of(
                 stack,
                 place * accumulate,
@@ -170,12 +174,22 @@ def drawn_states(
 def keep_other_states(
     model: keras.Model, dropouts: list[tuple], scope: keras.StatelessScope
 ) -> None:
-    """Store what other layers have changed, such as a batch norm's mean."""
-    drawn = [variable for variable, _ in dropouts]
-    for variable in model.non_trainable_variables:
-        new = scope.get_current_value(variable)
-        if new is not None and not any(variable is v for v in drawn):
-            variable.assign(new)
+    """Store what other layers have changed, such as a batch norm's mean.
+
+    Raises:
+        ValueError: if something else has changed, which would be lost.
+    """
+    drawn = {id(variable) for variable, _ in dropouts}
+    others = {id(v): v for v in model.variables if id(v) not in drawn}
+    for key, new in scope.state_mapping.items():
+        if key in others:
+            others[key].assign(new)
+        elif key not in drawn:
+            raise ValueError(
+                "The model changes a variable that it does not list. If it "
+                "draws random numbers, make a keras.random.SeedGenerator "
+                "in __init__, store it, and give it as seed=…"
+            )
 
 
 def count_halves(stack: Any, replicas: int) -> int:

@@ -5,6 +5,7 @@ makes them all equal, so that a matrix also learns what is rare.
 """
 
 from collections.abc import Iterable
+from functools import partial
 
 import keras
 import tensorflow as tf
@@ -61,8 +62,8 @@ def make_muon_optimizer(
         W ← W − η (0.2 √max(rows, columns) · orthogonalize(N) + λ W)
 
     Args:
-        model: A built model. Its tables and vectors learn by AdamW, and so
-            does a BERT's pooler.
+        model: A built model. Its vectors and its embeddings learn by
+            AdamW, and so does a BERT's pooler.
         learning_rate, weight_decay, beta_2: η, λ, and AdamW's β₂, as in
             `make_optimizer`.
         tables, factor: Large tables of which a batch reads a few rows, and
@@ -81,10 +82,11 @@ def make_muon_optimizer(
     if not callable(learning_rate):
         learning_rate = rate("learning_rate", learning_rate)
     weight_decay = rate("weight_decay", weight_decay)
-    optimizer = RowMuon(
+    make, tables = keras.optimizers.Muon, list(tables)
+    if tables:
+        make = partial(RowMuon, tables=tables, factor=factor)
+    optimizer = make(
         learning_rate,
-        tables=tables,
-        factor=factor,
         adam_beta_2=rate("beta_2", beta_2, below=1),
         epsilon=1e-8,
         weight_decay=weight_decay,

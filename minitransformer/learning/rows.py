@@ -55,8 +55,7 @@ class RowTables(keras.optimizers.Optimizer):
         return any(variable is table for table in self.tables)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if self.tables and replicas > 1:
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             raise ValueError(
                 "Tables are updated by rows on one device only: train "
                 "outside of a strategy, or without `tables`."

@@ -124,11 +124,8 @@ def write(path, band):
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
 
 
-def missing(band, name):
-    """List the settings that a recipe has got since, with their defaults.
-
-    A new setting's default is what the script did before.
-    """
+def usual(name):
+    """Return the settings of a recipe that its band must have."""
     from minitransformer.runs.band import FREE
 
     script, flags, _ = RECIPES[name]
@@ -136,8 +133,15 @@ def missing(band, name):
     defaults = module.DEFAULTS
     if "--recipe" in flags:
         defaults = defaults | module.RECIPES[flags[flags.index("--recipe") + 1]]
-    names = defaults.keys() - band["settings"].keys() - FREE - {"strategy"}
-    return {each: defaults[each] for each in sorted(names)}
+    return {k: v for k, v in sorted(defaults.items()) if k not in FREE | {"strategy"}}
+
+
+def missing(band, name):
+    """List the settings that a recipe has got since, with their defaults.
+
+    Their defaults must be what the script did before; a test compares all settings.
+    """
+    return {k: v for k, v in usual(name).items() if k not in band["settings"]}
 
 
 def main():

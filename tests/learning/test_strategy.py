@@ -1,4 +1,4 @@
-"""Two replicas make the same steps as one with the whole batch."""
+"""Two replicas, and a strategy with one, make the same steps as none with the whole batch."""
 
 import json
 import subprocess
@@ -20,8 +20,9 @@ tf.config.set_logical_device_configuration(
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2
 )
 strategy = tf.distribute.get_strategy()
-if int(sys.argv[1]) == 2:
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+if sys.argv[1] != "none":
+    devices = [f"CPU:{i}" for i in range(int(sys.argv[1]))]
+    strategy = tf.distribute.MirroredStrategy(devices)
 ids = np.random.default_rng(1).integers(0, 23, 300)
 with strategy.scope():
     model = make_tiny_gpt(num_layers=1)
@@ -43,10 +44,11 @@ print(json.dumps([[row.loss, row.grad_norm] for row in rows]))
 
 def test_two_replicas_equal_one_with_the_whole_batch():
     results = []
-    for replicas in ("1", "2"):
+    for replicas in ("none", "1", "2"):
         run = subprocess.run(
             [sys.executable, "-c", PROGRAM, replicas], capture_output=True, text=True
         )
         assert run.returncode == 0, run.stderr[-2000:]
         results.append(json.loads(run.stdout.splitlines()[-1]))
-    np.testing.assert_allclose(*results, rtol=2e-4)
+    for made in results[1:]:
+        np.testing.assert_allclose(made, results[0], rtol=2e-4)

@@ -201,16 +201,27 @@ def make_steps_of_dropped(accumulate=1):
     )
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_the_parts_of_a_step_drop_different_values(accumulate):
-    _, steps = make_steps_of_dropped(accumulate)
-    # What the second row (or batch) keeps is subtracted from what the first keeps.
-    sign = np.ones((accumulate, 2, 50), "float32")
-    (sign[:, 1] if accumulate == 1 else sign[1])[...] = -1
-    ids = np.zeros((accumulate, 2, 50), "int32")
-    stack = tuple(map(tf.constant, (ids, sign, np.ones_like(sign))))
+@pytest.mark.parametrize(
+    "signs",  # of the rows of each batch, every row is a part
+    [[[1, -1]], [[1, 1], [-1, -1]], [[1, -1, 1, -1]]],
+    ids=["halves", "batches", "parts"],
+)
+def test_the_parts_of_a_step_drop_different_values(monkeypatch, signs):
+    monkeypatch.setattr(fast_steps, "PART", 50)
+    _, steps = make_steps_of_dropped(accumulate=len(signs))
+    # What some rows keep is subtracted from what the others keep.
+    signs = np.repeat(np.array(signs, "float32")[..., None], 50, axis=2)
+    stack = tuple(map(tf.constant, (np.zeros(signs.shape, "int32"), signs, np.ones_like(signs))))
     loss, _ = steps(stack, tf.constant(0), tf.constant(1))
     assert abs(float(loss)) > 0.001
+
+
+def test_random_numbers_that_would_stand_still_are_refused():
+    model, steps = make_steps_of_dropped()
+    model.dropout = lambda x, training: keras.random.dropout(x, 0.5)
+    stack = tuple(map(tf.constant, (np.zeros((1, 2, 50), "int32"), *np.ones((2, 1, 2, 50), "f4"))))
+    with pytest.raises(ValueError, match=r"make a keras\.random\.SeedGenerator"):
+        steps(stack, tf.constant(0), tf.constant(1))
 
 
 def test_a_moving_mean_is_kept():

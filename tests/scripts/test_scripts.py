@@ -328,14 +328,22 @@ def test_workers_that_cannot_be_started_are_one_sentence(count, script, message)
 
 
 @pytest.mark.parametrize(
-    "saved", [{"recipe": "fast"}, {"recipe": "quick"}, {"recipe": "nanogpt"}, {"steps": 2000}]
+    "saved",
+    [
+        {"recipe": "fast"},
+        {"recipe": "fast", "muon": True},
+        {"recipe": "muon", "muon": True},
+        {"recipe": "quick"},
+        {"recipe": "nanogpt"},
+        {"steps": 2000},
+    ],
 )
 def test_a_resumed_run_keeps_its_recipe(train_gpt, tmp_path, saved):
     (tmp_path / "settings.json").write_text(json.dumps(saved))
     flags = {"out": str(tmp_path), "resume": True}
     defaults = train_gpt.defaults_for(flags)
     assert defaults["recipe"] == saved.get("recipe", "nanogpt")
-    assert not defaults["muon"]
+    assert defaults["muon"] == saved.get("muon", False)
     defaults = train_gpt.defaults_for({**flags, "resume": False})
     assert defaults["recipe"] == "fast"
     assert defaults["muon"]
