@@ -1,20 +1,12 @@
 """The plain step and the fast one are the same steps."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_training import fit, small_gpt, windows
+from test_training import descent, fit, small_gpt, windows
 
 from minitransformer import make_optimizer, masked_cross_entropy, plain_step
 from minitransformer.learning import fast_steps
-
-
-def descent(model):
-    """Plain descent: Adam would forgive a gradient that is too large."""
-    optimizer = keras.optimizers.SGD(0.1)
-    optimizer.build(model.trainable_variables)
-    return optimizer
 
 
 def train_plainly(model, steps, accumulate, loss=masked_cross_entropy):

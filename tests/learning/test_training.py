@@ -58,6 +58,13 @@ def fit(model, steps=6, rows=None, batches=None, rate=1e-2, **options):
     return done, rows
 
 
+def descent(model):
+    """Plain descent: Adam would forgive a gradient that is too large, and make rounding large."""
+    optimizer = keras.optimizers.SGD(0.1)
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
 def assert_same_weights(a, b, exactly=True, atol=0.0):
     for x, y in zip(a.get_weights(), b.get_weights(), strict=True):
         if exactly:
@@ -157,8 +164,8 @@ def test_a_batch_read_in_parts_makes_the_same_step(monkeypatch, use_xla):
     # 4 rows of 7 in two halves: parts of 14 tokens are 2 rows, and of 7, one.
     for model, part in zip(models, (14, 7), strict=True):
         monkeypatch.setattr(fast_steps, "PART", part)
-        fit(model, steps=3, use_xla=use_xla)
-    assert_same_weights(*models, exactly=False, atol=1e-3)
+        fit(model, steps=3, use_xla=use_xla, optimizer=descent(model))
+    assert_same_weights(*models, exactly=False, atol=1e-6)
 
 
 @pytest.mark.parametrize(("part", "parts"), [(96, 1), (95, 2), (48, 2), (40, 3), (1, 12)])
