@@ -50,6 +50,7 @@ def test_every_trick_changes_the_training(eagerly, tmp_path):
     text.write_text("A line of text, and some more of it.\n" * 200)
     small = {"steps": 3, "num_layers": 2, "num_heads": 2, "d_model": 16, "batch_size": 2}
     small |= {"max_len": 64, "longest": 3, "rows": 50, "xla": False, "evaluate_every": 100}
+    small |= {"learning_rate": 0.02}  # three steps must show a difference
     modules = mt, ngram_gpt, multi_head, muon, run, train_gpt
     places = [*map(vars, modules), train_gpt.RECIPES]
     of_muon, losses = ["three rounds"], {}
