@@ -111,7 +111,7 @@ def compile_steps(
         first = tf.cast(replica.replica_id_in_sync_group, tf.int32)
         halves = count_halves(stack, replicas)
 
-        def sums(i):
+        def sums_of_half(i):
             share = first * halves + i
             # Cut here: XLA would compile a program for each place.
             batches = rows_of(
@@ -123,7 +123,7 @@ def compile_steps(
             )
             return share_sums(batches, step, share)
 
-        return update(*map(sums, range(halves)))  # sums at the same time
+        return update(*map(sums_of_half, range(halves)))  # at once
 
     @tf.function(autograph=False)
     def several_steps(stack, first, count):

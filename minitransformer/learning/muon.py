@@ -54,7 +54,6 @@ def make_muon_optimizer(
     weight_decay: float = 0.1,
     beta_2: float = 0.99,
     tables: Iterable[keras.Variable] = (),
-    factor: float = 10.0,
 ) -> keras.optimizers.Optimizer:
     """Make Keras' Muon for the blocks' matrices; the rest learns by AdamW.
 
@@ -66,8 +65,8 @@ def make_muon_optimizer(
             AdamW, and so does a BERT's pooler.
         learning_rate, weight_decay, beta_2: η, λ, and AdamW's β₂, as in
             `make_optimizer`.
-        tables, factor: Large tables of which a batch reads a few rows, and
-            how many times larger their rate is; as in `RowTables`.
+        tables: Large tables of which a batch reads a few rows, as in
+            `RowTables`.
 
     Returns:
         A built Keras optimizer.
@@ -84,7 +83,7 @@ def make_muon_optimizer(
     weight_decay = rate("weight_decay", weight_decay)
     make, tables = keras.optimizers.Muon, list(tables)
     if tables:
-        make = partial(RowMuon, tables=tables, factor=factor)
+        make = partial(RowMuon, tables=tables)
     optimizer = make(
         learning_rate,
         adam_beta_2=rate("beta_2", beta_2, below=1),

@@ -15,12 +15,14 @@ import tensorflow as tf
 from minitransformer.learning.plain_step import build_optimizer
 from minitransformer.runs.given import rate
 
+FACTOR = 10  # the learning rate of tables, divided by that of other weights
+
 
 class RowTables(keras.optimizers.Optimizer):
     """An optimizer whose tables learn by Adagrad, row by row.
 
         sum_r   ← sum_r + mean(gradient_r²)
-        table_r ← table_r − factor · rate · gradient_r / √(sum_r + ε)
+        table_r ← table_r − FACTOR · rate · gradient_r / √(sum_r + ε)
 
     A class that inherits from this one and from a Keras optimizer updates
     all other variables as that optimizer does.
@@ -28,8 +30,6 @@ class RowTables(keras.optimizers.Optimizer):
     Args:
         learning_rate: A number or a schedule.
         tables: The variables `(rows, width)` that are such tables.
-        factor: How many times larger their learning rate is than that of
-            the other weights.
         **options: The arguments of Keras' optimizer.
 
     References:
@@ -42,11 +42,9 @@ class RowTables(keras.optimizers.Optimizer):
         learning_rate: Any,
         *,
         tables: Iterable[keras.Variable],
-        factor: float,
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)
-        self.factor = rate("factor", factor)
         # Keras would take what it tracks for the optimizer's own state.
         object.__setattr__(self, "tables", list(tables))
 
@@ -71,7 +69,7 @@ class RowTables(keras.optimizers.Optimizer):
     ) -> None:
         """Update all variables; a table's gradient may be its rows."""
         pairs = list(zip(grads, trainable_variables or (), strict=True))
-        speed = self.factor * tf.convert_to_tensor(self.learning_rate)
+        speed = FACTOR * tf.convert_to_tensor(self.learning_rate)
         for table, sums in zip(self.tables, self.sums, strict=True):
             gradient = next(g for g, v in pairs if v is table)
             update_rows(table.value, sums.value, gradient, speed)
@@ -89,19 +87,22 @@ def make_row_optimizer(
     tables: Iterable[keras.Variable],
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
     beta_2: float = 0.99,
-    factor: float = 10.0,
 ) -> keras.optimizers.Optimizer:
     """Make the optimizer of `make_optimizer`, with `RowAdamW` for tables.
 
     Args:
         model, learning_rate, beta_2: Same as in `make_optimizer`.
-        tables, factor: Same as in `RowTables`.
+        tables: Same as in `RowTables`.
+
+    Raises:
+        TypeError, ValueError: if a number is not in its range.
     """
+    if not callable(learning_rate):
+        learning_rate = rate("learning_rate", learning_rate)
     optimizer = RowAdamW(
         learning_rate,
         tables=tables,
-        factor=factor,
-        beta_2=beta_2,
+        beta_2=rate("beta_2", beta_2, below=1),
         epsilon=1e-8,
         weight_decay=0.1,
     )

@@ -49,8 +49,7 @@ def with_optimizer(kind, seen=lambda optimizer: None):
     def make(model, *, tables, learning_rate, beta_2):
         optimizer = kind(
             learning_rate,
-            tables=[*tables],
-            factor=10.0,
+            tables=tables,
             beta_2=beta_2,
             epsilon=1e-8,
             weight_decay=0.1,

@@ -106,8 +106,15 @@ def test_what_was_read_learns_and_the_rest_stays_zero(rng, make_optimizer):
     table = model.memory.tables[4].numpy()
     moved = np.flatnonzero(table.any(1))
     assert 0 < len(moved) <= inputs.size
-    # The first step of Adagrad: a row moves by rate · factor in the mean square.
+    # The first step of Adagrad: a row moves by rate · FACTOR in the mean square.
     np.testing.assert_allclose((table[moved] ** 2).mean(1) ** 0.5, 0.1, rtol=1e-3)
+
+
+def test_a_rate_that_makes_no_sense_is_refused():
+    model, _ = make()
+    for wrong in ({"learning_rate": -1.0}, {"learning_rate": 0.1, "beta_2": 1.0}):
+        with pytest.raises(ValueError, match=[*wrong][-1]):
+            make_row_optimizer(model, tables=[], **wrong)
 
 
 def test_the_sums_are_part_of_the_optimizers_state():
