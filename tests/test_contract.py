@@ -404,6 +404,10 @@ def test_sums_statistics_and_angles_are_float32(dtype, rounding):
     half, exact = both(mt.attention_weights, floats(3, 4000))
     large = exact > 1e-4
     np.testing.assert_allclose(half[large], exact[large], rtol=1.01 * rounding)
+    # Some processors round once in either case, so its type is checked too.
+    traced = tf.function(mt.attention_weights).get_concrete_function(tf.TensorSpec([3, 5], dtype))
+    softmax = [op for op in traced.graph.get_operations() if op.type == "Softmax"]
+    assert [op.inputs[0].dtype for op in softmax] == [tf.float32]
     # Float16 cannot hold the square of 300.
     policy = keras.DTypePolicy(f"mixed_{dtype}")
     for kind in (mt.LayerNorm, mt.RMSNorm):
