@@ -48,7 +48,7 @@ class Stack(layers.Layer):
         options["dtype"] = self.dtype_policy
         blocks = []
         for i in range(num_layers):
-            # Dense and banded blocks take turns, as in GPT-3.
+            # Blocks without and with a band take turns: GPT-3.
             turn = {"band": band} if band is not None and i % 2 else {}
             blocks.append(self.block(name=f"block_{i}", **turn, **options))
         self.blocks = blocks

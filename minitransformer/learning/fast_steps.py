@@ -3,19 +3,23 @@
 They are fast because ten steps run in one compiled call, two cores compute
 halves of a batch, each in parts that fit into the processor's caches, and
 replicas share it. They are exact because sums are divided once, and random
-numbers depend only on the seed, the step and the part.
+numbers depend only on the seed, the step and the part (`streams`).
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from minitransformer.learning.losses import masked_cross_entropy, total
 from minitransformer.learning.plain_step import CLIP_NORM, predict
 from minitransformer.learning.rows import added, divided
+from minitransformer.learning.streams import (
+    drawn_states,
+    dropout_states,
+    keep_other_states,
+)
 
 PART = 768  # largest number of tokens in a part of a batch
 
@@ -142,54 +146,6 @@ def compile_steps(
         return losses / tf.cast(count, tf.float32), norm
 
     return several_steps
-
-
-def dropout_states(model: keras.Model, seed: int) -> list[tuple]:
-    """List each Dropout layer's random state, with a seed for it."""
-    return [
-        (variable, np.random.SeedSequence((seed, i)).generate_state(1)[0])
-        for i, variable in enumerate(model.non_trainable_variables)
-        if variable.path.endswith("seed_generator_state")
-    ]
-
-
-def drawn_states(
-    dropouts: list[tuple], step: tf.Tensor, stream: tf.Tensor
-) -> list[tuple]:
-    """List the random states for one part of a step: variable, value.
-
-    So a part drops the same values, no matter what ran before it, and a
-    resumed run continues exactly.
-    """
-    # Keras adds 1 per dropout call: leave room for 1,024 calls per step.
-    count, stream = (
-        tf.cast(number, tf.uint32) for number in (step * 1024, stream)
-    )
-    return [
-        (variable, tf.stack([tf.constant(seed, tf.uint32) + stream, count]))
-        for variable, seed in dropouts
-    ]
-
-
-def keep_other_states(
-    model: keras.Model, dropouts: list[tuple], scope: keras.StatelessScope
-) -> None:
-    """Store what other layers have changed, such as a batch norm's mean.
-
-    Raises:
-        ValueError: if something else has changed, which would be lost.
-    """
-    drawn = {id(variable) for variable, _ in dropouts}
-    others = {id(v): v for v in model.variables if id(v) not in drawn}
-    for key, new in scope.state_mapping.items():
-        if key in others:
-            others[key].assign(new)
-        elif key not in drawn:
-            raise ValueError(
-                "The model changes a variable that it does not list. If it "
-                "draws random numbers, make a keras.random.SeedGenerator "
-                "in __init__, store it, and give it as seed=…"
-            )
 
 
 def count_halves(stack: Any, replicas: int) -> int:

@@ -61,6 +61,7 @@ class InlineMath(InlineProcessor):
 
     def handleMatch(self, match, data):  # noqa: N802
         before, tex, after = match.groups()
+        tex = tex.replace("\n", " ")
         parts = split_at_top(tex, r"(?<=\s)(?:=|\+|\\approx)(?=\s)") if len(tex) > 24 else [tex]
         # The empty braces make a sign between two terms of a sign in front.
         written = [to_mathml(("{}" if i else "") + part) for i, part in enumerate(parts)]
@@ -111,7 +112,7 @@ class Rows(Treeprocessor):
 
 class Book(Extension):
     def extendMarkdown(self, md):  # noqa: N802
-        inline = InlineMath(r"(\(?)(?<![\\$\w])\$([^$\n]+)\$(?!\w)([.,;:!?)]*)", md)
+        inline = InlineMath(r"(\(?)(?<![\\$\w])\$([^$]+)\$(?!\w)([.,;:!?)]*)", md)
         md.inlinePatterns.register(inline, "mathml", 185)
         md.treeprocessors.register(Rows(md), "rows", 1)
 

@@ -105,6 +105,31 @@ def test_every_link_anchor_and_image_resolves(site):
     assert not broken
 
 
+class Prose(HTMLParser):
+    """Collect the text of a page outside of code and formulas."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.inside, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag in ("code", "math", "pre", "script"):
+            self.inside.append(tag)
+
+    def handle_endtag(self, tag):
+        if self.inside[-1:] == [tag]:
+            self.inside.pop()
+
+    def handle_data(self, data):
+        self.text += "" if self.inside else data
+
+
+def test_no_formula_is_shown_as_it_was_typed(site):
+    texts = {path: Prose(path.read_text("utf-8")).text for path in site.rglob("*.html")}
+    assert not [path for path, text in texts.items() if "$" in text]
+
+
 def test_nothing_comes_from_outside(site):
     for path in site.rglob("*.html"):
         loads = re.findall(
