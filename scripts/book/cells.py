@@ -114,7 +114,8 @@ def run_cell(code, namespace):
         if last:
             last = compile(ast.Expression(last.value), "<cell>", "eval")
             value = eval(last, namespace)
-    outputs = [["text", printed.getvalue()]] if printed.getvalue() else []
+    text = re.sub(r"\x1b\[[0-9;]*m", "", printed.getvalue())  # a terminal's colours
+    outputs = [["text", text]] if text else []
     if hasattr(value, "_repr_svg_"):
         outputs.append(["svg", value._repr_svg_()])
     elif hasattr(value, "_repr_html_"):

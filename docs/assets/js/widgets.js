@@ -46,9 +46,9 @@ function softmaxWidget(root) {
       visible[i] = !visible[i];
       toggle.setAttribute("aria-pressed", !visible[i]);
       draw();
-    } }, "mask " + label);
+    } }, `mask “${label}”`);
     rows.push([bar, masked, number]);
-    const score = slider("score of " + label, { min: -4, max: 4, step: 0.1, value: scores[i] },
+    const score = slider(`score of “${label}”`, { min: -4, max: 4, step: 0.1, value: scores[i] },
       (value) => { scores[i] = value; draw(); return value.toFixed(1); });
     return make("div", { class: "row-of-bar", role: "group", "aria-label": label },
       score, toggle, make("span", { class: "bar" }, bar, masked), number);
