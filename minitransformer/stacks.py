@@ -11,7 +11,6 @@ from minitransformer.masks import (
     causal_mask,
     widen_padding_mask,
 )
-from minitransformer.normalization import LayerNorm
 from minitransformer.positions import take_start
 from minitransformer.runs.given import whole
 
@@ -54,10 +53,13 @@ class Stack(layers.Layer):
         self.blocks = blocks
         self.final_norm = None
         if options["norm_first"]:
-            given = options.keys() & {"epsilon", "use_bias", "dtype"}
-            norm = options.get("norm", LayerNorm)
-            same = {key: options[key] for key in given}
-            self.final_norm = norm(name="final_norm", **same)
+            norm = blocks[0].attention_norm
+            self.final_norm = type(norm)(
+                name="final_norm",
+                epsilon=norm.epsilon,
+                use_bias=norm.use_bias,
+                dtype=self.dtype_policy,
+            )
 
     def build(self, x_shape: tuple) -> None:
         for layer in filter(None, [*self.blocks, self.final_norm]):

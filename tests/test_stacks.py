@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from minitransformer import Decoder, Encoder
+from minitransformer import Decoder, Encoder, RMSNorm
 
 SIZES = {"num_layers": 3, "d_model": 12, "num_heads": 4, "d_ff": 20}
 
@@ -128,6 +128,16 @@ def test_only_a_pre_norm_stack_ends_with_a_norm(normal):
         encoder(normal(1, 2, 12))
         names = [w.path for w in encoder.weights if "final_norm" in w.path]
         assert len(names) == (1 if norm_first else 0)
+
+
+@pytest.mark.parametrize("norm", [None, RMSNorm])
+def test_the_last_norm_is_made_like_those_of_the_blocks(normal, norm):
+    encoder = Encoder(norm_first=True, norm=norm, epsilon=0.1, dtype="mixed_bfloat16", **SIZES)
+    encoder(normal(1, 2, 12))
+    first, last = encoder.blocks[0].attention_norm, encoder.final_norm
+    assert type(first) is type(last)
+    assert len(first.weights) == len(last.weights) == 2
+    assert (last.epsilon, last.dtype_policy.name) == (0.1, "mixed_bfloat16")
 
 
 @pytest.mark.parametrize("start", [3, np.int64(3), tf.constant(3)])

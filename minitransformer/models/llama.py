@@ -1,4 +1,4 @@
-"""Llama: GPT-2's decoder, with five parts exchanged."""
+"""Llama: GPT-2's decoder, with five parts replaced."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -65,7 +65,7 @@ def choose(
     temperature, top_k, top_p = take_options(**options).values()
     logits = tf.cast(logits, tf.float32)
     broken = tf.reduce_any(tf.math.is_nan(logits), axis=-1)
-    # The quotients would overflow float32: take the likeliest token.
+    # The quotients could overflow float32: take the likeliest token.
     if temperature < 1e-30:
         token = tf.argmax(logits, axis=-1, output_type=tf.int32)
         return tf.where(broken, -1, token)

@@ -182,7 +182,7 @@ def formatter(source, options, md):
         versions = ", ".join(map(" ".join, found[0]["made_with"].items()))
         parts.append(
             '<p class="recorded">Recorded by <code>python -m '
-            f"scripts.book.cells</code>: {versions}. Yours will differ.</p>"
+            f"scripts.book.cells</code>: {versions}. Yours may differ.</p>"
         )
     if "folded" in options:
         parts.append(f"<details><summary>how it was made</summary>{code}</details>")

@@ -46,11 +46,9 @@ def export(run, out):
         raise ValueError(f"{run} reads pieces of words: give one that reads characters.")
     with_memory = "longest" in read_json(run / saving.CONFIG)
     model = None if with_memory else GPT.load(run)
-    if not model or model.config.rotary or model.config.band or model.config.activation != "gelu":
-        raise ValueError(
-            f"{run} was trained by another recipe than nanogpt, which is "
-            "the one that the page computes."
-        )
+    computed = {"rotary": True, "activation": "squared_relu", "band": None}
+    if not model or computed.items() - vars(model.config).items():
+        raise ValueError(f"{run} is no GPT of the recipe muon, which the page computes.")
     weights = halve(model, tokenizer)
     if len(weights) > 2_000_000:
         raise ValueError(f"{run} makes {len(weights):,} bytes: a page takes 2,000,000.")

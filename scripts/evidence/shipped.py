@@ -53,7 +53,7 @@ SIDES = ["source.model", "target.model"]
 RECIPES = {
     "gpt": Recipe(
         "train_gpt.py",
-        ["--recipe", "nanogpt", "--steps", "10000"],
+        ["--recipe", "muon", "--steps", "10000"],
         ["characters.json"],
         "attention.svg",
     ),

@@ -49,11 +49,8 @@ export class GPT extends Layers {
   // Compute the window's tokens from `first` on, layer by layer.
   forward(first, length) {
     const { d_model, x, h, y, wide } = this;
-    for (let t = first; t < length; t++) {
-      const stream = row(x, t, d_model);
-      stream.set(row(this["embedding/table"], this.ids[this.begin + t], d_model));
-      if (this.mistake !== "positions") add(stream, row(this["positions/table"], t, d_model));
-    }
+    for (let t = first; t < length; t++)
+      row(x, t, d_model).set(row(this["embedding/table"], this.ids[this.begin + t], d_model));
     for (let layer = 0; layer < this.num_layers; layer++) {
       const block = `decoder/block_${layer}/`, attention = block + "self_attention/";
       for (let t = first; t < length; t++) {
@@ -61,6 +58,9 @@ export class GPT extends Layers {
         this.dense(attention + "query_dense", h, row(this.query, t, d_model));
         this.dense(attention + "key_dense", h, row(this.keys[layer], t, d_model));
         this.dense(attention + "value_dense", h, row(this.values[layer], t, d_model));
+        if (this.mistake === "positions") continue;
+        this.rotate(row(this.query, t, d_model), t);
+        this.rotate(row(this.keys[layer], t, d_model), t);
       }
       for (let t = first; t < length; t++) {
         const stream = row(x, t, d_model);
@@ -69,7 +69,7 @@ export class GPT extends Layers {
         add(stream, y);
         this.norm(block + "feed_forward_norm", stream, h);
         this.dense(block + "feed_forward/expand_dense", h, wide);
-        for (let i = 0; i < wide.length; i++) wide[i] = gelu(wide[i]);
+        for (let i = 0; i < wide.length; i++) wide[i] = Math.max(wide[i], 0) ** 2;
         this.dense(block + "feed_forward/contract_dense", wide, y);
         add(stream, y);
       }
@@ -78,7 +78,20 @@ export class GPT extends Layers {
     multiply(this["embedding/table"], h, this.logits);
   }
 
-  // Causal: keys up to the query. Flipped by mistake: keys from the query on.
+  // Rotate the pairs (a, b) of all heads, as positions.py does.
+  rotate(x, position) {
+    const size = this.d_model / this.num_heads, half = size / 2;
+    for (let i = 0; i < half; i++) {
+      const angle = position / 10000 ** (i / half), cos = Math.cos(angle), sin = Math.sin(angle);
+      for (let k = i; k < x.length; k += size) {
+        const a = x[k], b = x[k + half];
+        x[k] = a * cos - b * sin;
+        x[k + half] = a * sin + b * cos;
+      }
+    }
+  }
+
+  // Causal: keys up to the query. Flipped: keys from the query on.
   attend(layer, t, length) {
     const { d_model, num_heads } = this, weights = [];
     const [from, to] = this.mistake === "mask" ? [t, length] : [0, t + 1];
@@ -93,5 +106,3 @@ export class GPT extends Layers {
     return row(this.weights, (layer * this.num_heads + head) * this.max_len + query, this.max_len);
   }
 }
-
-const gelu = (x) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
