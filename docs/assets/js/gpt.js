@@ -1,5 +1,5 @@
 // The forward pass of models/gpt.py, with its names. A table is one flat array, and
-// each array is made once: making new ones would take longer than the arithmetic.
+// each array is made once: new ones would take longer than the arithmetic.
 
 import { add, attend, floats, Layers, multiply, row } from "./layers.js";
 
