@@ -217,7 +217,7 @@ function live(model) {
     hover(model.begin + Math.min(Math.floor((offsetY / large.clientHeight) * large.height), large.height - 1));
   text.onmouseleave = large.onmouseleave = () => hover(undefined);
   document.addEventListener("selectionchange", () => document.activeElement === text && draw_letters());
-  radios[3].checked = true; // it reads from the character before
+  radios[1].checked = true; // it reads from the character before
   read();
   heads.onchange();
   root.scrollIntoView();
