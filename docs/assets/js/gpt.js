@@ -20,9 +20,9 @@ export class GPT extends Layers {
     this.keys = Array.from({ length: num_layers }, () => floats(max_len, d_model));
     this.values = Array.from({ length: num_layers }, () => floats(max_len, d_model));
     this.weights = floats(num_layers, num_heads, max_len, max_len);
-    this.h = floats(d_model); // of one token: what a norm, all heads, a layer give
-    this.heads = floats(d_model);
-    this.y = floats(d_model);
+    this.h = floats(d_model); // one token, after a norm
+    this.heads = floats(d_model); // all heads
+    this.y = floats(d_model); // a layer
     this.wide = floats(d_ff);
     this.logits = floats(vocab_size);
     this.mistake = ""; // or "positions", or "mask"

@@ -27,7 +27,7 @@ export class Layers {
     for (const name in entries) {
       const { shape, data_offsets: [start, end] } = entries[name];
       const halves = new Uint16Array(buffer, 8 + size + start, (end - start) / 2);
-      // At a float32's places, the exponent's bits count from 112 lower.
+      // A float16's exponent counts from 15, a float32's from 127: 112 more.
       const bits = new Uint32Array(halves).map((h) => ((h << 16) >> 3) & 0x8fffe000);
       const table = new Float32Array(bits.buffer).map((x) => x * 2 ** 112);
       this[name] = name.endsWith("kernel") ? transpose(table, ...shape) : table;
