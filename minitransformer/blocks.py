@@ -65,7 +65,7 @@ class Block(layers.Layer):
             )
 
         def make_norm(name):
-            # Keras saves no classes, so None stands for the usual one.
+            # Keras cannot save a class, so the default is None.
             return (norm or LayerNorm)(epsilon=epsilon, name=name, **common)
 
         def make_feed_forward():

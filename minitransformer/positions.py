@@ -191,7 +191,7 @@ def rotate(x: tf.Tensor, start: int = 0) -> tf.Tensor:
     References:
         Su et al. 2021, §3.4.2, equation 34.
     Differs from the paper: features i and i + head_dim / 2 are a pair, as
-        in GPT-NeoX and Llama; the paper pairs neighbours.
+        in GPT-NeoX and Hugging Face's Llama; the paper pairs neighbours.
     """
     head_dim = x.shape[-1]
     if head_dim % 2:
