@@ -29,7 +29,8 @@ def attention_weights(
     Differs from the paper: it sets masked scores to −∞, which makes a fully
     masked row NaN. The lowest finite number does not.
     """
-    dtype = tf.convert_to_tensor(scores).dtype
+    scores = tf.convert_to_tensor(scores)
+    dtype = scores.dtype if scores.dtype.is_floating else tf.float32
     scores = tf.cast(scores, tf.float32)  # 16 bits are too few for the sum
     if attention_mask is None:
         return tf.cast(tf.nn.softmax(scores), dtype)

@@ -84,7 +84,7 @@ def read_run(folder: Path) -> Checked:
     """
     from minitransformer.learning.training import Row
     from minitransformer.runs.folders import SETTINGS, read_settings
-    from minitransformer.runs.given import read_text
+    from minitransformer.runs.given import rate, read_text
     from minitransformer.runs.logs import LOG, read_log
 
     if not (folder / SETTINGS).is_file():
@@ -112,7 +112,8 @@ def read_run(folder: Path) -> Checked:
             f"{path} has no row with a loss, or the settings name no "
             "steps: train for at least ten steps first."
         )
-    last, peak = rows[-1].step, settings.get("learning_rate", 1e9)
+    last = rows[-1].step
+    peak = rate("learning_rate", settings.get("learning_rate", 1e9))
     rates = [rate for _, rate in curve(rows, "learning_rate")]
     if last > settings["steps"] or max(rates, default=0) > 1.001 * peak:
         raise ValueError(

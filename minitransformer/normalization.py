@@ -44,13 +44,12 @@ class LayerNorm(layers.Layer):
             self.bias = self.add_weight(width, "zeros", name="bias")
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        dtype = x.dtype
         x = tf.cast(x, tf.float32)  # half precision overflows at 256²
         mean = tf.reduce_mean(x, axis=-1, keepdims=True)
         centred = x - mean
         variance = tf.reduce_mean(centred**2, axis=-1, keepdims=True)
         y = centred * tf.math.rsqrt(variance + self.epsilon)
-        y = tf.cast(y, dtype) * self.gain
+        y = tf.cast(y, self.compute_dtype) * self.gain
         return y + self.bias if self.use_bias else y
 
 
@@ -84,9 +83,8 @@ class RMSNorm(LayerNorm):
         super().__init__(epsilon=epsilon, use_bias=use_bias, **kwargs)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        dtype = x.dtype
         x = tf.cast(x, tf.float32)
         mean_square = tf.reduce_mean(x**2, axis=-1, keepdims=True)
         y = x * tf.math.rsqrt(mean_square + self.epsilon)
-        y = tf.cast(y, dtype) * self.gain
+        y = tf.cast(y, self.compute_dtype) * self.gain
         return y + self.bias if self.use_bias else y

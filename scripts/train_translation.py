@@ -144,6 +144,11 @@ def load_pairs(settings):
     for i, path in enumerate(given, 1):
         if path is None:
             continue
+        if Path(path).resolve() == Path(source).resolve():
+            raise ValueError(
+                f"{path} is the file to train on: give another one, or leave it out, and a part of "
+                "the pairs is held out."
+            )
         parts[0] += parts[i]  # this part has a file of its own
         parts[i] = find_pairs(path)
         if looks_swapped(parts[i], parts[0]):

@@ -14,7 +14,7 @@ from minitransformer.figures import plain
 from minitransformer.runs.commands import refuse, say, user_errors
 from minitransformer.runs.flags import Parser, positive
 from minitransformer.runs.folders import newest_run, read_settings
-from minitransformer.runs.given import read_text
+from minitransformer.runs.given import read_text, whole
 from minitransformer.runs.saving import write_atomically
 from minitransformer.runs.shipped import named_folder
 
@@ -134,8 +134,14 @@ def load(folder):
             "train_translation.py, or name its folder with --run."
         )
     settings = read_settings(folder)
+    try:
+        kind, max_len = settings["model"], whole("max_len", settings["max_len"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The settings.json in {folder} is damaged ({error}): restore it."
+        ) from None
     tokenizers = [mt.SentencePieceTokenizer.load(folder / s) for s in SIDES]
-    if settings["model"] == "transformer":
+    if kind == "transformer":
         model = mt.Transformer.load(folder)
         sizes = [model.config.vocab_size] * 2
     else:
@@ -154,7 +160,7 @@ def load(folder):
             f"The vocabularies in {folder} are another run's: their pieces "
             "have other numbers than those the model was trained with."
         )
-    return model, tokenizers, settings["max_len"]
+    return model, tokenizers, max_len
 
 
 if __name__ == "__main__":

@@ -155,3 +155,8 @@ def test_other_masks_are_refused(mask, error, message):
     with pytest.raises(error, match=message) as refusal:
         seen(mask)
     assert len(str(refusal.value)) < 300
+
+
+def test_scores_that_are_whole_numbers_have_weights_that_sum_to_1():
+    weights = attention_weights(np.array([[1, 2]]))
+    np.testing.assert_allclose(weights, [[0.2689, 0.7311]], atol=1e-4)

@@ -94,3 +94,9 @@ def test_rms_norm_can_have_a_bias(normal):
     layer(x)
     layer.set_weights([np.ones(7), np.arange(7)])
     np.testing.assert_allclose(layer(x), RMSNorm()(x) + np.arange(7), atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", [LayerNorm, RMSNorm])
+def test_whole_numbers_are_taken_as_floats(norm):
+    x = np.array([[1, 2, 4]])
+    np.testing.assert_array_equal(norm()(x), norm()(x.astype("float32")))

@@ -4,6 +4,8 @@ A batch depends only on the seed and on its number, so a training that was
 stopped can resume with exactly the batches it would have seen.
 """
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -40,6 +42,7 @@ def random_windows(
         1, seq_len=seq_len, batch_size=batch_size
     )
     seed, first = at_least(0, seed=seed, first=first)
+    token_ids = one_row(token_ids)
     places = len(token_ids) - seq_len
     if places < 1:
         raise ValueError(
@@ -63,6 +66,22 @@ def random_windows(
     return tf.data.Dataset.counter(first).map(batch)
 
 
+def one_row(token_ids: Any) -> np.ndarray:
+    """Take the ids of a text, `(tokens,)`; refuse what would be cut off."""
+    ids = np.asarray(token_ids)
+    if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+        raise ValueError(
+            f"token_ids is an array {ids.shape} of {ids.dtype}: give "
+            "integers of shape (tokens,)."
+        )
+    if ids.size and not 0 <= ids.min() <= ids.max() < 2**31:
+        raise ValueError(
+            f"token_ids are from {ids.min()} to {ids.max()}: give integers "
+            "of at least 0, below 2³¹."
+        )
+    return ids.astype("int32")
+
+
 def consecutive_windows(
     token_ids: np.ndarray, *, seq_len: int, batch_size: int
 ) -> tf.data.Dataset:
@@ -81,6 +100,7 @@ def consecutive_windows(
     seq_len, batch_size = at_least(
         1, seq_len=seq_len, batch_size=batch_size
     )
+    token_ids = one_row(token_ids)
     targets = len(token_ids) - 1
     if targets < 1:
         raise ValueError(
@@ -95,7 +115,7 @@ def consecutive_windows(
         padded = np.pad(row, (0, shape[0] * shape[1] - len(row)))
         return padded.reshape(shape)
 
-    tokens = np.asarray(token_ids, "int32")
+    tokens = token_ids
     weights = np.ones(targets, "float32")
     rows = Batch(cut(tokens[:-1]), cut(tokens[1:]), cut(weights))
     return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from minitransformer.inside.capture import capture
+from minitransformer.runs.given import rate, whole
 
 
 def fit_probe(vectors: Any, labels: Any, ridge: float = 1.0) -> np.ndarray:
@@ -35,6 +36,9 @@ def fit_probe(vectors: Any, labels: Any, ridge: float = 1.0) -> np.ndarray:
             f"There are {len(x)} vectors and labels of shape "
             f"{labels.shape}: give one label per vector."
         )
+    if labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
+        raise ValueError("labels: give integers of at least 0.")
+    ridge = rate("ridge", ridge)
     y = np.eye(labels.max() + 1)[labels]
     return np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ y)
 
@@ -62,6 +66,7 @@ def neighbours(table: Any, row: int, count: int = 5) -> list[tuple]:
         Pairs of a token id and the cosine of the two vectors, the most
         similar first, without the row itself.
     """
+    row, count = whole("row", row, 0), whole("count", count)
     table = np.asarray(table)
     unit = table / np.linalg.norm(table, axis=1, keepdims=True)
     cosines = unit @ unit[row]
@@ -83,6 +88,7 @@ def strongest(
     Returns:
         Triples of a row of the batch, a position, and the activation.
     """
+    count = whole("count", count)
     active = np.asarray(capture(model, inputs, [site])[site][..., neuron])
     order = np.argsort(-active, axis=None)[:count]
     rows, positions = np.unravel_index(order, active.shape)

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from minitransformer.learning.training import Row
+from minitransformer.runs.given import read_text
 from minitransformer.runs.saving import write_atomically
 
 LOG = "log.csv"
@@ -82,19 +83,32 @@ def read_log(folder: str | Path) -> list[Row]:
         A list of rows; a number that was not measured is None. A last
         line that was cut short is left out. Without a log the list is
         empty.
+
+    Raises:
+        ValueError: if the file is no text, or a line is damaged.
     """
     path = Path(folder) / LOG
     if not path.is_file():
         return []
-    text, rows = path.read_text(encoding="utf-8"), []
+    text, rows = read_text(path), []
     whole = text[: text.rfind("\n") + 1]
-    for line in csv.DictReader(io.StringIO(whole)):
-        try:
+    lines = csv.DictReader(io.StringIO(whole))
+    try:
+        for line in lines:
             numbers: dict[str, Any] = {
                 name: float(line[name]) if line[name] else None
                 for name in Row._fields
             }
-            rows.append(Row(**{**numbers, "step": int(line["step"])}))
-        except (KeyError, TypeError, ValueError):
-            break
+            seconds = numbers["seconds"] or 0.0
+            rows.append(
+                Row(
+                    **numbers
+                    | {"step": int(line["step"]), "seconds": seconds}
+                )
+            )
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ValueError(
+            f"{path} is damaged in line {lines.line_num} ({error!r:.60}): "
+            "restore it, or delete the file and lose the curve."
+        ) from None
     return rows

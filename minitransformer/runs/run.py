@@ -29,7 +29,7 @@ from minitransformer.learning.strategies import (
 from minitransformer.learning.training import Row, train
 from minitransformer.learning.validation import compile_evaluation
 from minitransformer.runs.band import FREE, SOURCES, read_bands, verdict
-from minitransformer.runs.commands import command, stop, tell
+from minitransformer.runs.commands import command, refuse, stop, tell
 from minitransformer.runs.compilation import xla_works
 from minitransformer.runs.folders import (
     CHECKPOINTS,
@@ -42,7 +42,7 @@ from minitransformer.runs.folders import (
     refuse_used,
     write_settings,
 )
-from minitransformer.runs.logs import Log
+from minitransformer.runs.logs import Log, read_log
 from minitransformer.runs.progress import TrainingProgress
 from minitransformer.runs.saving import write_atomically
 from minitransformer.runs.signals import last_words
@@ -150,6 +150,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         lock_folder(self.folder)
         if self.resumes:
+            read_log(self.folder)  # a damaged one is refused here
             write_settings(self.folder, self.settings)
         else:
             claim_folder(
@@ -253,6 +254,11 @@ class Run:
                 self.folder / CHECKPOINTS, variables, keep, save_every
             )
             start = checkpoints.restore()
+            if start > steps or (checkpoints.files() and not start):
+                refuse(
+                    f"{checkpoints.folder} has no checkpoint of this run: "
+                    "restore them, or begin again with --overwrite."
+                )
         start = int(sum_over_workers(self.strategy)([start])[0])
         if start:
             send_from_chief(self.strategy, variables)

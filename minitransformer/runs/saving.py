@@ -242,20 +242,37 @@ class SavedModel:
         """Make a new model from what `get_config` listed."""
         return cls(cls.config_class(**config))  # type: ignore[call-arg]
 
-    def save(self, filepath: str | Path, **options: Any) -> None:
+    def save(
+        self, filepath: str | Path, overwrite: bool = True, **options: Any
+    ) -> None:
         """Write `config.json` and `weights.safetensors` into a folder.
 
         Args:
             filepath: The folder, made if it does not exist; an earlier
-                model there is replaced. A path that ends in `.keras`,
-                `.h5` or `.hdf5` is Keras' own file.
+                `.keras`, `.h5` or `.hdf5` is Keras' own file.
+            overwrite: Whether an earlier model there is replaced.
             **options: Passed on to Keras, for such a file only.
+
+        Raises:
+            TypeError: if options are given for a folder.
+            ValueError: if a model is there and must stay.
         """
         from safetensors.numpy import save
 
         if str(filepath).endswith((".keras", ".h5", ".hdf5")):
+            options["overwrite"] = overwrite
             super().save(filepath, **options)  # type: ignore
             return
+        if options:
+            raise TypeError(
+                f"{next(iter(options))}= is for Keras' own files: leave it "
+                "out, or give a path that ends in .keras."
+            )
+        if not overwrite and (Path(filepath) / CONFIG).exists():
+            raise ValueError(
+                f"{filepath} holds a model: give another folder, or "
+                "overwrite=True."
+            )
         text = json.dumps(self.get_config(), indent=2) + "\n"
         arrays = {
             name: variable.numpy()

@@ -133,7 +133,7 @@ def beam_search(
             f"beam_size={beam_size:,} for {len(source):,} sources needs "
             f"{4 * numbers / 2**30:,.0f} GiB per token: give a smaller one."
         )
-    length_penalty = rate("length_penalty", length_penalty)
+    length_penalty = rate("length_penalty", length_penalty, below=10)
     ids, scores = compiled(keep_the_best, use_xla)(
         model, source, beam_size, max_len, length_penalty
     )

@@ -61,3 +61,11 @@ def test_a_text_shorter_than_a_window_is_refused():
         random_windows(IDS[:5], seed=0, **options)
     with pytest.raises(ValueError, match="for validation"):
         consecutive_windows(IDS[:1], **options)
+
+
+@pytest.mark.parametrize("windows", [random_windows, consecutive_windows])
+@pytest.mark.parametrize("ids", [[0.7] * 20, [True] * 20, [[1, 2]] * 20, [-1] * 20, [2**32] * 20])
+def test_what_is_no_row_of_ids_is_refused(windows, ids):
+    options = {"seed": 0} if windows is random_windows else {}
+    with pytest.raises(ValueError, match="token_ids"):
+        windows(np.array(ids), seq_len=4, batch_size=2, **options)

@@ -47,3 +47,16 @@ def test_the_strongest_activations_are_found_where_they_are():
     found = mt.strongest(model, ids(KEY), site, D_FF - 3, count=4)
     assert [value for *_, value in found] == sorted(active.ravel(), reverse=True)[:4]
     assert all(active[row, position] == value for row, position, value in found)
+
+
+def test_arguments_out_of_range_are_refused(normal):
+    x = normal(6, 3)
+    for labels in ([-1, 0, 1, -1, 0, 1], [0.5] * 6, [True] * 6):
+        with pytest.raises(ValueError, match="labels"):
+            mt.fit_probe(x, labels)
+    with pytest.raises(ValueError, match="ridge"):
+        mt.fit_probe(x, [0, 1] * 3, ridge=-1)
+    with pytest.raises(ValueError, match="row"):
+        mt.neighbours(x, -1)
+    with pytest.raises(ValueError, match="count"):
+        mt.neighbours(x, 1, -1)

@@ -42,3 +42,23 @@ def test_a_curve_leaves_out_steps_that_were_not_measured(tmp_path):
     for step, loss in ((10, 2.0), (20, None), (30, 0.0)):
         log.add(row(step, loss=loss))
     assert log.curve("loss") == [(10, 2.0), (30, 0.0)]
+
+
+def test_a_log_that_an_editor_saved_with_a_mark_is_read(tmp_path):
+    log = Log(tmp_path, 0)
+    log.add(row(10))
+    path = tmp_path / "log.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert [r.step for r in read_log(tmp_path)] == [10]
+
+
+@pytest.mark.parametrize(("old", "new"), [(",", ";"), ("10,", "x,"), ("10,", "1" * 200_000 + ",")])
+def test_a_damaged_line_is_named_and_nothing_is_overwritten(tmp_path, old, new):
+    log = Log(tmp_path, 0)
+    for step in (10, 20):
+        log.add(row(step))
+    text = (tmp_path / "log.csv").read_text().replace(old, new)
+    (tmp_path / "log.csv").write_text(text)
+    with pytest.raises(ValueError, match="damaged in line"):
+        Log(tmp_path, 20)
+    assert (tmp_path / "log.csv").read_text() == text

@@ -262,3 +262,13 @@ def test_numpys_values_become_pythons(kind, given, taken):
 def test_other_kinds_are_refused_by_name(kind, given):
     with pytest.raises(TypeError, match=r"^it=.*: give that"):
         checked(kind, "it", given, lambda _: True, "that")
+
+
+def test_a_model_that_must_stay_is_not_replaced(saved):
+    model, folder = saved
+    before = (folder / "weights.safetensors").read_bytes()
+    with pytest.raises(ValueError, match="holds a model"):
+        make_tiny_gpt(seed=1).save(folder, overwrite=False)
+    with pytest.raises(TypeError, match="zipped= is for Keras"):
+        model.save(folder, zipped=True)
+    assert (folder / "weights.safetensors").read_bytes() == before

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
 
 import pytest
@@ -241,6 +242,40 @@ def test_a_wrong_request_for_a_translation(argv, runs, capfd):
     if not any(word.startswith("--run") for word in argv):
         argv = [*argv, flag("run", runs / "train_translation")]
     check_refused(load_script("translate").main, argv, capfd)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("max_len", None), ("max_len", "40"), ("max_len", -3), ("max_len", True), ("model", None)],
+)
+def test_a_wrong_setting_of_a_translator(name, value, runs, tmp_path, capfd):
+    shutil.copytree(runs / "train_translation", tmp_path / "run")
+    path = tmp_path / "run" / "settings.json"
+    settings = json.loads(path.read_text("utf-8")) | {name: value}
+    if value is None:
+        del settings[name]
+    path.write_text(json.dumps(settings), "utf-8")
+    argv = [flag("run", tmp_path / "run"), "red"]
+    check_refused(load_script("translate").main, argv, capfd)
+
+
+def test_a_file_to_train_on_is_no_file_to_validate_with(right_files, tmp_path, capfd):
+    file = right_files["train_translation"]
+    argv = ["--pairs", file, "--valid", file, "--out", str(tmp_path / "run")]
+    check_refused(load_script("train_translation").main, argv, capfd)
+
+
+@pytest.mark.filterwarnings("ignore:.* is damaged")
+@pytest.mark.parametrize("damage", ["beyond the last step", "all cut short"])
+def test_checkpoints_that_do_not_fit_are_not_trained_over(damage, runs, tmp_path, capfd):
+    shutil.copytree(runs / "train_gpt", tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        if damage == "all cut short":
+            path.write_bytes(path.read_bytes()[:-1])
+        else:
+            path.rename(path.with_name("step-00099999.safetensors"))
+    argv = ["--resume", "--out", str(tmp_path / "run")]
+    check_refused(load_script("train_gpt").main, argv, capfd)
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "config.json", "characters.json"])
