@@ -124,11 +124,10 @@ def read_run(folder: Path) -> Checked:
         )
     problem = ""
     if lines[-1]:
-        problem = f"The last line of {path} is half written"
-    elif len(rows) < len(lines) - 1:
-        problem = f"Line {len(rows) + 2} of {path} cannot be read"
-    if problem:
-        problem += f": only the rows up to step {last:,} were checked."
+        problem = (
+            f"The last line of {path} is half written: only the rows up to "
+            f"step {last:,} were checked."
+        )
     return Checked(folder, settings, rows, problem)
 
 

@@ -147,6 +147,9 @@ def damage(run, band, how):
         (run / "settings.json").write_text(json.dumps(settings | {"d_model": 48}))
     elif how == "damaged settings":
         (run / "settings.json").write_text("{")
+    elif how == "a rate of words":
+        settings = json.loads((run / "settings.json").read_text())
+        (run / "settings.json").write_text(json.dumps(settings | {"learning_rate": "fast"}))
     elif how == "no steps":
         (run / "settings.json").write_text("{}")
 
@@ -165,10 +168,11 @@ def damage(run, band, how):
         ("higher rate", "with rates up to 0.0095"),
         ("another rate", "at step 60 its learning rate"),
         ("half a line", "is half written: only the rows up to step 500 were checked"),
-        ("broken line", "Line 21 of"),
+        ("broken line", "log.csv is damaged in line 21"),
         ("no band", "There is no band for these settings and this text. So only the curve"),
         ("other settings", "the closest is a recipe on a text, with other settings: d_model 48, "),
         ("damaged settings", "settings.json is damaged"),
+        ("a rate of words", "learning_rate='fast': give 0 or more"),
         ("no steps", "the settings name no steps"),
     ],
 )
