@@ -80,11 +80,12 @@ def read_run(folder: Path) -> Checked:
     """Read a run's settings and its log.
 
     Raises:
-        ValueError: if it is no run, or its log has no row with a loss.
+        ValueError: if it is no run, a file is damaged, or its log has no
+            row with a loss.
     """
     from minitransformer.learning.training import Row
     from minitransformer.runs.folders import SETTINGS, read_settings
-    from minitransformer.runs.given import rate, read_text
+    from minitransformer.runs.given import read_text
     from minitransformer.runs.logs import LOG, read_log
 
     if not (folder / SETTINGS).is_file():
@@ -112,8 +113,12 @@ def read_run(folder: Path) -> Checked:
             f"{path} has no row with a loss, or the settings name no "
             "steps: train for at least ten steps first."
         )
-    last = rows[-1].step
-    peak = rate("learning_rate", settings.get("learning_rate", 1e9))
+    last, peak = rows[-1].step, settings.get("learning_rate", 1e9)
+    if type(peak) not in (int, float):
+        raise ValueError(
+            f"{folder / SETTINGS} is damaged: the learning_rate is "
+            f"{peak!r:.40}, expected a number."
+        )
     rates = [rate for _, rate in curve(rows, "learning_rate")]
     if last > settings["steps"] or max(rates, default=0) > 1.001 * peak:
         raise ValueError(

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import minitransformer as mt
 from minitransformer.runs.commands import next_try, tell, user_errors
-from minitransformer.runs.flags import defaults_of, read_flags, seed
+from minitransformer.runs.flags import defaults_of, read_flags, refuse_one_file, seed
 from minitransformer.runs.given import read_json
 from minitransformer.runs.shipped import named_folder
 from minitransformer.runs.sizes import weigh
@@ -77,6 +77,8 @@ def main(argv=None):
     flags = read_flags(argv, __doc__, FLAGS, prefix="finetuned")
     with user_errors():
         run = mt.Run(flags, DEFAULTS, moved=["task", "valid", "bert"])
+        if not run.resumes:
+            refuse_one_file(run.settings["task"], run.settings["valid"])
         task = read_task(run.settings)
         weigh(task.bert.config, run.settings)
         claim(run, task)

@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 
 import minitransformer as mt
 from minitransformer.runs.commands import next_try, tell, user_errors
-from minitransformer.runs.flags import RARE, defaults_of, read_flags, seed, share, tens, up_to
+from minitransformer.runs.flags import (
+    RARE,
+    defaults_of,
+    read_flags,
+    refuse_one_file,
+    seed,
+    share,
+    tens,
+    up_to,
+)
 from minitransformer.runs.sizes import weigh
 
 MODELS: dict[str, dict] = {
@@ -100,6 +109,8 @@ def read_corpus(run, sides):
     from minitransformer.writing.translating import fingerprint
 
     settings = run.settings
+    if not run.resumes:
+        refuse_one_file(settings["pairs"], settings["valid"], settings["test"])
     name, parts = load_pairs(settings)
     if settings["per_side"] and settings["model"] == "transformer":
         raise ValueError(
@@ -144,11 +155,6 @@ def load_pairs(settings):
     for i, path in enumerate(given, 1):
         if path is None:
             continue
-        if Path(path).resolve() == Path(source).resolve():
-            raise ValueError(
-                f"{path} is the file to train on: give another one, or leave it out, and a part of "
-                "the pairs is held out."
-            )
         parts[0] += parts[i]  # this part has a file of its own
         parts[i] = find_pairs(path)
         if looks_swapped(parts[i], parts[0]):

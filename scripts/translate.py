@@ -135,11 +135,12 @@ def load(folder):
         )
     settings = read_settings(folder)
     try:
-        kind, max_len = settings["model"], whole("max_len", settings["max_len"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"The settings.json in {folder} is damaged ({error}): restore it."
-        ) from None
+        max_len = whole("max_len", settings.get("max_len"))
+        kind = settings.get("model")
+        if kind not in ("transformer", "lstm"):
+            raise ValueError(f"model={kind!r:.40}: expected transformer or lstm.")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The settings.json in {folder} is damaged: {error}") from None
     tokenizers = [mt.SentencePieceTokenizer.load(folder / s) for s in SIDES]
     if kind == "transformer":
         model = mt.Transformer.load(folder)

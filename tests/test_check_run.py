@@ -172,7 +172,7 @@ def damage(run, band, how):
         ("no band", "There is no band for these settings and this text. So only the curve"),
         ("other settings", "the closest is a recipe on a text, with other settings: d_model 48, "),
         ("damaged settings", "settings.json is damaged"),
-        ("a rate of words", "learning_rate='fast': give 0 or more"),
+        ("a rate of words", "settings.json is damaged: the learning_rate is 'fast'"),
         ("no steps", "the settings name no steps"),
     ],
 )

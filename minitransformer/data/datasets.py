@@ -35,8 +35,8 @@ def random_windows(
         A `tf.data.Dataset` of `Batch`es of `(batch, seq_len)`.
 
     Raises:
-        TypeError, ValueError: if a number is out of range, or the text is
-            shorter than one window.
+        TypeError, ValueError: if a number is out of range, the text is no
+            row of ids, or it is shorter than one window.
     """
     seq_len, batch_size = at_least(
         1, seq_len=seq_len, batch_size=batch_size
@@ -79,7 +79,7 @@ def one_row(token_ids: Any) -> np.ndarray:
             f"token_ids are from {ids.min()} to {ids.max()}: give integers "
             "of at least 0, below 2³¹."
         )
-    return ids.astype("int32")
+    return ids.astype("int32", copy=False)
 
 
 def consecutive_windows(
@@ -96,6 +96,9 @@ def consecutive_windows(
 
     Returns:
         A `tf.data.Dataset` of `Batch`es of `(batch, seq_len)`.
+
+    Raises:
+        TypeError, ValueError: Same as in `random_windows`.
     """
     seq_len, batch_size = at_least(
         1, seq_len=seq_len, batch_size=batch_size
@@ -115,7 +118,6 @@ def consecutive_windows(
         padded = np.pad(row, (0, shape[0] * shape[1] - len(row)))
         return padded.reshape(shape)
 
-    tokens = token_ids
     weights = np.ones(targets, "float32")
-    rows = Batch(cut(tokens[:-1]), cut(tokens[1:]), cut(weights))
+    rows = Batch(cut(token_ids[:-1]), cut(token_ids[1:]), cut(weights))
     return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)

@@ -23,7 +23,8 @@ def fit_probe(vectors: Any, labels: Any, ridge: float = 1.0) -> np.ndarray:
         W, `(d_model + 1, classes)`; its last row is a bias.
 
     Raises:
-        ValueError: if there is not one label per vector.
+        TypeError, ValueError: if there is not one label per vector, a
+            label is no integer from 0 up, or ridge is no number from 0 up.
 
     References:
         Alain & Bengio 2016, §3.

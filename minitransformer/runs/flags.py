@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -60,6 +61,20 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         refuse(f"{message}; see --help")
+
+
+def refuse_one_file(train: str | None, *others: str | None) -> None:
+    """Refuse to validate or to test on the file to train on.
+
+    Raises:
+        ValueError: if one of the others is this file.
+    """
+    for path in filter(None, others):
+        if train and os.path.realpath(path) == os.path.realpath(train):
+            raise ValueError(
+                f"{path} is the file to train on: give another one, or "
+                "leave it out, and a part of the rows is held out."
+            )
 
 
 def all_rows(groups: dict[str, dict]) -> dict[str, tuple]:

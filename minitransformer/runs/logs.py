@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from minitransformer.learning.training import Row
-from minitransformer.runs.given import read_text
+from minitransformer.runs.given import read_bytes
 from minitransformer.runs.saving import write_atomically
 
 LOG = "log.csv"
@@ -90,25 +90,21 @@ def read_log(folder: str | Path) -> list[Row]:
     path = Path(folder) / LOG
     if not path.is_file():
         return []
-    text, rows = read_text(path), []
-    whole = text[: text.rfind("\n") + 1]
-    lines = csv.DictReader(io.StringIO(whole))
+    data, rows, number = read_bytes(path), [], 1
+    whole = data[: data.rfind(b"\n") + 1]
     try:
-        for line in lines:
-            numbers: dict[str, Any] = {
-                name: float(line[name]) if line[name] else None
-                for name in Row._fields
-            }
-            seconds = numbers["seconds"] or 0.0
-            rows.append(
-                Row(
-                    **numbers
-                    | {"step": int(line["step"]), "seconds": seconds}
-                )
-            )
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        lines = csv.reader(io.StringIO(whole.decode("utf-8-sig")))
+        for number, cells in enumerate(lines, 1):
+            if number == 1 and tuple(cells) != Row._fields:
+                raise ValueError("not the names of the columns")
+            if number == 1 or not cells:
+                continue
+            step, *others = cells
+            row = Row(int(step), *(float(n) if n else None for n in others))
+            rows.append(row._replace(seconds=row.seconds or 0.0))
+    except (TypeError, ValueError, csv.Error) as error:
         raise ValueError(
-            f"{path} is damaged in line {lines.line_num} ({error!r:.60}): "
-            "restore it, or delete the file and lose the curve."
+            f"{path} is damaged in line {number} ({error!s:.60}): restore "
+            "it, or delete the file and lose the curve."
         ) from None
     return rows

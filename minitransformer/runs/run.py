@@ -125,8 +125,9 @@ class Run:
                 sessions of a run, and in all workers.
 
         Raises:
-            ValueError: if the folder is in use, the data has changed, the
-                workers do not agree or cannot share a batch.
+            ValueError: if the folder is in use, its log is damaged, the
+                data has changed, the workers do not agree or cannot share
+                a batch.
         """
         replicas = self.strategy.num_replicas_in_sync
         if self.settings["batch_size"] % replicas:
@@ -142,6 +143,8 @@ class Run:
                 "it was started: restore it, or start another run with "
                 "another --out."
             )
+        if self.is_chief and self.resumes:
+            read_log(self.folder)  # a damaged one is refused here
         refuse_other_workers(self.strategy, self.settings)
         if not self.is_chief:  # only the chief writes
             return
@@ -150,7 +153,6 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         lock_folder(self.folder)
         if self.resumes:
-            read_log(self.folder)  # a damaged one is refused here
             write_settings(self.folder, self.settings)
         else:
             claim_folder(
@@ -241,6 +243,7 @@ class Run:
 
         Raises:
             KeyboardInterrupt: after Ctrl-C, once the checkpoint is saved.
+            SystemExit: 2 if there are checkpoints, and none of them fits.
         """
         steps, start, checkpoints = self.settings["steps"], 0, None
         variables = [*model.trainable_variables, *optimizer.variables]
@@ -255,11 +258,13 @@ class Run:
             )
             start = checkpoints.restore()
             if start > steps or (checkpoints.files() and not start):
-                refuse(
-                    f"{checkpoints.folder} has no checkpoint of this run: "
-                    "restore them, or begin again with --overwrite."
-                )
+                start = -1
         start = int(sum_over_workers(self.strategy)([start])[0])
+        if start < 0:
+            refuse(
+                f"{self.folder / CHECKPOINTS} has no checkpoint of this "
+                "run: restore them, or begin again with --overwrite."
+            )
         if start:
             send_from_chief(self.strategy, variables)
             tell(f"resuming    at step {start:,}")

@@ -248,8 +248,8 @@ class SavedModel:
         """Write `config.json` and `weights.safetensors` into a folder.
 
         Args:
-            filepath: The folder, made if it does not exist; an earlier
-                `.keras`, `.h5` or `.hdf5` is Keras' own file.
+            filepath: The folder, made if it does not exist. A path that
+                ends in `.keras`, `.h5` or `.hdf5` is Keras' own file.
             overwrite: Whether an earlier model there is replaced.
             **options: Passed on to Keras, for such a file only.
 

@@ -37,6 +37,14 @@ def test_a_line_that_was_cut_short_is_left_out(tmp_path, cut):
     assert [r.step for r in read_log(tmp_path)] == [10]
 
 
+def test_what_a_power_cut_appended_is_left_out(tmp_path):
+    log = Log(tmp_path, 0)
+    log.add(row(10))
+    path = tmp_path / "log.csv"
+    path.write_bytes(path.read_bytes() + b"20,\0\0\0\xff")
+    assert [r.step for r in read_log(tmp_path)] == [10]
+
+
 def test_a_curve_leaves_out_steps_that_were_not_measured(tmp_path):
     log = Log(tmp_path, 0)
     for step, loss in ((10, 2.0), (20, None), (30, 0.0)):
@@ -52,7 +60,9 @@ def test_a_log_that_an_editor_saved_with_a_mark_is_read(tmp_path):
     assert [r.step for r in read_log(tmp_path)] == [10]
 
 
-@pytest.mark.parametrize(("old", "new"), [(",", ";"), ("10,", "x,"), ("10,", "1" * 200_000 + ",")])
+@pytest.mark.parametrize(
+    ("old", "new"), [(",", ";"), ("10,", "x,"), ("0.5,,0.5", "0.5"), ("10,", "1" * 200_000 + ",")]
+)
 def test_a_damaged_line_is_named_and_nothing_is_overwritten(tmp_path, old, new):
     log = Log(tmp_path, 0)
     for step in (10, 20):

@@ -259,10 +259,11 @@ def test_a_wrong_setting_of_a_translator(name, value, runs, tmp_path, capfd):
     check_refused(load_script("translate").main, argv, capfd)
 
 
-def test_a_file_to_train_on_is_no_file_to_validate_with(right_files, tmp_path, capfd):
-    file = right_files["train_translation"]
-    argv = ["--pairs", file, "--valid", file, "--out", str(tmp_path / "run")]
-    check_refused(load_script("train_translation").main, argv, capfd)
+@pytest.mark.parametrize("script", ["train_translation", "finetune_bert"])
+def test_a_file_to_train_on_is_no_file_to_validate_with(script, right_files, tmp_path, capfd):
+    file = right_files[script]
+    argv = [flag(FILES[script], file), "--valid", file, "--out", str(tmp_path / "run")]
+    check_refused(load_script(script).main, argv, capfd, "is the file to train on")
 
 
 @pytest.mark.filterwarnings("ignore:.* is damaged")
