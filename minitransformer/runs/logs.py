@@ -100,7 +100,8 @@ def read_log(folder: str | Path) -> list[Row]:
             if number == 1 or not cells:
                 continue
             step, *others = cells
-            row = Row(int(step), *(float(n) if n else None for n in others))
+            numbers: list[Any] = [float(n) if n else None for n in others]
+            row = Row(int(step), *numbers)
             rows.append(row._replace(seconds=row.seconds or 0.0))
     except (TypeError, ValueError, csv.Error) as error:
         raise ValueError(
