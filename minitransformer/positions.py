@@ -199,6 +199,8 @@ def rotate(x: tf.Tensor, start: int = 0) -> tf.Tensor:
             f"head_dim={head_dim} is odd, and rotation needs pairs: choose "
             "another d_model or num_heads."
         )
+    x = tf.convert_to_tensor(x)
+    x = x if x.dtype.is_floating else tf.cast(x, tf.float32)
     position = start + tf.range(tf.shape(x)[-2])
     position = tf.cast(position, tf.float32)[:, None]  # (seq, 1)
     even = np.arange(0, head_dim, 2, dtype="float32")  # 2i

@@ -14,7 +14,7 @@ from minitransformer.figures import plain
 from minitransformer.runs.commands import refuse, say, user_errors
 from minitransformer.runs.flags import Parser, positive
 from minitransformer.runs.folders import newest_run, read_settings
-from minitransformer.runs.given import read_text, whole
+from minitransformer.runs.given import checked, read_text, whole
 from minitransformer.runs.saving import write_atomically
 from minitransformer.runs.shipped import named_folder
 
@@ -136,9 +136,10 @@ def load(folder):
     settings = read_settings(folder)
     try:
         max_len = whole("max_len", settings.get("max_len"))
-        kind = settings.get("model")
-        if kind not in ("transformer", "lstm"):
-            raise ValueError(f"model={kind!r:.40}: expected transformer or lstm.")
+        kinds = ("transformer", "lstm")
+        kind = checked(
+            str, "model", settings.get("model"), kinds.__contains__, "transformer or lstm"
+        )
     except (TypeError, ValueError) as error:
         raise ValueError(f"The settings.json in {folder} is damaged: {error}") from None
     tokenizers = [mt.SentencePieceTokenizer.load(folder / s) for s in SIDES]

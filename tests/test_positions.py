@@ -94,3 +94,8 @@ def test_positions_beyond_the_table_raise_or_are_nan(normal, start):
 
     assert np.isnan(compiled(tf.constant(start))).all()
     np.testing.assert_allclose(compiled(tf.constant(5)), layer(x, start=5), atol=1e-6)
+
+
+def test_whole_numbers_are_rotated_as_floats():
+    x = np.arange(12).reshape(1, 3, 4)
+    np.testing.assert_array_equal(rotate(x), rotate(x.astype("float32")))

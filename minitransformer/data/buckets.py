@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from minitransformer.data.datasets import one_row
 from minitransformer.data.objectives import Batch, translation
 from minitransformer.runs.given import at_least, whole
 
@@ -74,7 +75,7 @@ def fill(
     length = max(map(len, rows)) if length is None else length
     array = np.full((batch_size, length), pad_id, "int32")
     for row, ids in zip(array, rows, strict=False):
-        row[: len(ids)] = ids
+        row[: len(ids)] = one_row(ids)
     return array
 
 

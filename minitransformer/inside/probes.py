@@ -66,6 +66,9 @@ def neighbours(table: Any, row: int, count: int = 5) -> list[tuple]:
     Returns:
         Pairs of a token id and the cosine of the two vectors, the most
         similar first, without the row itself.
+
+    Raises:
+        TypeError, ValueError: if row or count is out of range.
     """
     row, count = whole("row", row, 0), whole("count", count)
     table = np.asarray(table)
@@ -88,6 +91,9 @@ def strongest(
 
     Returns:
         Triples of a row of the batch, a position, and the activation.
+
+    Raises:
+        TypeError, ValueError: if count is out of range.
     """
     count = whole("count", count)
     active = np.asarray(capture(model, inputs, [site])[site][..., neuron])

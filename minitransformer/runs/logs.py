@@ -90,22 +90,25 @@ def read_log(folder: str | Path) -> list[Row]:
     path = Path(folder) / LOG
     if not path.is_file():
         return []
-    data, rows, number = read_bytes(path), [], 1
-    whole = data[: data.rfind(b"\n") + 1]
+    data, rows = read_bytes(path), []
+    whole = data[: data.rfind(b"\n") + 1].decode("utf-8-sig", "replace")
+    lines = csv.reader(io.StringIO(whole))
     try:
-        lines = csv.reader(io.StringIO(whole.decode("utf-8-sig")))
-        for number, cells in enumerate(lines, 1):
-            if number == 1 and tuple(cells) != Row._fields:
-                raise ValueError("not the names of the columns")
-            if number == 1 or not cells:
-                continue
-            step, *others = cells
+        header = next(lines, [])
+        if tuple(header) != Row._fields:
+            raise ValueError(
+                f"begins with {','.join(header)[:40]!r}, expected "
+                f"{','.join(Row._fields)[:20]!r} and so on: it is the log "
+                "of another program"
+            )
+        for step, *others in filter(None, lines):
             numbers: list[Any] = [float(n) if n else None for n in others]
             row = Row(int(step), *numbers)
             rows.append(row._replace(seconds=row.seconds or 0.0))
     except (TypeError, ValueError, csv.Error) as error:
         raise ValueError(
-            f"{path} is damaged in line {number} ({error!s:.60}): restore "
-            "it, or delete the file and lose the curve."
+            f"{path} is damaged in line {lines.line_num or 1} "
+            f"({error!s:.150}): restore it, or delete the file and lose "
+            "the curve."
         ) from None
     return rows

@@ -258,7 +258,7 @@ class Run:
             )
             start = checkpoints.restore()
             if start > steps or (checkpoints.files() and not start):
-                start = -1
+                start = -1  # so that all workers hear of it
         start = int(sum_over_workers(self.strategy)([start])[0])
         if start < 0:
             refuse(

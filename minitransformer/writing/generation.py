@@ -37,7 +37,7 @@ class Options(NamedTuple):
 
 
 def window_begin(count: tf.Tensor, begin: Any, max_len: int) -> tf.Tensor:
-    """Find the window's first token: a full window keeps its last half.
+    """Find the window's first token, once the text has outgrown it.
 
     For `max_len` 8 and begin 0: count 8 still fits, so the result is 0;
     count 9 is one too many, so it is 9 − 4 = 5, and tokens 5 to 8 remain.

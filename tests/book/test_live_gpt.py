@@ -198,11 +198,17 @@ def test_the_weights_are_those_whose_making_is_told():
 
 
 def test_the_pages_numbers_are_those_of_the_run():
+    from minitransformer.runs.logs import read_log
+
     provenance = json.loads((TOY / "provenance.json").read_text("utf-8"))
     page = (ROOT / "docs" / "index.md").read_text("utf-8")
     assert f"{provenance['steps']:,} steps" in page
     words = re.sub(r"\[(\w+)\]\([^)]*\)", r"\1", " ".join(page.split()))  # no links
     assert f"{provenance['valid_loss']:.2f} nats per character" in words
+    took = f" {read_log(ROOT / 'docs' / 'evidence' / 'toy-gpt')[-1].seconds / 60:.0f} minutes"
+    live = (ROOT / "docs" / "guides" / "live.md").read_text("utf-8")
+    assert took in words
+    assert took in " ".join(live.split())
 
 
 @pytest.mark.parametrize("kind", ["nothing", "sentencepiece"])

@@ -83,3 +83,8 @@ def test_all_pairs_are_there_once_and_padding_weighs_nothing():
 def test_any_number_of_buckets_works(count):
     buckets = by_length(encoded(), pad_id=0, count=count)
     assert sum(len(source) for source, _ in buckets) == 40
+
+
+def test_numbers_between_two_ids_are_not_cut_off():
+    with pytest.raises(ValueError, match="token_ids"):
+        fill([[0.7, 1.2], [3]], 2, 0)

@@ -61,14 +61,20 @@ def test_a_log_that_an_editor_saved_with_a_mark_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [(",", ";"), ("10,", "x,"), ("0.5,,0.5", "0.5"), ("10,", "1" * 200_000 + ",")]
+    ("line", "old", "new"),
+    [
+        (1, ",", ";"),
+        (2, "10,", "x,"),
+        (3, "20,0.5,,0.5", "20,0.5"),
+        (2, "10,", "1" * 200_000 + ","),
+    ],
 )
-def test_a_damaged_line_is_named_and_nothing_is_overwritten(tmp_path, old, new):
+def test_a_damaged_line_is_named_and_nothing_is_overwritten(tmp_path, line, old, new):
     log = Log(tmp_path, 0)
     for step in (10, 20):
         log.add(row(step))
     text = (tmp_path / "log.csv").read_text().replace(old, new)
     (tmp_path / "log.csv").write_text(text)
-    with pytest.raises(ValueError, match="damaged in line"):
+    with pytest.raises(ValueError, match=f"damaged in line {line} "):
         Log(tmp_path, 20)
     assert (tmp_path / "log.csv").read_text() == text

@@ -35,7 +35,7 @@ export class GPT extends Layers {
   }
 
   // Read ids, but not again what is in the cache: the ids that begin as before.
-  // When the window is full, keep its last half.
+  // Of a longer text, keep the last max_len / 2.
   read(ids) {
     let known = 0;
     while (known < ids.length - 1 && ids[known] === this.ids[known]) known++;
